@@ -1,0 +1,61 @@
+// The command `tarn`: puts the commands together and turns how they end into an exit code. It does nothing itself.
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { certCommand } from './cert.ts'
+import type { CommandContext } from './context.ts'
+import { initCommand } from './init.ts'
+import { EXIT, reportError, toleratePipe } from './output.ts'
+import { serveCommand } from './serve.ts'
+import { startCommand } from './start.ts'
+import { userCommand } from './user.ts'
+
+/** Runs the command line `args` (without the program's own name) and gives the exit code. Never throws. */
+export async function runProgram(args: readonly string[], context: CommandContext): Promise<number> {
+  toleratePipe(context.stdout)
+  toleratePipe(context.stderr)
+  try {
+    await makeProgram(context).parseAsync(asServe(args), { from: 'user' })
+    return Number(process.exitCode ?? EXIT.done)
+  } catch (error) {
+    // commander has written its own lines already; it says 0 for --help and --version.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage
+    return reportError(error, context.stderr)
+  }
+}
+
+function makeProgram(context: CommandContext): Command {
+  const program = new Command('tarn')
+    .description('A mirror registry: OCI distribution server, mirror and air-gap bundle in one process.')
+    .version(readVersion())
+    .option('--json', 'one JSON document on stdout')
+    .option('--quiet', 'no notes')
+    .addCommand(serveCommand())
+    .addCommand(startCommand(context))
+    .addCommand(initCommand(context))
+    .addCommand(userCommand(context))
+    .addCommand(certCommand(context))
+  speakOurWay(program, program.name(), context)
+  return program
+}
+
+// Settings of commander are not passed on to commands that were made before.
+function speakOurWay(command: Command, name: string, context: CommandContext): void {
+  command.exitOverride().configureOutput({
+    writeOut: (text) => void context.stdout.write(text),
+    writeErr: (text) => void context.stderr.write(text),
+    outputError: (text, write) => write(`${text.trimEnd()}\nhint: see how it is used: ${name} --help\n`),
+  })
+  for (const child of command.commands) speakOurWay(child, `${name} ${child.name()}`, context)
+}
+
+// The entry point of the image registry:2 takes a bare configuration file for `serve FILE`.
+function asServe(args: readonly string[]): readonly string[] {
+  return /\.ya?ml$/.test(args[0] ?? '') ? ['serve', ...args] : args
+}
+
+function readVersion(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  return version
+}

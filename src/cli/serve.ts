@@ -1,0 +1,113 @@
+// `tarn serve [CONFIG]`: runs the registry until it is told to stop. This file speaks to the process
+// (signals, addresses, the first line on stdout); what the registry does is not decided here.
+import { unlink } from 'node:fs/promises'
+import { Command } from 'commander'
+import type { FastifyInstance } from 'fastify'
+import type { Logger } from 'pino'
+import { buildRegistry } from '../app.ts'
+import { parseListenAddress } from '../config/address.ts'
+import { loadConfig } from '../config/load.ts'
+import { printConfig } from '../config/print.ts'
+import { Problem } from '../config/problem.ts'
+import type { Config } from '../config/schema.ts'
+import { createLogger } from './log.ts'
+
+interface ServeOptions {
+  readonly listen?: string
+  readonly printConfig?: true
+}
+
+export function serveCommand(): Command {
+  return new Command('serve')
+    .description('run the registry')
+    .argument(
+      '[CONFIG]',
+      'config.yml; without it $REGISTRY_CONFIGURATION_PATH, ./config.yml, /etc/distribution/config.yml, /etc/docker/registry/config.yml, defaults',
+    )
+    .option('--listen <HOST:PORT>', 'listen here instead of http.addr; port 0 takes a free one')
+    .option('--print-config', 'print the effective configuration, secrets masked, and end')
+    .action(async (path: string | undefined, { listen, printConfig: print }: ServeOptions) => {
+      const { config, warnings } = loadConfig({ ...(path === undefined ? {} : { path }), env: process.env })
+      if (print) {
+        for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`)
+        process.stdout.write(printConfig(config))
+        return
+      }
+      await serve(config, { listen, warnings })
+    })
+}
+
+export interface ServeParts {
+  /** `--listen` */
+  readonly listen: string | undefined
+  readonly warnings: readonly string[]
+  /** Called with the URL when it serves, in the place of printing it. */
+  readonly announce?: (url: string) => void
+}
+
+/** Serves until SIGTERM or SIGINT; gives when the registry is listening. */
+export async function serve(config: Config, { listen, warnings, announce }: ServeParts): Promise<void> {
+  const logger = createLogger(config.log)
+  for (const warning of warnings) logger.warn(warning)
+  const app = await buildRegistry(config, { logger })
+  try {
+    const url = await startListening(app, config, listen)
+    stopOnSignals(app, config.http.draintimeout, logger)
+    ;(announce ?? printUrl)(url)
+  } catch (error) {
+    await app.close()
+    throw error
+  }
+}
+
+function printUrl(url: string): void {
+  process.stdout.write(`listening on ${url}\n`)
+}
+
+async function startListening(app: FastifyInstance, config: Config, listen: string | undefined): Promise<string> {
+  if (config.http.net === 'unix' && listen === undefined) {
+    await unlink(config.http.addr).catch(() => undefined)
+    await app.listen({ path: config.http.addr })
+    return `unix:${config.http.addr}`
+  }
+  const text = listen ?? config.http.addr
+  const address = parseListenAddress(text)
+  if (address === undefined) {
+    throw new Problem(`cannot listen on ${text}`, { hint: 'write HOST:PORT, :PORT or [IPV6]:PORT', exitCode: 2 })
+  }
+  // "::" takes IPv4 too; a machine without IPv6 has only the other.
+  const host = address.host
+  const { port } = address
+  if (host !== undefined) await app.listen({ host, port })
+  else
+    await app.listen({ host: '::', port }).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EAFNOSUPPORT' && error.code !== 'EADDRNOTAVAIL') throw error
+      await app.listen({ host: '0.0.0.0', port })
+    })
+  const [bound] = app.addresses()
+  const shown = host ?? 'localhost'
+  const scheme = config.http.tls === undefined ? 'http' : 'https'
+  return `${scheme}://${shown.includes(':') ? `[${shown}]` : shown}:${typeof bound === 'object' ? bound.port : port}`
+}
+
+// The first signal lets requests end, for `http.draintimeout` at most; the second ends at once.
+function stopOnSignals(app: FastifyInstance, drain: number, logger: Logger): void {
+  let stopping = false
+  const stop = (signal: NodeJS.Signals): void => {
+    if (stopping) process.exit(1)
+    stopping = true
+    logger.info({ signal }, 'stopping: answering what is under way')
+    setTimeout(() => app.server.closeAllConnections(), drain).unref()
+    app.close().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        logger.error({ err: error }, 'could not close')
+        process.exit(1)
+      },
+    )
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+  // Certificates and htpasswd are looked at without being told.
+  process.on('SIGHUP', () => logger.info('certificates and logins are taken up by themselves'))
+}

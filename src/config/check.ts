@@ -1,0 +1,188 @@
+// Walks a tree along the schema: fills in defaults, reports every fault and every key that is not used. It must
+// never drop a key of the reader's without a word, unless unused.ts says that nothing is lost.
+import Type from 'typebox'
+import type { TObject, TSchema } from 'typebox'
+import type { Fault } from './config-error.ts'
+import { describeFault } from './config-error.ts'
+import type { Units } from './leaf.ts'
+import { readLeaf } from './leaf.ts'
+import { notesOf } from './schema.ts'
+import type { MapNode, RawNode } from './tree.ts'
+import { expandShorthand, isBlank, makeMap } from './tree.ts'
+import { UNUSED } from './unused.ts'
+
+/** What a walk found; both lists grow as it goes. */
+export interface Findings {
+  readonly faults: Fault[]
+  readonly warnings: string[]
+  readonly units: Units
+}
+
+/**
+ * The value that `node` gives for `schema`, with defaults; undefined where an optional key is not set or where a
+ * fault was reported. `path` is dotted, `origin` is the place of the section around it.
+ */
+export function checkTree(
+  schema: TSchema,
+  node: RawNode | undefined,
+  at: { path: string; origin: string },
+  findings: Findings,
+): unknown {
+  if (Type.IsObject(schema)) return checkSection(schema, node, at, findings)
+  if (Type.IsRecord(schema)) return checkRecord(schema, node, at, findings)
+  if (Type.IsArray(schema)) return checkList(schema, node, at, findings)
+  const { default: fallback } = notesOf(schema)
+  const reading = node === undefined ? ({ kind: 'absent' } as const) : readLeaf(schema, node, findings.units)
+  if (reading.kind === 'wrong') {
+    findings.faults.push({
+      where: node?.origin ?? at.origin,
+      path: at.path,
+      what: reading.what,
+      hint: reading.hint,
+    })
+    return undefined
+  }
+  if (reading.kind === 'value') {
+    if (reading.warning !== undefined) warn(findings, node?.origin ?? at.origin, at.path, reading.warning)
+    return reading.value
+  }
+  if (fallback === undefined && !Type.IsOptional(schema)) {
+    const key = at.path.slice(at.path.lastIndexOf('.') + 1)
+    findings.faults.push({
+      where: at.origin,
+      path: at.path,
+      what: 'missing',
+      hint: `add ${key}: to this section`,
+    })
+  }
+  return fallback
+}
+
+function checkSection(
+  schema: TObject,
+  node: RawNode | undefined,
+  at: { path: string; origin: string },
+  findings: Findings,
+): unknown {
+  if (node === undefined && Type.IsOptional(schema)) return undefined
+  const map = openSection(schema, node, at, findings)
+  if (map === undefined) return undefined
+  for (const [key, child] of map.entries) {
+    if (!Object.hasOwn(schema.properties, key)) reportUnused(schema, joinPath(at.path, key), child, findings)
+  }
+  const result: Record<string, unknown> = {}
+  for (const [key, child] of Object.entries(schema.properties)) {
+    const below = map.entries.get(key)
+    const value = checkTree(child, below, { path: joinPath(at.path, key), origin: map.origin }, findings)
+    if (value !== undefined) result[key] = value
+  }
+  return result
+}
+
+function openSection(
+  schema: TSchema,
+  node: RawNode | undefined,
+  at: { path: string; origin: string },
+  findings: Findings,
+): MapNode | undefined {
+  if (node === undefined || isBlank(node)) return makeMap(node?.origin ?? at.origin)
+  const open = notesOf(schema).shorthand === true ? expandShorthand(node) : node
+  if (open.kind === 'map') return open
+  const what = open.kind === 'invalid' ? 'not valid YAML' : 'expected a section'
+  findings.faults.push({
+    where: open.origin,
+    path: at.path,
+    what,
+    hint: 'write `key: value` lines below it',
+  })
+  return undefined
+}
+
+// The name of a header is case-insensitive: two spellings are one header, and the later one counts.
+function checkRecord(
+  schema: TSchema,
+  node: RawNode | undefined,
+  at: { path: string; origin: string },
+  findings: Findings,
+): unknown {
+  if (node === undefined || isBlank(node)) return structuredClone(notesOf(schema).default)
+  const map = openSection(schema, node, at, findings)
+  const item = Type.IsRecord(schema) ? Type.RecordValue(schema) : Type.String()
+  const isHeaders = Type.IsArray(item)
+  const result: [string, unknown][] = []
+  for (const [key, child] of map?.entries ?? []) {
+    const path = joinPath(at.path, key)
+    if (isHeaders && !/^[\w!#$%&'*+.^`|~-]+$/u.test(key)) {
+      findings.faults.push({
+        where: child.origin,
+        path,
+        what: 'not a header name',
+        hint: 'write a name such as X-Frame-Options',
+      })
+      continue
+    }
+    const value = isHeaders || !isBlank(child) ? checkTree(item, child, { path, origin: child.origin }, findings) : ''
+    const twin = result.find(([name]) => isHeaders && name.toLowerCase() === key.toLowerCase())
+    if (twin === undefined) result.push([key, value])
+    else twin[1] = value
+  }
+  return Object.fromEntries(result)
+}
+
+function checkList(
+  schema: TSchema,
+  node: RawNode | undefined,
+  at: { path: string; origin: string },
+  findings: Findings,
+): unknown {
+  if (node === undefined || isBlank(node)) return structuredClone(notesOf(schema).default) ?? []
+  if (node.kind !== 'list') {
+    const what = node.kind === 'invalid' ? 'not valid YAML' : 'expected a list'
+    findings.faults.push({
+      where: node.origin,
+      path: at.path,
+      what,
+      hint: 'write [first, second]',
+    })
+    return []
+  }
+  const { items } = schema as { items: TSchema } & TSchema
+  return node.items.map((child, index) => {
+    return checkTree(items, child, { path: `${at.path}[${index}]`, origin: child.origin }, findings)
+  })
+}
+
+/** Says what becomes of a key that `schema` does not have. */
+export function reportUnused(
+  schema: TSchema & { readonly properties: object },
+  path: string,
+  node: RawNode,
+  findings: Findings,
+): void {
+  const unused = UNUSED.get(path)
+  const known = Object.keys(schema.properties).join(', ')
+  const { closed } = notesOf(schema)
+  if (unused?.kind === 'silent') return
+  if (unused?.kind === 'ignored') return warn(findings, node.origin, path, unused.why)
+  if (unused?.kind === 'refused') {
+    findings.faults.push({ where: node.origin, path, what: unused.why, hint: unused.hint })
+  } else if (closed !== undefined) {
+    findings.faults.push({
+      where: node.origin,
+      path,
+      what: closed,
+      hint: `the keys here are: ${known}`,
+    })
+  } else {
+    warn(findings, node.origin, path, `unknown key, ignored (the keys here are: ${known})`)
+  }
+}
+
+function warn(findings: Findings, where: string, path: string, what: string): void {
+  const line = describeFault({ where, path, what })
+  if (!findings.warnings.includes(line)) findings.warnings.push(line)
+}
+
+function joinPath(path: string, key: string): string {
+  return path === '' ? key : `${path}.${key}`
+}

@@ -1,0 +1,93 @@
+// The grammars that strings of the configuration follow, each with what to say when one does not. A form may
+// normalise a value; it must never look anything up.
+import { parseListenAddress } from './address.ts'
+import { compilePattern } from './pattern.ts'
+
+interface Form {
+  /** The value to keep, or undefined when the text is not of this form. */
+  read(text: string): string | undefined
+  readonly expected: string
+  readonly hint: string
+}
+
+/** `/path/`, with both slashes however it was written; the root is `/`. */
+function readPrefix(text: string): string | undefined {
+  if (!/^[\w.~/-]*$/u.test(text)) return undefined
+  const segments = text.split('/').filter((segment) => segment !== '')
+  if (segments.includes('.') || segments.includes('..')) return undefined
+  return segments.length === 0 ? '/' : `/${segments.join('/')}/`
+}
+
+/** `scheme://host[:port][/path]`, without login: it is sent to every client in `Location`. */
+function readOrigin(text: string): string | undefined {
+  const url = readUrl(text)
+  if (url === undefined || url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '')
+    return undefined
+  return text.replace(/\/+$/u, '')
+}
+
+function readUrl(text: string): URL | undefined {
+  const url = URL.parse(text)
+  return url !== null && /^https?:\/\/[^/]/u.test(text) && /^https?:$/u.test(url.protocol) ? url : undefined
+}
+
+function keepIf(text: string, good: boolean): string | undefined {
+  return good ? text : undefined
+}
+
+export const FORMS = {
+  address: {
+    read: (text) => keepIf(text, parseListenAddress(text) !== undefined),
+    expected: 'expected :PORT, HOST:PORT or [IPV6]:PORT',
+    hint: 'write ":5000", "127.0.0.1:5000" or "[::1]:5000" (the last one in quotes)',
+  },
+  target: {
+    read: (text) => keepIf(text, parseListenAddress(text)?.host !== undefined),
+    expected: 'expected HOST:PORT',
+    hint: 'write "db.example.com:5432" or "[::1]:5432"',
+  },
+  prefix: {
+    read: readPrefix,
+    expected: 'expected a path such as /mirror/',
+    hint: 'write the part of the URL before /v2/, with letters, digits, dots, dashes and slashes',
+  },
+  origin: {
+    read: readOrigin,
+    expected: 'expected a URL such as https://registry.example.com:5000, without login, query or fragment',
+    hint: 'write what clients put before /v2/, with https:// or http:// in front',
+  },
+  uri: {
+    read: (text) => keepIf(text, readUrl(text) !== undefined),
+    expected: 'expected an http or https URL',
+    hint: 'write "https://host/path"',
+  },
+  path: {
+    read: (text) => keepIf(text, /^\/[\w.~/-]*$/u.test(text)),
+    expected: 'expected a path that begins with /',
+    hint: 'write /metrics',
+  },
+  // RFC 9110 5.5: what may stand in a header; Node refuses the rest only when the first answer is sent.
+  header: {
+    read: (text) => keepIf(text, /^[\t\u0020-\u007e\u0080-\u00ff]*$/u.test(text)),
+    expected: 'not a header value (RFC 9110): it holds a control character or one beyond Latin-1',
+    hint: 'write one line of plain text',
+  },
+  // The realm is sent inside a quoted string of WWW-Authenticate.
+  realm: {
+    read: (text) => keepIf(text, /^[\u0020\u0021\u0023-\u005b\u005d-\u007e]*$/u.test(text)),
+    expected: 'expected plain ASCII text without quotes and backslashes',
+    hint: 'write "Registry Realm"',
+  },
+  pattern: {
+    read: (text) => keepIf(text, compilePattern(text) !== undefined),
+    expected: 'not a regular expression that means the same here as in distribution',
+    hint: 'use the common ground of RE2 and JavaScript: no \\A, \\z, \\Q, [[:alpha:]] or (?U)',
+  },
+} as const satisfies Record<string, Form>
+
+export type FormName = keyof typeof FORMS
+
+/** The form of that name. */
+export function formOf(name: FormName): Form {
+  return FORMS[name]
+}

@@ -1,0 +1,212 @@
+// The whole tree of the configuration: distribution's keys as Tarn uses them, and Tarn's own. Types, defaults,
+// checks, variable names and what may be printed are all read from here; keys that Tarn takes but does not use
+// are in unused.ts. No default may open a connection outwards or let somebody in.
+import Type from 'typebox'
+import type { Static, TSchema } from 'typebox'
+import { DEFAULT_FIELDS, DEFAULT_HEADERS } from './defaults.ts'
+import type { FormName } from './form.ts'
+
+/** What this project writes beside a TypeBox schema. */
+export interface Notes {
+  readonly default?: unknown
+  /** A string with a grammar, see form.ts. */
+  readonly form?: FormName
+  /** A duration of Go in files and variables, milliseconds in `Config`. */
+  readonly duration?: true
+  /** Go's zero means the default here, as in distribution. */
+  readonly zeroIsDefault?: true
+  /** Values are compared without regard to case. */
+  readonly foldCase?: true
+  /** `--print-config` may show the string. What does not say so is masked. */
+  readonly shown?: true
+  /** The name of distribution's Go field where it differs from the key: variables accept both. */
+  readonly goName?: string
+  /** A map in distribution: variables match its keys in any case. */
+  readonly anyCase?: true
+  /** `auth: htpasswd` stands for `auth: {htpasswd: {}}`. */
+  readonly shorthand?: true
+  /** Unknown keys are errors; the text says why. */
+  readonly closed?: string
+}
+
+/** The notes of a schema. */
+export function notesOf(schema: TSchema): Notes {
+  return schema
+}
+
+const DAY = 86_400_000
+const OURS = 'no such setting'
+
+const flag = (value: boolean) => Type.Boolean({ default: value })
+const shown = (value?: string, notes: Notes = {}) =>
+  Type.String({ shown: true, ...(value === undefined ? {} : { default: value }), ...notes })
+const duration = (value: number, notes: Notes & { minimum?: number } = {}) =>
+  Type.Number({ duration: true, default: value, minimum: 0, ...notes })
+const count = (value: number, notes: Notes & { minimum?: number; maximum?: number } = {}) =>
+  Type.Integer({ default: value, minimum: 1, ...notes })
+const list = (item: ReturnType<typeof shown>) => Type.Array(item, { default: [] })
+
+const checkTimes = {
+  interval: duration(10_000, { zeroIsDefault: true }),
+  threshold: count(1, { minimum: 0, zeroIsDefault: true }),
+}
+
+const log = Type.Object({
+  accesslog: Type.Object({ disabled: flag(false) }),
+  level: Type.Enum(['error', 'warn', 'info', 'debug'], { default: 'info', foldCase: true }),
+  formatter: Type.Enum(['text', 'json'], { default: 'text' }),
+  fields: Type.Record(Type.String(), shown(), { default: DEFAULT_FIELDS }),
+})
+
+const storage = Type.Object(
+  {
+    filesystem: Type.Object({ rootdirectory: shown('/var/lib/registry') }),
+    delete: Type.Object({ enabled: flag(false) }),
+    maintenance: Type.Object({
+      uploadpurging: Type.Object({
+        enabled: flag(true),
+        age: duration(7 * DAY),
+        interval: duration(DAY, { minimum: 1000 }),
+        dryrun: flag(false),
+      }),
+      readonly: Type.Object({ enabled: flag(false) }),
+    }),
+  },
+  {
+    anyCase: true,
+    shorthand: true,
+    closed: 'not a storage driver of Tarn, which has only filesystem',
+  },
+)
+
+const auth = Type.Object(
+  {
+    htpasswd: Type.Optional(Type.Object({ realm: shown('Registry Realm', { form: 'realm' }), path: shown() })),
+  },
+  {
+    anyCase: true,
+    shorthand: true,
+    closed: 'not a way of login that Tarn has, and without it the registry would be open',
+  },
+)
+
+const tls = Type.Object({
+  certificate: shown(),
+  key: shown(),
+  clientcas: list(shown()),
+  minimumtls: Type.Enum(['tls1.2', 'tls1.3'], { default: 'tls1.2' }),
+})
+
+const http = Type.Object({
+  addr: shown(':5000'),
+  net: Type.Enum(['tcp', 'unix'], { default: 'tcp' }),
+  prefix: shown('/', { form: 'prefix' }),
+  host: Type.Optional(shown(undefined, { form: 'origin' })),
+  secret: Type.Optional(Type.String()),
+  relativeurls: flag(false),
+  draintimeout: duration(30_000),
+  headers: Type.Record(Type.String(), Type.Array(shown(undefined, { form: 'header' })), {
+    default: DEFAULT_HEADERS,
+  }),
+  tls: Type.Optional(tls),
+  debug: Type.Object({
+    addr: Type.Optional(shown(undefined, { form: 'address' })),
+    prometheus: Type.Object({ enabled: flag(false), path: shown('/metrics', { form: 'path' }) }),
+  }),
+  http2: Type.Object({ disabled: flag(true) }),
+})
+
+const health = Type.Object({
+  storagedriver: Type.Object({
+    enabled: flag(true),
+    interval: duration(10_000, { zeroIsDefault: true }),
+    threshold: count(3, { minimum: 0, zeroIsDefault: true }),
+  }),
+  file: Type.Array(Type.Object({ file: shown(), ...checkTimes }), {
+    default: [],
+    goName: 'filecheckers',
+  }),
+  http: Type.Array(
+    Type.Object({
+      uri: Type.String({ form: 'uri' }),
+      headers: Type.Record(Type.String(), Type.Array(Type.String({ form: 'header' })), {
+        default: {},
+      }),
+      statuscode: count(200, { minimum: 0, maximum: 599, zeroIsDefault: true }),
+      timeout: duration(5000, { zeroIsDefault: true }),
+      ...checkTimes,
+    }),
+    { default: [], goName: 'httpcheckers' },
+  ),
+  tcp: Type.Array(
+    Type.Object({
+      addr: shown(undefined, { form: 'target' }),
+      timeout: duration(5000, { zeroIsDefault: true }),
+      ...checkTimes,
+    }),
+    { default: [], goName: 'tcpcheckers' },
+  ),
+})
+
+const validation = Type.Object({
+  disabled: flag(false),
+  manifests: Type.Object({
+    urls: Type.Object({
+      allow: list(shown(undefined, { form: 'pattern' })),
+      deny: list(shown(undefined, { form: 'pattern' })),
+    }),
+    indexes: Type.Object({
+      platforms: Type.Enum(['none', 'all', 'list'], { default: 'none' }),
+      platformlist: Type.Array(Type.Object({ architecture: shown(), os: shown() }), {
+        default: [],
+      }),
+    }),
+  }),
+})
+
+const access = Type.Object(
+  {
+    anonymous: Type.Enum(['none', 'pull'], { default: 'none' }),
+    admins: list(shown()),
+  },
+  { closed: OURS },
+)
+
+const limits = Type.Object(
+  {
+    manifestBytes: count(4_194_304, { minimum: 65_536, maximum: 67_108_864 }),
+    loginQueue: count(64, { maximum: 65_536 }),
+    connections: count(1024, { maximum: 1_000_000 }),
+    idleTimeout: duration(60_000, { minimum: 1000 }),
+  },
+  { closed: OURS },
+)
+
+/** The tree of `config.yml`. */
+export const ConfigSchema = Type.Object({
+  version: Type.Enum(['0.1'], { default: '0.1' }),
+  log,
+  storage,
+  auth,
+  http,
+  health,
+  catalog: Type.Object({
+    maxentries: count(1000, { minimum: -1_000_000_000, zeroIsDefault: true }),
+  }),
+  tags: Type.Object({ maxtags: count(1000, { minimum: -1_000_000_000, zeroIsDefault: true }) }),
+  validation,
+  access,
+  limits,
+})
+
+/** A whole, checked configuration: every key with a default is there, times are milliseconds. */
+export type Config = Static<typeof ConfigSchema>
+
+/** The parts of a configuration that an embedder wants other than the defaults; times are milliseconds. */
+export type ConfigInput = DeepPartial<Config>
+
+type DeepPartial<T> = T extends readonly (infer Item)[]
+  ? readonly DeepPartial<Item>[]
+  : T extends object
+    ? { readonly [Key in keyof T]?: DeepPartial<T[Key]> }
+    : T

@@ -1,0 +1,33 @@
+// What a handler of /v2 is given: the request as the path parser and the gate left it.
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { RepositoryName } from '../oci/name.ts'
+import type { Context } from '../registry/context.ts'
+import type { Target } from './path.ts'
+
+export interface Surroundings {
+  readonly context: Context
+  /** What comes before `/v2` in every URL of this registry: the prefix, and the host if one is configured. */
+  readonly base: string
+  /** `http.prefix` without its last slash. */
+  readonly prefix: string
+  /** Bytes that a manifest may have. */
+  readonly manifestLimit: number
+  /** Items on a page of the catalog and of a list of tags at most. */
+  readonly pages: { readonly catalog: number; readonly tags: number }
+  /** Whether the user may pull from the repository; without one: from every repository. */
+  readonly mayPull: (user: string | undefined, name: RepositoryName | undefined) => boolean
+}
+
+/** One request and its answer. */
+export interface Exchange extends Surroundings {
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+  readonly query: URLSearchParams
+  /** Who logged in; undefined for anonymous. */
+  readonly user: string | undefined
+}
+
+/** A request whose path is of kind `K`. */
+export interface Call<K extends Target['kind']> extends Exchange {
+  readonly target: Extract<Target, { kind: K }>
+}

@@ -1,0 +1,58 @@
+// Turns whatever was thrown into the specification's JSON. Internal texts, paths and stacks stay in the log.
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { RegistryError, errorBody, registryError } from '../oci/errors.ts'
+
+const NO_ROOM = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+const NO_WRITING = new Set(['EROFS', 'EACCES', 'EPERM'])
+const NO_FILES = new Set(['EMFILE', 'ENFILE'])
+
+/** The answer for an error of any origin. */
+export function toRegistryError(error: unknown): RegistryError {
+  if (error instanceof RegistryError) return error
+  const { code = '', statusCode } = error as FastifyError
+  if (NO_ROOM.has(code)) {
+    return registryError('UNAVAILABLE', {
+      message: 'no space left for the data directory: free some and try again',
+      cause: error,
+    })
+  }
+  if (NO_WRITING.has(code)) {
+    return registryError('UNAVAILABLE', {
+      message: 'the data directory cannot be written: see the log of the registry',
+      cause: error,
+    })
+  }
+  if (NO_FILES.has(code)) {
+    return registryError('UNAVAILABLE', {
+      message: 'too many open files: try again',
+      headers: { 'retry-after': '1' },
+      cause: error,
+    })
+  }
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return fromFastify(statusCode, error as Error)
+  return registryError('UNKNOWN', { cause: error })
+}
+
+// Refusals of Fastify itself (a malformed Content-Type, a bad URL) keep their status.
+function fromFastify(status: number, cause: Error): RegistryError {
+  switch (status) {
+    case 401:
+      return registryError('UNAUTHORIZED', { cause })
+    case 404:
+      return registryError('NAME_UNKNOWN', { message: 'no such endpoint of the registry API', cause })
+    case 413:
+      return registryError('SIZE_INVALID', { status, message: 'the body is too large', cause })
+    default:
+      return registryError('UNSUPPORTED', { status, message: cause.message, cause })
+  }
+}
+
+/** Answers with an error; what is our fault goes to the log with its cause. */
+export function sendError(request: FastifyRequest, reply: FastifyReply, thrown: unknown): FastifyReply {
+  const error = toRegistryError(thrown)
+  if (error.status >= 500) request.log.error({ err: error.cause ?? error }, 'request failed')
+  return reply
+    .code(error.status)
+    .headers({ ...error.headers, 'content-type': 'application/json' })
+    .send(Buffer.from(errorBody(error)))
+}

@@ -1,0 +1,112 @@
+// The Fastify instance with everything that is not a route: limits, errors of the protocol itself, the
+// common headers, the access log. HTTP/1.1 only: Go's clients would take h2 and get half the bytes.
+import type { ServerOptions as HttpServerOptions } from 'node:http'
+import type { Server as HttpsServer } from 'node:https'
+import type { Socket } from 'node:net'
+import type {
+  FastifyBaseLogger,
+  FastifyHttpsOptions,
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  FastifyServerOptions,
+} from 'fastify'
+import fastify, { LogController } from 'fastify'
+import type { TlsOptions } from 'node:tls'
+import { errorBody, registryError } from '../oci/errors.ts'
+import { drainAfterAnswer, holdContinue } from './body.ts'
+import { sendError } from './errors.ts'
+
+export interface ServerOptions {
+  readonly logger: FastifyBaseLogger
+  readonly tls: TlsOptions | undefined
+  /** Milliseconds without a byte after which a connection is cut. */
+  readonly idleTimeout: number
+  readonly maxConnections: number
+}
+
+// Go's clients keep idle connections for 90 s; closing sooner than they do makes them fail a request.
+const KEEP_ALIVE_MS = 100_000
+const HEADERS_MS = 20_000
+
+/** Makes the instance; nothing listens yet. */
+export function createServer({ logger, tls, idleTimeout, maxConnections }: ServerOptions): FastifyInstance {
+  const options: FastifyServerOptions = {
+    loggerInstance: logger,
+    logController: new LogController({ disableRequestLogging: true }),
+    trustProxy: false,
+    requestTimeout: 0,
+    connectionTimeout: idleTimeout,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    return503OnClosing: true,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 16_384 },
+    exposeHeadRoutes: false,
+    clientErrorHandler: answerBrokenRequest,
+    frameworkErrors: (error, request, reply) => {
+      // A URL that the router cannot decode. It never reached a route, so it gives nothing away.
+      void sendError(request, reply, error.statusCode === 400 ? badPath() : error)
+    },
+  }
+  const http: HttpServerOptions = { headersTimeout: HEADERS_MS }
+  // Fastify types an instance by its server; the rest of Tarn need not know which it is.
+  const app =
+    tls === undefined
+      ? fastify({ ...options, http })
+      : (fastify({
+          ...options,
+          https: { ...tls, ...http },
+        } as unknown as FastifyHttpsOptions<HttpsServer>) as unknown as FastifyInstance)
+  app.server.maxConnections = maxConnections
+  holdContinue(app.server)
+  return app
+}
+
+/** Adds what every answer shares, whichever route gives it. */
+export function addCommon(
+  app: FastifyInstance,
+  headers: Readonly<Record<string, readonly string[]>>,
+  observe: { started(): void; ended(request: FastifyRequest, reply: FastifyReply): void },
+): void {
+  const entries = Object.entries(headers)
+  app.addHook('onRequest', async (_request, reply) => {
+    observe.started()
+    for (const [name, values] of entries) reply.header(name, values.length === 1 ? values[0] : values)
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    observe.ended(request, reply)
+    drainAfterAnswer(request.raw)
+  })
+  app.setNotFoundHandler((request, reply) =>
+    sendError(request, reply, registryError('NAME_UNKNOWN', { message: 'no such page' })),
+  )
+  app.setErrorHandler((error, request, reply) => sendError(request, reply, error))
+}
+
+function badPath(): Error {
+  return registryError('NAME_INVALID', { message: 'invalid path: only %2F, %3A and %2B may be escaped in it' })
+}
+
+// What node:http could not read as a request. The answer says why; the connection cannot be used again.
+function answerBrokenRequest(this: unknown, error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const [status, text] = statusOf(error.code)
+  const body = errorBody(registryError('UNSUPPORTED', { status, message: text }))
+  socket.end(
+    `HTTP/1.1 ${status} ${text}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  )
+}
+
+function statusOf(code: string | undefined): [status: number, text: string] {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return [431, 'Request Header Fields Too Large']
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return [408, 'Request Timeout']
+    default:
+      return [400, 'Bad Request']
+  }
+}

@@ -1,0 +1,134 @@
+// The routes of /v2: one table of what each kind of path does under each method. Fastify sees one wildcard;
+// the table decides, so that no router decodes, shortens or redirects what clients sent.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Action } from '../auth/policy.ts'
+import { registryError } from '../oci/errors.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import { isRepositoryName } from '../oci/name.ts'
+import { sendNothing } from './answer.ts'
+import { getBlob, headBlob, removeBlob } from './blobs.ts'
+import type { Call, Exchange, Surroundings } from './call.ts'
+import { sendError } from './errors.ts'
+import type { Gate } from './gate.ts'
+import { getCatalog, getReferrers, getTags } from './lists.ts'
+import { getManifest, putManifest, removeManifest } from './manifests.ts'
+import type { Kind, Target } from './path.ts'
+import { parsePath, parseQuery } from './path.ts'
+import { deleteUpload, getUpload, patchUpload, postUpload, putUpload } from './uploads.ts'
+
+interface Route {
+  readonly action: Action
+  readonly handle: (call: never) => Promise<unknown>
+}
+
+type Methods = Readonly<Record<string, Route>>
+
+const route = <K extends Kind>(action: Action, handle: (call: Call<K>) => Promise<unknown>): Route => ({
+  action,
+  handle,
+})
+
+// Cancelling an upload is part of pushing: clients do it with push rights alone.
+const TABLE: Readonly<Record<Exclude<Kind, 'redirect' | 'invalid'>, Methods>> = {
+  base: { GET: route('ping', getBase), HEAD: route('ping', getBase) },
+  catalog: { GET: route('list', getCatalog) },
+  tags: { GET: route('pull', getTags) },
+  manifest: {
+    GET: route('pull', getManifest),
+    HEAD: route('pull', getManifest),
+    PUT: route('push', putManifest),
+    DELETE: route('delete', removeManifest),
+  },
+  blob: { GET: route('pull', getBlob), HEAD: route('pull', headBlob), DELETE: route('delete', removeBlob) },
+  uploads: { POST: route('push', postUpload) },
+  upload: {
+    GET: route('push', getUpload),
+    HEAD: route('push', getUpload),
+    PATCH: route('push', patchUpload),
+    PUT: route('push', putUpload),
+    DELETE: route('push', deleteUpload),
+  },
+  referrers: { GET: route('pull', getReferrers) },
+}
+
+/** The names by which metrics know the routes: distribution's where it has one. */
+export const HANDLER_NAMES: Readonly<Record<Kind, string>> = {
+  base: 'base',
+  catalog: 'catalog',
+  tags: 'tags',
+  manifest: 'manifest',
+  blob: 'blob',
+  uploads: 'blob_upload',
+  upload: 'blob_upload_chunk',
+  referrers: 'referrers',
+  redirect: 'other',
+  invalid: 'other',
+}
+
+/** What the hooks found out about a request. */
+interface Found {
+  readonly target: Target
+  readonly user: string | undefined
+}
+
+/** Adds /v2 below the prefix. `onTarget` is told what each request is about, for the log and the metrics. */
+export function addV2(
+  app: FastifyInstance,
+  surroundings: Surroundings,
+  gate: Gate,
+  onTarget: (request: FastifyRequest, kind: Kind) => void,
+): void {
+  const { prefix } = surroundings
+  const found = new WeakMap<FastifyRequest, Found>()
+
+  app.register(async (v2) => {
+    v2.removeAllContentTypeParsers()
+    // Bodies are streams of bytes, whatever their type says; handlers read them from the raw request.
+    v2.addContentTypeParser('*', (_request, _payload, done) => done(null))
+    v2.setErrorHandler((error, request, reply) => sendError(request, reply, error))
+    v2.addHook('onRequest', async (request, reply) => {
+      reply.header('docker-distribution-api-version', 'registry/2.0')
+      const target = parsePath((request.raw.url ?? '').slice(prefix.length))
+      onTarget(request, target.kind)
+      const action = routeOf(target, request.method)?.action ?? 'ping'
+      const user = await gate(request, reply, { action, repository: repositoryOf(target) })
+      found.set(request, { target, user })
+    })
+    const handle = async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
+      const { target, user } = found.get(request) ?? { target: parsePath(''), user: undefined }
+      return dispatch(target, { ...surroundings, request, reply, user, query: parseQuery(request.raw.url ?? '') })
+    }
+    for (const url of [`${prefix}/v2`, `${prefix}/v2/`, `${prefix}/v2/*`]) {
+      v2.route({ method: v2.supportedMethods, url, handler: handle, exposeHeadRoute: false })
+    }
+  })
+}
+
+function routeOf(target: Target, method: string): Route | undefined {
+  return target.kind === 'invalid' || target.kind === 'redirect' ? undefined : TABLE[target.kind][method]
+}
+
+function repositoryOf(target: Target): RepositoryName | undefined {
+  return 'name' in target && isRepositoryName(target.name) ? target.name : undefined
+}
+
+async function dispatch(target: Target, call: Exchange): Promise<unknown> {
+  const { request, reply, prefix } = call
+  if (target.kind === 'invalid') throw target.error
+  if (target.kind === 'redirect') {
+    if (request.method === 'GET' || request.method === 'HEAD') {
+      return sendNothing(reply.code(301).header('location', prefix + target.to))
+    }
+    throw registryError('NAME_UNKNOWN', { message: 'no such endpoint of the registry API' })
+  }
+  const methods = TABLE[target.kind]
+  const route = methods[request.method]
+  if (route !== undefined) return route.handle({ ...call, target } as never)
+  reply.header('allow', Object.keys(methods).join(', '))
+  if (request.method === 'OPTIONS') return sendNothing(reply.code(200))
+  throw registryError('UNSUPPORTED', { message: 'this method is not allowed here' })
+}
+
+async function getBase({ reply }: Call<'base'>): Promise<FastifyReply> {
+  return reply.header('content-type', 'application/json').send(Buffer.from('{}'))
+}

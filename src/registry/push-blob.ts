@@ -1,0 +1,67 @@
+// Pushing a blob (distribution-spec "Pushing blobs") and mounting one from another repository.
+import type { Algorithm, Digest } from '../oci/digest.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import type { Chunk, UploadKey } from '../storage/uploads.ts'
+import type { Context } from './context.ts'
+import { requireWritable } from './context.ts'
+
+/** Begins an upload for `owner` (the user's name; undefined without login). */
+export async function beginUpload(
+  context: Context,
+  name: RepositoryName,
+  owner: string | undefined,
+  algorithm: Algorithm,
+): Promise<UploadKey> {
+  requireWritable(context)
+  await context.store.repositories.ensure(name)
+  return context.store.uploads.begin(name, owner, algorithm)
+}
+
+/** Appends to an upload; gives the bytes received in all. Throws BLOB_UPLOAD_UNKNOWN, RANGE_INVALID, SIZE_INVALID. */
+export async function appendUpload(context: Context, key: UploadKey, chunk: Chunk): Promise<number> {
+  requireWritable(context)
+  return context.store.uploads.append(key, chunk)
+}
+
+/** Ends an upload: from its return on, the repository serves `digest`. Throws as appendUpload, and DIGEST_INVALID. */
+export async function finishUpload(
+  context: Context,
+  key: UploadKey,
+  digest: Digest,
+  chunk: Chunk | undefined,
+): Promise<void> {
+  requireWritable(context)
+  const { blobs, links, repositories, uploads } = context.store
+  await uploads.finish(key, digest, chunk, async (data) => {
+    await repositories.ensure(key.name)
+    await blobs.commit(data, digest)
+    await links.add(key.name, digest)
+  })
+}
+
+/** Drops an upload. Throws BLOB_UPLOAD_UNKNOWN. */
+export async function cancelUpload(context: Context, key: UploadKey): Promise<void> {
+  requireWritable(context)
+  await context.store.uploads.cancel(key)
+}
+
+/**
+ * Lets the repository serve a blob that is here already. `source` is the repository that holds it, which
+ * the caller may read; undefined for any (the caller may then read all of them). False when it cannot be:
+ * the client then uploads. The bytes are verified first, if nobody did before.
+ */
+export async function mountBlob(
+  context: Context,
+  name: RepositoryName,
+  digest: Digest,
+  source: RepositoryName | undefined,
+): Promise<boolean> {
+  requireWritable(context)
+  const { blobs, links, repositories } = context.store
+  const stored = source === undefined ? digest : links.resolve(source, digest)
+  if (stored === undefined || (await blobs.ensureWhole(digest, stored)) === undefined) return false
+  if (!(await blobs.hold(stored))) return false
+  await repositories.ensure(name)
+  await links.add(name, digest, stored)
+  return true
+}

@@ -1,0 +1,91 @@
+// Pushing a manifest (distribution-spec "Pushing manifests"). What a repository links is whole (I5), and
+// what is acknowledged is durable: its blobs, its bytes, its revision link, its tags, in this order (I3).
+import type { Digest } from '../oci/digest.ts'
+import { algorithmOf, digestOf } from '../oci/digest.ts'
+import { RegistryError, registryError } from '../oci/errors.ts'
+import type { Descriptor, Manifest } from '../oci/manifest.ts'
+import { parseManifest, requiredBlobs } from '../oci/manifest.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import type { Reference, Tag } from '../oci/reference.ts'
+import type { Context } from './context.ts'
+import { requireWritable } from './context.ts'
+
+export interface ManifestPush {
+  readonly name: RepositoryName
+  readonly reference: Reference
+  /** Further tags (`?tag=`), for a push by digest. */
+  readonly tags: readonly Tag[]
+  readonly bytes: Uint8Array
+  readonly contentType: string | undefined
+}
+
+export interface PushedManifest {
+  readonly digest: Digest
+  readonly subject: Digest | undefined
+}
+
+/**
+ * Stores the manifest, links it and tags it. Throws MANIFEST_INVALID, DIGEST_INVALID when the bytes are not
+ * what the reference says, MANIFEST_BLOB_UNKNOWN (one error for each missing blob), and SIZE_INVALID when a
+ * descriptor's size is not that of its blob.
+ */
+export async function pushManifest(context: Context, push: ManifestPush): Promise<PushedManifest> {
+  requireWritable(context)
+  const { store, rules } = context
+  const { name, reference, bytes } = push
+  const digest = digestOf(bytes, reference.kind === 'digest' ? algorithmOf(reference.digest) : 'sha256')
+  if (reference.kind === 'digest' && reference.digest !== digest) throw registryError('DIGEST_INVALID')
+  const manifest = parseManifest(bytes, push.contentType)
+  if (rules.allowsUrl !== undefined) refuseUrls(manifest, rules.allowsUrl)
+
+  const required = rules.requiresWhole ? requiredBlobs(manifest) : []
+  // Blobs that nobody hashed yet are hashed now, before the repository is locked: it can take a while.
+  for (const { digest: blob } of required) {
+    const stored = store.links.resolve(name, blob)
+    if (stored !== undefined) await store.blobs.ensureWhole(blob, stored)
+  }
+  await store.changes.run(name, async () => {
+    await requireBlobs(context, name, required)
+    requireChildren(context, name, manifest)
+    await store.repositories.ensure(name)
+    const stored = { digest, bytes, manifest }
+    await store.manifests.put(name, stored)
+    store.referrers.note(stored)
+    const tags = reference.kind === 'tag' ? [reference.tag, ...push.tags] : push.tags
+    for (const tag of tags) await store.tags.set(name, tag, digest)
+  })
+  return { digest, subject: manifest.subject?.digest }
+}
+
+async function requireBlobs({ store }: Context, name: RepositoryName, required: readonly Descriptor[]): Promise<void> {
+  const missing: RegistryError[] = []
+  for (const { digest, size } of required) {
+    const stored = store.links.resolve(name, digest)
+    const state = stored && store.blobs.state(digest, stored)
+    if (!stored || !state || !(await store.blobs.hold(stored))) {
+      missing.push(registryError('MANIFEST_BLOB_UNKNOWN', { detail: digest }))
+    } else if (state.facts.size !== size) {
+      // Not MANIFEST_INVALID: clients would convert the manifest and try again.
+      throw registryError('SIZE_INVALID', {
+        message: `the manifest gives a blob ${size} bytes, it has ${state.facts.size}`,
+        detail: digest,
+      })
+    }
+  }
+  const [first, ...others] = missing
+  if (first !== undefined) throw new RegistryError('MANIFEST_BLOB_UNKNOWN', { detail: first.detail }, others)
+}
+
+function requireChildren({ store, rules }: Context, name: RepositoryName, manifest: Manifest): void {
+  const missing = manifest.manifests.find(
+    (child) => rules.requiresChild(child) && store.manifests.resolve(name, child.digest) === undefined,
+  )
+  if (missing !== undefined) throw registryError('MANIFEST_BLOB_UNKNOWN', { detail: missing.digest })
+}
+
+function refuseUrls(manifest: Manifest, allows: (url: string) => boolean): void {
+  const refused = manifest.layers.flatMap((layer) => layer.urls ?? []).find((url) => !allows(url))
+  if (refused !== undefined) {
+    throw registryError('MANIFEST_INVALID', { message: 'a layer names a url that validation.manifests.urls refuses' })
+  }
+}

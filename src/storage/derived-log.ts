@@ -1,0 +1,68 @@
+// A file of facts that can be computed again: one line each, appended, read once at start. It is a cache
+// and nothing else: losing it costs time. It is believed only on the machine, boot and directory that wrote
+// it, because what it says (a file with this inode and ctime is whole) means nothing anywhere else, and
+// because after a power cut a file can lose bytes and keep its inode, size and ctime.
+import { appendFileSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+
+export class DerivedLog {
+  readonly #path: string
+  readonly #header: string
+  readonly #writable: () => boolean
+  #broken = false
+  /** Whether the file is another life's and must be begun anew before a line is added. */
+  #foreign = false
+
+  /** `root` is the data directory; a log is only read while it is not `writable`. */
+  constructor(path: string, root: string, writable: () => boolean) {
+    this.#path = path
+    this.#header = `tarn-cache 1 ${bootId()} ${statSync(root).ino}`
+    this.#writable = writable
+  }
+
+  /** The lines that an earlier life of this server wrote; empty when they are not to be believed. */
+  load(): string[] {
+    try {
+      const [header, ...lines] = readFileSync(this.#path, 'utf8').split('\n')
+      if (header === this.#header) return lines.filter((line) => line !== '')
+    } catch {
+      // Missing or unreadable: begin anew.
+    }
+    this.#foreign = true
+    return []
+  }
+
+  /** Replaces the whole file, which shortens it when many lines are out of date. */
+  rewrite(lines: readonly string[]): void {
+    this.#try(() => {
+      mkdirSync(dirname(this.#path), { recursive: true })
+      writeFileSync(`${this.#path}.tmp`, [this.#header, ...lines, ''].join('\n'))
+      renameSync(`${this.#path}.tmp`, this.#path)
+      this.#foreign = false
+    })
+  }
+
+  append(line: string): void {
+    if (this.#foreign) this.rewrite([])
+    this.#try(() => appendFileSync(this.#path, `${line}\n`, { flag: 'a' }))
+  }
+
+  // A full or read-only disk must not fail the request that learned the fact.
+  #try(act: () => void): void {
+    if (!this.#writable() || this.#broken) return
+    try {
+      act()
+    } catch {
+      this.#broken = true
+    }
+  }
+}
+
+function bootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+  } catch {
+    // Without a boot id nothing is carried over a restart.
+    return `unknown-${process.pid}-${process.hrtime.bigint()}`
+  }
+}

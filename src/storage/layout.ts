@@ -1,0 +1,79 @@
+// The data directory of docker/distribution as paths. Nothing else in Tarn joins a path below the data
+// directory, and nothing here takes a string from outside: only parsed digests, names, tags and upload ids.
+//
+//   <root>/docker/registry/v2/
+//     blobs/<alg>/<hex[0:2]>/<hex>/data                       bytes of a layer, config or manifest
+//     repositories/<name>/
+//       _layers/<alg>/<hex>/link                              this repository may serve that blob
+//       _manifests/revisions/<alg>/<hex>/link                 this repository holds that manifest
+//       _manifests/tags/<tag>/current/link                    what the tag points to
+//       _manifests/tags/<tag>/index/<alg>/<hex>/link          what it ever pointed to
+//       _uploads/<uuid>/{startedat,data,owner}                an upload under way
+//   <root>/.tarn/                                             what Tarn adds (docs/formats/data-dir.md)
+//     lock  keeper.json  cache/  tmp/  quarantine/
+import { join } from 'node:path'
+import type { Algorithm, Digest } from '../oci/digest.ts'
+import { algorithmOf, hexOf } from '../oci/digest.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import type { Tag } from '../oci/reference.ts'
+import type { UploadId } from './upload-id.ts'
+
+export type Layout = ReturnType<typeof createLayout>
+
+/** Makes the paths of the data directory `root` (an absolute path). */
+export function createLayout(root: string) {
+  const v2 = join(root, 'docker', 'registry', 'v2')
+  const repositories = join(v2, 'repositories')
+  const own = join(root, '.tarn')
+
+  const byDigest = (digest: Digest): string => `${algorithmOf(digest)}/${hexOf(digest)}`
+  const repository = (name: RepositoryName): string => `${repositories}/${name}`
+  const layers = (name: RepositoryName): string => `${repository(name)}/_layers`
+  const revisions = (name: RepositoryName): string => `${repository(name)}/_manifests/revisions`
+  const tags = (name: RepositoryName): string => `${repository(name)}/_manifests/tags`
+  const tag = (name: RepositoryName, tag: Tag): string => `${tags(name)}/${tag}`
+  const upload = (name: RepositoryName, id: UploadId): string => `${repository(name)}/_uploads/${id}`
+  const blob = (digest: Digest): string => {
+    const hex = hexOf(digest)
+    return `${v2}/blobs/${algorithmOf(digest)}/${hex.slice(0, 2)}/${hex}`
+  }
+
+  return {
+    root,
+    repositories,
+    blobs: `${v2}/blobs`,
+    blob,
+    blobData: (digest: Digest): string => `${blob(digest)}/data`,
+    repository,
+    layers,
+    layerLink: (name: RepositoryName, digest: Digest): string => `${layers(name)}/${byDigest(digest)}/link`,
+    revisions,
+    revisionsOf: (name: RepositoryName, algorithm: Algorithm): string => `${revisions(name)}/${algorithm}`,
+    revisionLink: (name: RepositoryName, digest: Digest): string => `${revisions(name)}/${byDigest(digest)}/link`,
+    tags,
+    tag,
+    tagLink: (name: RepositoryName, t: Tag): string => `${tag(name, t)}/current/link`,
+    tagIndexLink: (name: RepositoryName, t: Tag, digest: Digest): string =>
+      `${tag(name, t)}/index/${byDigest(digest)}/link`,
+    uploads: (name: RepositoryName): string => `${repository(name)}/_uploads`,
+    upload,
+    uploadData: (name: RepositoryName, id: UploadId): string => `${upload(name, id)}/data`,
+    uploadStartedAt: (name: RepositoryName, id: UploadId): string => `${upload(name, id)}/startedat`,
+    uploadOwner: (name: RepositoryName, id: UploadId): string => `${upload(name, id)}/owner`,
+    own,
+    cache: `${own}/cache`,
+    tmp: `${own}/tmp`,
+    lock: `${own}/lock`,
+    keeper: `${own}/keeper.json`,
+    quarantine: `${own}/quarantine`,
+    quarantined: (digest: Digest, time: number): string =>
+      `${own}/quarantine/${algorithmOf(digest)}-${hexOf(digest)}.${time}`,
+    /** Names of a walk over the directory: the parts of the layout that are not a component of a name. */
+    isOwnName: (component: string): boolean => component.startsWith('_') || component.startsWith('.'),
+  }
+}
+
+/** Joins a path that a walk over the data directory is at with an entry's name that readdir gave. */
+export function childOf(directory: string, entry: string): string {
+  return join(directory, entry)
+}

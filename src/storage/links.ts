@@ -1,0 +1,38 @@
+// The links by which a repository may serve a blob (`_layers`). The content of a link is the authority,
+// not its path: distribution stores a blob that was pushed by sha512 under its sha256 and links both.
+import type { Digest } from '../oci/digest.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import type { Durable } from './durable.ts'
+import type { Layout } from './layout.ts'
+import { readLink } from './link.ts'
+
+export class Links {
+  readonly #layout: Layout
+  readonly #durable: Durable
+
+  constructor(layout: Layout, durable: Durable) {
+    this.#layout = layout
+    this.#durable = durable
+  }
+
+  /** The digest under whose name the bytes are stored; undefined when the repository does not hold the blob. */
+  resolve(name: RepositoryName, digest: Digest): Digest | undefined {
+    return readLink(this.#layout.layerLink(name, digest))
+  }
+
+  /** Lets the repository serve `digest`, whose bytes are stored under `stored`. */
+  async add(name: RepositoryName, digest: Digest, stored: Digest = digest): Promise<void> {
+    await writeLink(this.#durable, this.#layout.layerLink(name, digest), stored)
+  }
+
+  /** Takes that right away again; false when there was none. The bytes stay: collection frees them (I6). */
+  async remove(name: RepositoryName, digest: Digest): Promise<boolean> {
+    return this.#durable.remove(this.#layout.layerLink(name, digest))
+  }
+}
+
+/** Makes the link at `path` hold `digest`; an equal one is only made durable. */
+export async function writeLink(durable: Durable, path: string, digest: Digest): Promise<void> {
+  if (readLink(path) === digest && (await durable.hold(path)) !== undefined) return
+  await durable.writeSmall('link', path, digest)
+}

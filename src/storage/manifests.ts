@@ -1,0 +1,106 @@
+// Manifests of a repository: revision links to bytes by digest. The bytes and their parsed form cannot
+// change, so they may stay in memory; whether a repository holds one is read at each request (I2).
+import type { Digest } from '../oci/digest.ts'
+import { ALGORITHMS, joinDigest } from '../oci/digest.ts'
+import type { Manifest } from '../oci/manifest.ts'
+import { readManifest } from '../oci/manifest.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import type { Blobs } from './blobs.ts'
+import type { Durable } from './durable.ts'
+import type { Layout } from './layout.ts'
+import { readLink } from './link.ts'
+import { writeLink } from './links.ts'
+import { listDirectories } from './repositories.ts'
+
+export interface StoredManifest {
+  readonly digest: Digest
+  readonly bytes: Uint8Array
+  readonly manifest: Manifest
+}
+
+const MOST_BYTES_IN_MEMORY = 64 * 1024 * 1024
+// A stored manifest of another program may be larger than what Tarn takes; there is still an end to it.
+const LARGEST = 16 * 1024 * 1024
+
+export class Manifests {
+  readonly #layout: Layout
+  readonly #durable: Durable
+  readonly #blobs: Blobs
+  readonly #memory = new Map<Digest, StoredManifest>()
+  #bytesInMemory = 0
+
+  constructor(layout: Layout, durable: Durable, blobs: Blobs) {
+    this.#layout = layout
+    this.#durable = durable
+    this.#blobs = blobs
+  }
+
+  /** The digest under whose name the manifest's bytes are stored; undefined when the repository has it not. */
+  resolve(name: RepositoryName, digest: Digest): Digest | undefined {
+    return readLink(this.#layout.revisionLink(name, digest))
+  }
+
+  /** The manifest from memory, if it is there. Synchronous, for the hot path. */
+  recall(digest: Digest): StoredManifest | undefined {
+    const found = this.#memory.get(digest)
+    if (found !== undefined) {
+      // Least recently used goes first: a Map keeps the order of insertion.
+      this.#memory.delete(digest)
+      this.#memory.set(digest, found)
+    }
+    return found
+  }
+
+  /** The manifest whose bytes hash to `digest`; undefined when they are missing, wrong or no manifest. */
+  async load(digest: Digest, stored: Digest = digest): Promise<StoredManifest | undefined> {
+    const recalled = this.recall(digest)
+    if (recalled !== undefined) return recalled
+    const bytes = await this.#blobs.readSmall(digest, stored, LARGEST)
+    if (bytes === undefined) return undefined
+    try {
+      return this.#remember({ digest, bytes, manifest: readManifest(bytes) })
+    } catch {
+      return undefined
+    }
+  }
+
+  /** Stores the bytes and then the link that makes them a manifest of the repository. */
+  async put(name: RepositoryName, manifest: StoredManifest): Promise<void> {
+    await this.#blobs.put(manifest.bytes, manifest.digest)
+    await writeLink(this.#durable, this.#layout.revisionLink(name, manifest.digest), manifest.digest)
+    this.#remember(manifest)
+  }
+
+  async remove(name: RepositoryName, digest: Digest): Promise<boolean> {
+    return this.#durable.remove(this.#layout.revisionLink(name, digest))
+  }
+
+  /** The digests of all revision directories; whether each still has its link is for `resolve` to say. */
+  async revisions(name: RepositoryName): Promise<Digest[]> {
+    const lists = await Promise.all(
+      ALGORITHMS.map(async (algorithm) =>
+        (await listDirectories(this.#layout.revisionsOf(name, algorithm))).map((hex) => joinDigest(algorithm, hex)),
+      ),
+    )
+    return lists.flat().filter((digest) => digest !== undefined)
+  }
+
+  /** Drops a manifest whose bytes are no longer here from memory. */
+  forget(digest: Digest): void {
+    const found = this.#memory.get(digest)
+    if (found === undefined) return
+    this.#memory.delete(digest)
+    this.#bytesInMemory -= found.bytes.byteLength
+  }
+
+  #remember(manifest: StoredManifest): StoredManifest {
+    this.forget(manifest.digest)
+    this.#memory.set(manifest.digest, manifest)
+    this.#bytesInMemory += manifest.bytes.byteLength
+    for (const [digest] of this.#memory) {
+      if (this.#bytesInMemory <= MOST_BYTES_IN_MEMORY) break
+      this.forget(digest)
+    }
+    return manifest
+  }
+}

@@ -1,0 +1,61 @@
+// The data directory put together: what the use cases in registry/ are handed.
+import { Blobs } from './blobs.ts'
+import { DerivedLog } from './derived-log.ts'
+import type { Sync } from './durable.ts'
+import { Durable } from './durable.ts'
+import type { Layout } from './layout.ts'
+import { childOf, createLayout } from './layout.ts'
+import { Links } from './links.ts'
+import { Manifests } from './manifests.ts'
+import { Mutex } from './mutex.ts'
+import { Referrers } from './referrers.ts'
+import { Repositories } from './repositories.ts'
+import { Tags } from './tags.ts'
+import { Uploads } from './uploads.ts'
+import { Verdicts } from './verdicts.ts'
+
+export interface Store {
+  readonly layout: Layout
+  readonly blobs: Blobs
+  readonly links: Links
+  readonly manifests: Manifests
+  readonly referrers: Referrers
+  readonly repositories: Repositories
+  readonly tags: Tags
+  readonly uploads: Uploads
+  readonly verdicts: Verdicts
+  /** Exclusion of changes to one repository's manifests and tags; the key is its name. */
+  readonly changes: Mutex
+}
+
+export interface StoreOptions {
+  /** Absolute path of the data directory. */
+  readonly directory: string
+  /** Whether this process keeps the directory now; while it does not, nothing is written, not even caches. */
+  readonly keeps: () => boolean
+  readonly clock: () => number
+  readonly newId: () => string
+  readonly sync?: Sync | undefined
+}
+
+/** Opens the data directory, which exists. Throws what the file system says when it cannot be read. */
+export function openStore({ directory, keeps, clock, newId, sync }: StoreOptions): Store {
+  const layout = createLayout(directory)
+  const log = (name: string): DerivedLog => new DerivedLog(childOf(layout.cache, name), directory, keeps)
+  const durable = new Durable(directory, sync)
+  const verdicts = new Verdicts(log('verified'), clock)
+  const blobs = new Blobs(layout, durable, verdicts)
+  const manifests = new Manifests(layout, durable, blobs)
+  return {
+    layout,
+    blobs,
+    links: new Links(layout, durable),
+    manifests,
+    referrers: new Referrers(manifests, log('subjects')),
+    repositories: new Repositories(layout, durable),
+    tags: new Tags(layout, durable),
+    uploads: new Uploads(layout, clock, newId),
+    verdicts,
+    changes: new Mutex(),
+  }
+}

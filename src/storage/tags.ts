@@ -1,0 +1,64 @@
+// Tags: names that can move. Every answer is read from the directory at the time of the request (I2).
+import { readdir } from 'node:fs/promises'
+import type { Digest } from '../oci/digest.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import type { Tag } from '../oci/reference.ts'
+import { isTag } from '../oci/reference.ts'
+import type { Durable } from './durable.ts'
+import type { Layout } from './layout.ts'
+import { readLink } from './link.ts'
+import { writeLink } from './links.ts'
+import { compare } from './repositories.ts'
+import { isNotThere } from './stamp.ts'
+
+export class Tags {
+  readonly #layout: Layout
+  readonly #durable: Durable
+
+  constructor(layout: Layout, durable: Durable) {
+    this.#layout = layout
+    this.#durable = durable
+  }
+
+  resolve(name: RepositoryName, tag: Tag): Digest | undefined {
+    return readLink(this.#layout.tagLink(name, tag))
+  }
+
+  /**
+   * The tags after `last` in byte order; undefined when the repository has no directory of tags. Entries
+   * whose link is missing or torn (left by a crash or by a deletion) are no tags.
+   */
+  async *list(name: RepositoryName, last = ''): AsyncGenerator<Tag> {
+    for (const tag of (await this.#entries(name)).toSorted(compare)) {
+      if (compare(tag, last) > 0 && this.resolve(name, tag) !== undefined) yield tag
+    }
+  }
+
+  /** Points the tag at `digest`: its history first, what readers follow last. */
+  async set(name: RepositoryName, tag: Tag, digest: Digest): Promise<void> {
+    await writeLink(this.#durable, this.#layout.tagIndexLink(name, tag, digest), digest)
+    await writeLink(this.#durable, this.#layout.tagLink(name, tag), digest)
+  }
+
+  /** Removes the tag with its history; false when it was not there. */
+  async remove(name: RepositoryName, tag: Tag): Promise<boolean> {
+    const removed = await this.#durable.remove(this.#layout.tagLink(name, tag))
+    if (removed) await this.#durable.removeTree(this.#layout.tag(name, tag))
+    return removed
+  }
+
+  /** The tags that point to `digest`, read one by one. */
+  async pointingTo(name: RepositoryName, digest: Digest): Promise<Tag[]> {
+    const tags = await this.#entries(name)
+    return tags.filter((tag) => this.resolve(name, tag) === digest)
+  }
+
+  async #entries(name: RepositoryName): Promise<Tag[]> {
+    try {
+      return (await readdir(this.#layout.tags(name))).filter(isTag)
+    } catch (error) {
+      if (isNotThere(error)) return []
+      throw error
+    }
+  }
+}

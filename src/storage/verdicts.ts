@@ -1,0 +1,70 @@
+// What Tarn knows of the bytes behind a digest: whole (hashed, and the file has not changed since) or
+// suspect (hashed, and it was something else). A verdict holds for one state of one file (its stamp).
+import type { Digest } from '../oci/digest.ts'
+import { isDigest } from '../oci/digest.ts'
+import type { DerivedLog } from './derived-log.ts'
+import type { FileFacts, Stamp } from './stamp.ts'
+
+export interface Suspect {
+  readonly digest: Digest
+  readonly path: string
+  readonly stamp: Stamp
+  /** Milliseconds of the clock at the first reading. */
+  readonly since: number
+}
+
+const MOST = 200_000
+// The kernel's clock for ctime moves in ticks of up to 10 ms: a file that changed just now could change
+// again and keep its stamp, so what was read of it is good for one answer and not remembered.
+const STILL_AFTER_MS = 50
+
+export class Verdicts {
+  readonly #log: DerivedLog
+  readonly #clock: () => number
+  readonly #whole = new Map<Digest, Stamp>()
+  readonly #suspects = new Map<Digest, Suspect>()
+
+  constructor(log: DerivedLog, clock: () => number) {
+    this.#log = log
+    this.#clock = clock
+    const lines = log.load()
+    for (const line of lines) {
+      const [digest = '', stamp = ''] = line.split(' ')
+      if (isDigest(digest)) this.#whole.set(digest, stamp as Stamp)
+    }
+    if (lines.length > 2 * this.#whole.size) {
+      log.rewrite([...this.#whole].map(([digest, stamp]) => `${digest} ${stamp}`))
+    }
+  }
+
+  of(digest: Digest, stamp: Stamp): 'whole' | 'suspect' | 'unknown' {
+    if (this.#whole.get(digest) === stamp) return 'whole'
+    return this.#suspects.get(digest)?.stamp === stamp ? 'suspect' : 'unknown'
+  }
+
+  /** Records that the file in this state hashed right; `ours` says that nobody else can be writing to it. */
+  markWhole(digest: Digest, facts: FileFacts, ours: boolean): void {
+    this.#suspects.delete(digest)
+    if (!ours && this.#clock() - facts.changedAt < STILL_AFTER_MS) return
+    if (this.#whole.size >= MOST) this.#whole.clear()
+    this.#whole.set(digest, facts.stamp)
+    this.#log.append(`${digest} ${facts.stamp}`)
+  }
+
+  /** Records that the file in this state is something else than its name says. */
+  markSuspect(digest: Digest, path: string, facts: FileFacts): void {
+    this.#whole.delete(digest)
+    if (this.#clock() - facts.changedAt < STILL_AFTER_MS) return
+    if (this.#suspects.get(digest)?.stamp === facts.stamp) return
+    this.#suspects.set(digest, { digest, path, stamp: facts.stamp, since: this.#clock() })
+  }
+
+  forget(digest: Digest): void {
+    this.#whole.delete(digest)
+    this.#suspects.delete(digest)
+  }
+
+  suspects(): Suspect[] {
+    return [...this.#suspects.values()]
+  }
+}
