@@ -24,6 +24,7 @@ import { makeRules } from './registry/rules.ts'
 import type { Sync } from './storage/durable.ts'
 import { Keeping } from './storage/keeping.ts'
 import { openDirectory } from './storage/open-directory.ts'
+import type { Store } from './storage/store.ts'
 import { openStore } from './storage/store.ts'
 import { watchTls } from './tls/watch.ts'
 
@@ -72,7 +73,10 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     clock,
     logger,
     mayWrite: state === 'writable' && !readOnly,
-    onKeep: () => maintain({ store, purging: config.storage.maintenance.uploadpurging, clock, logger }),
+    onKeep: () => {
+      store.durable.dropUnfinished()
+      return maintain({ store, purging: config.storage.maintenance.uploadpurging, clock, logger })
+    },
   })
   const context: Context = {
     store,
@@ -81,7 +85,7 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
   }
   const readiness: Readiness = {
     async problems() {
-      return describeProblems(directory, keeping)
+      return describeProblems(store, keeping)
     },
     notes: () => (keeping.keeps ? [] : ['read-only']),
   }
@@ -140,9 +144,10 @@ function whyNot(maintenance: boolean): string {
     : 'the registry is read-only: another process keeps its data directory, or it cannot be written'
 }
 
-function describeProblems(directory: string, keeping: Keeping): string[] {
+function describeProblems({ layout, durable }: Store, keeping: Keeping): string[] {
+  if (durable.failure !== undefined) return ['the disk of the data directory reports errors: nothing is written']
   try {
-    accessSync(directory, keeping.keeps ? constants.R_OK | constants.W_OK : constants.R_OK)
+    accessSync(layout.root, keeping.keeps ? constants.R_OK | constants.W_OK : constants.R_OK)
     return []
   } catch {
     return [`the data directory cannot be ${keeping.keeps ? 'written' : 'read'}`]

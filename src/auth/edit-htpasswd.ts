@@ -1,12 +1,14 @@
 // Changes the htpasswd file of a home: one user at a time, whole or not at all, every other line as it was. It is for
 // commands; the server only reads.
-import { readFile } from 'node:fs/promises'
-import { describeUnreadable } from '../config/problem.ts'
+import { readFile, rm } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describeUnreadable, Problem } from '../config/problem.ts'
 import { createFile, replaceFile } from '../config/write-file.ts'
 import { removeUser, setUser } from './htpasswd.ts'
 
 const MODE = 0o600
-const TRIES = 10
+const LOOK_AGAIN_MS = 50
+const LONGEST_WAIT_MS = 5_000
 
 /** Gives `user` the bcrypt `hash`; makes the file when there is none. Throws a Problem for a file that cannot be read. */
 export async function writeUser(path: string, user: string, hash: string): Promise<void> {
@@ -24,18 +26,29 @@ export async function readHtpasswd(path: string): Promise<string> {
 }
 
 async function edit(path: string, change: (text: string) => string | undefined): Promise<boolean> {
-  for (let attempt = 1; ; attempt += 1) {
+  const unlock = await lock(path)
+  try {
     const before = await readIfThere(path)
     const after = change(before ?? '')
     if (after === undefined) return false
-    if (before === undefined) {
-      if (await createFile(path, after, MODE)) return true
-      if (attempt < TRIES) continue
-    }
-    // Another command may have changed the file since it was read: then its change is taken up first.
-    if (attempt < TRIES && (await readIfThere(path)) !== before) continue
     await replaceFile(path, after, MODE)
     return true
+  } finally {
+    await unlock()
+  }
+}
+
+// Two commands at once would otherwise both start from the same text, and the later one would undo the other's change.
+async function lock(path: string): Promise<() => Promise<void>> {
+  const file = `${path}.lock`
+  for (let waited = 0; ; waited += LOOK_AGAIN_MS) {
+    if (await createFile(file, `${process.pid}\n`, MODE)) return () => rm(file, { force: true })
+    if (waited >= LONGEST_WAIT_MS) {
+      throw new Problem(`another command is changing ${path}`, {
+        hint: `if none is running, one was killed: remove ${file}`,
+      })
+    }
+    await sleep(LOOK_AGAIN_MS)
   }
 }
 

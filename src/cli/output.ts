@@ -46,10 +46,13 @@ export function reportError(error: unknown, stderr: Writable): number {
   return typeof exitCode === 'number' ? exitCode : EXIT.failed
 }
 
-/** Keeps a reader that goes away (`tarn … | head`) from ending the command with an error. */
-export function toleratePipe(stream: Writable): void {
+/**
+ * Keeps a reader that goes away (`tarn … | head`) from ending the command; any other failure to write, such as a full
+ * disk, goes to `onFailure`.
+ */
+export function toleratePipe(stream: Writable, onFailure: (error: Error) => void): void {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') throw error
+    if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') onFailure(error)
   })
 }
 

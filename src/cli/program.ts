@@ -11,8 +11,11 @@ import { userCommand } from './user.ts'
 
 /** Runs the command line `args` (without the program's own name) and gives the exit code. Never throws. */
 export async function runProgram(args: readonly string[], context: CommandContext): Promise<number> {
-  toleratePipe(context.stdout)
-  toleratePipe(context.stderr)
+  toleratePipe(context.stdout, (error) => {
+    process.exitCode = reportError(error, context.stderr)
+  })
+  // There is no other place to complain about it.
+  toleratePipe(context.stderr, () => undefined)
   try {
     await makeProgram(context).parseAsync(asServe(args), { from: 'user' })
     return Number(process.exitCode ?? EXIT.done)

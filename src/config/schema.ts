@@ -35,19 +35,21 @@ export function notesOf(schema: TSchema): Notes {
 }
 
 const DAY = 86_400_000
+// Node's timers hold 31 bits of milliseconds, 24.8 days; what is longer would fire at once.
+const TIMER = { maximum: 2_147_483_647 }
 const OURS = 'no such setting'
 
 const flag = (value: boolean) => Type.Boolean({ default: value })
 const shown = (value?: string, notes: Notes = {}) =>
   Type.String({ shown: true, ...(value === undefined ? {} : { default: value }), ...notes })
-const duration = (value: number, notes: Notes & { minimum?: number } = {}) =>
+const duration = (value: number, notes: Notes & { minimum?: number; maximum?: number } = {}) =>
   Type.Number({ duration: true, default: value, minimum: 0, ...notes })
 const count = (value: number, notes: Notes & { minimum?: number; maximum?: number } = {}) =>
   Type.Integer({ default: value, minimum: 1, ...notes })
 const list = (item: ReturnType<typeof shown>) => Type.Array(item, { default: [] })
 
 const checkTimes = {
-  interval: duration(10_000, { zeroIsDefault: true }),
+  interval: duration(10_000, { zeroIsDefault: true, ...TIMER }),
   threshold: count(1, { minimum: 0, zeroIsDefault: true }),
 }
 
@@ -66,7 +68,7 @@ const storage = Type.Object(
       uploadpurging: Type.Object({
         enabled: flag(true),
         age: duration(7 * DAY),
-        interval: duration(DAY, { minimum: 1000 }),
+        interval: duration(DAY, { minimum: 1000, ...TIMER }),
         dryrun: flag(false),
       }),
       readonly: Type.Object({ enabled: flag(false) }),
@@ -94,7 +96,9 @@ const tls = Type.Object({
   certificate: shown(),
   key: shown(),
   clientcas: list(shown()),
+  clientauth: Type.Optional(shown()),
   minimumtls: Type.Enum(['tls1.2', 'tls1.3'], { default: 'tls1.2' }),
+  ciphersuites: list(shown()),
 })
 
 const http = Type.Object({
@@ -104,7 +108,7 @@ const http = Type.Object({
   host: Type.Optional(shown(undefined, { form: 'origin' })),
   secret: Type.Optional(Type.String()),
   relativeurls: flag(false),
-  draintimeout: duration(30_000),
+  draintimeout: duration(30_000, TIMER),
   headers: Type.Record(Type.String(), Type.Array(shown(undefined, { form: 'header' })), {
     default: DEFAULT_HEADERS,
   }),
@@ -119,7 +123,7 @@ const http = Type.Object({
 const health = Type.Object({
   storagedriver: Type.Object({
     enabled: flag(true),
-    interval: duration(10_000, { zeroIsDefault: true }),
+    interval: duration(10_000, { zeroIsDefault: true, ...TIMER }),
     threshold: count(3, { minimum: 0, zeroIsDefault: true }),
   }),
   file: Type.Array(Type.Object({ file: shown(), ...checkTimes }), {
@@ -133,7 +137,7 @@ const health = Type.Object({
         default: {},
       }),
       statuscode: count(200, { minimum: 0, maximum: 599, zeroIsDefault: true }),
-      timeout: duration(5000, { zeroIsDefault: true }),
+      timeout: duration(5000, { zeroIsDefault: true, ...TIMER }),
       ...checkTimes,
     }),
     { default: [], goName: 'httpcheckers' },
@@ -141,7 +145,7 @@ const health = Type.Object({
   tcp: Type.Array(
     Type.Object({
       addr: shown(undefined, { form: 'target' }),
-      timeout: duration(5000, { zeroIsDefault: true }),
+      timeout: duration(5000, { zeroIsDefault: true, ...TIMER }),
       ...checkTimes,
     }),
     { default: [], goName: 'tcpcheckers' },
@@ -177,7 +181,7 @@ const limits = Type.Object(
     manifestBytes: count(4_194_304, { minimum: 65_536, maximum: 67_108_864 }),
     loginQueue: count(64, { maximum: 65_536 }),
     connections: count(1024, { maximum: 1_000_000 }),
-    idleTimeout: duration(60_000, { minimum: 1000 }),
+    idleTimeout: duration(60_000, { minimum: 1000, ...TIMER }),
   },
   { closed: OURS },
 )

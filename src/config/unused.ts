@@ -50,8 +50,6 @@ export const UNUSED: ReadonlyMap<string, Unused> = new Map([
   ['validation.enabled', SILENT],
   ['http.h2c', ignore('Tarn speaks HTTP/1.1 only')],
   ['http.tls.letsencrypt', ignore('set http.tls.certificate and http.tls.key, or put a reverse proxy in front')],
-  ['http.tls.ciphersuites', ignore('Node’s list of secure ciphers is used')],
-  ['http.tls.clientauth', ignore('with http.tls.clientcas a client certificate is always required and verified')],
   ['log.hooks', ignore('Tarn sends no mail')],
   ['log.reportcaller', ignore('log lines never name source lines')],
   ['middleware', ignore('Tarn has no middleware')],

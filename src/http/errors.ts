@@ -4,12 +4,13 @@ import { RegistryError, errorBody, registryError } from '../oci/errors.ts'
 
 const NO_ROOM = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 const NO_WRITING = new Set(['EROFS', 'EACCES', 'EPERM'])
+const BROKEN_DISK = new Set(['EIO'])
 const NO_FILES = new Set(['EMFILE', 'ENFILE'])
 
 /** The answer for an error of any origin. */
 export function toRegistryError(error: unknown): RegistryError {
   if (error instanceof RegistryError) return error
-  const { code = '', statusCode } = error as FastifyError
+  const { code = '', statusCode } = error as Partial<FastifyError>
   if (NO_ROOM.has(code)) {
     return registryError('UNAVAILABLE', {
       message: 'no space left for the data directory: free some and try again',
@@ -21,6 +22,9 @@ export function toRegistryError(error: unknown): RegistryError {
       message: 'the data directory cannot be written: see the log of the registry',
       cause: error,
     })
+  }
+  if (BROKEN_DISK.has(code)) {
+    return registryError('UNAVAILABLE', { message: 'the disk of the registry reports errors: see its log', cause: error })
   }
   if (NO_FILES.has(code)) {
     return registryError('UNAVAILABLE', {

@@ -2,6 +2,7 @@
 // survives a power cut: the file's bytes, its name, and the name of every directory above it (I3).
 // The order is that of restic and SQLite: write a private file, fsync it, rename it, fsync its directory.
 import { randomUUID } from 'node:crypto'
+import { rmSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { mkdir, open, rename, rm, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -43,17 +44,36 @@ export const realSync: Sync = {
 // costs fsyncs and never correctness.
 const MOST_KNOWN = 100_000
 
+/** What fsync says when bytes that were written are gone. */
+const LOST = new Set(['EIO', 'ENOSPC', 'EDQUOT'])
+
 export class Durable {
   readonly #sync: Sync
   readonly #root: string
+  readonly #tmp: string
   readonly #directories = new Map<string, string>()
   readonly #files = new Map<string, Stamp>()
   readonly #running = new Map<string, { now: Promise<void>; next: Promise<void> | undefined }>()
 
-  /** `root` exists; it is where fsyncs of parents end. */
-  constructor(root: string, sync: Sync = realSync) {
+  #failure: Error | undefined
+  /** Whether `tmp` turned out to be on another file system than the target, which a link can cause. */
+  #tmpIsElsewhere = false
+
+  /** `root` exists; it is where fsyncs of parents end. Unfinished files lie in `tmp`, which may be emptied at rest. */
+  constructor(root: string, tmp: string, sync: Sync = realSync) {
     this.#root = root
+    this.#tmp = tmp
     this.#sync = sync
+  }
+
+  /** The fsync that failed, while nothing may be written because of it. */
+  get failure(): Error | undefined {
+    return this.#failure
+  }
+
+  /** Drops unfinished files of an earlier life. Only the keeper may call it; synchronous, so that nothing writes meanwhile. */
+  dropUnfinished(): void {
+    rmSync(this.#tmp, { recursive: true, force: true })
   }
 
   /**
@@ -78,21 +98,24 @@ export class Durable {
 
   /** Writes the small file `path` with `bytes`, whole or not at all; an equal file is kept and made durable. */
   async writeSmall(kind: 'link' | 'blob', path: string, bytes: Uint8Array | string): Promise<void> {
+    await this.#requireSyncs()
     const directory = dirname(path)
     await this.ensureDirectory(directory)
-    const temporary = `${path}.${randomUUID()}.tmp`
+    const temporary = await this.#temporaryFor(path)
     try {
       const handle = await open(temporary, 'wx', 0o666)
       try {
         await handle.writeFile(bytes)
-        await this.#sync.file(`${kind} file`, handle)
+        await this.#syncFile(`${kind} file`, handle)
       } finally {
         await handle.close()
       }
       await rename(temporary, path)
     } catch (error) {
       await rm(temporary, { force: true })
-      throw error
+      if ((error as NodeJS.ErrnoException).code !== 'EXDEV' || this.#tmpIsElsewhere) throw error
+      this.#tmpIsElsewhere = true
+      return this.writeSmall(kind, path, bytes)
     }
     await this.#syncDirectory(`${kind} directory`, directory)
     this.#rememberFile(path)
@@ -100,9 +123,10 @@ export class Durable {
 
   /** Moves a finished file of ours (bytes not yet synced) to `path`, replacing what is there. */
   async moveIn(from: string, path: string): Promise<void> {
+    await this.#requireSyncs()
     const handle = await open(from, 'r+')
     try {
-      await this.#sync.file('blob file', handle)
+      await this.#syncFile('blob file', handle)
     } finally {
       await handle.close()
     }
@@ -123,7 +147,7 @@ export class Durable {
     try {
       const handle = await open(path, 'r')
       try {
-        await this.#sync.file('held file', handle)
+        await this.#syncFile('held file', handle)
       } finally {
         await handle.close()
       }
@@ -157,6 +181,48 @@ export class Durable {
     await this.#syncDirectory('removed name', dirname(path))
   }
 
+  async #temporaryFor(path: string): Promise<string> {
+    const name = `${randomUUID()}.tmp`
+    if (this.#tmpIsElsewhere) return `${path}.${name}`
+    await mkdir(this.#tmp, { recursive: true })
+    return `${this.#tmp}/${name}`
+  }
+
+  async #syncFile(site: SyncSite, handle: FileHandle): Promise<void> {
+    await this.#sync.file(site, handle).catch((error: unknown) => this.#fail(error))
+  }
+
+  // After a failed fsync Linux calls the pages clean: asking again would be told that all is well. So nothing is
+  // believed or written any more until a fresh file could be written, synced and read back.
+  #fail(error: unknown): never {
+    if (LOST.has((error as NodeJS.ErrnoException).code ?? '')) {
+      this.#failure = error as Error
+      this.#directories.clear()
+      this.#files.clear()
+    }
+    throw error
+  }
+
+  async #requireSyncs(): Promise<void> {
+    if (this.#failure === undefined) return
+    const probe = `${this.#tmp}/${randomUUID()}.probe`
+    await mkdir(this.#tmp, { recursive: true })
+    try {
+      const handle = await open(probe, 'wx+')
+      try {
+        await handle.writeFile(probe)
+        await this.#sync.file('blob file', handle)
+        const { buffer, bytesRead } = await handle.read(Buffer.alloc(probe.length), 0, probe.length, 0)
+        if (buffer.toString('utf8', 0, bytesRead) !== probe) throw this.#failure
+      } finally {
+        await handle.close()
+      }
+    } finally {
+      await rm(probe, { force: true })
+    }
+    this.#failure = undefined
+  }
+
   #rememberFile(path: string): void {
     const facts = statFile(path)
     if (facts !== undefined) remember(this.#files, path, facts.stamp)
@@ -178,7 +244,7 @@ export class Durable {
   }
 
   #startSync(key: string, site: SyncSite, path: string): Promise<void> {
-    const now = this.#sync.directory(site, path)
+    const now = this.#sync.directory(site, path).catch((error: unknown) => this.#fail(error))
     const entry = { now, next: undefined as Promise<void> | undefined }
     this.#running.set(key, entry)
     const settle = (): void => {

@@ -1,6 +1,6 @@
 // Removes uploads that nobody finished: distribution's `maintenance.uploadpurging`. Only directories that
 // are named by a UUID and hold a readable `startedat` are touched, as there.
-import { rm } from 'node:fs/promises'
+import { remove } from 'fs-extra/esm'
 import type { Layout } from './layout.ts'
 import { listDirectories } from './repositories.ts'
 import type { Repositories } from './repositories.ts'
@@ -20,7 +20,7 @@ export async function purgeUploads(
       if (!isUploadId(id)) continue
       const startedAt = Date.parse(readTiny(layout.uploadStartedAt(name, id)) ?? '')
       if (!(startedAt < before)) continue
-      if (!dryRun) await rm(layout.upload(name, id), { recursive: true, force: true })
+      if (!dryRun) await remove(layout.upload(name, id))
       purged += 1
     }
   }

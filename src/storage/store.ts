@@ -16,6 +16,7 @@ import { Verdicts } from './verdicts.ts'
 
 export interface Store {
   readonly layout: Layout
+  readonly durable: Durable
   readonly blobs: Blobs
   readonly links: Links
   readonly manifests: Manifests
@@ -42,12 +43,13 @@ export interface StoreOptions {
 export function openStore({ directory, keeps, clock, newId, sync }: StoreOptions): Store {
   const layout = createLayout(directory)
   const log = (name: string): DerivedLog => new DerivedLog(childOf(layout.cache, name), directory, keeps)
-  const durable = new Durable(directory, sync)
+  const durable = new Durable(directory, layout.tmp, sync)
   const verdicts = new Verdicts(log('verified'), clock)
   const blobs = new Blobs(layout, durable, verdicts)
   const manifests = new Manifests(layout, durable, blobs)
   return {
     layout,
+    durable,
     blobs,
     links: new Links(layout, durable),
     manifests,

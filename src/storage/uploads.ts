@@ -3,7 +3,8 @@
 // what is there; durability begins with the commit (I3).
 import type { Hash } from 'node:crypto'
 import { createHash } from 'node:crypto'
-import { mkdir, open, rm, truncate, writeFile } from 'node:fs/promises'
+import { open, truncate } from 'node:fs/promises'
+import { outputFile, remove } from 'fs-extra/esm'
 import type { Algorithm, Digest } from '../oci/digest.ts'
 import { algorithmOf, hexOf } from '../oci/digest.ts'
 import { registryError } from '../oci/errors.ts'
@@ -58,23 +59,30 @@ export class Uploads {
   async begin(name: RepositoryName, owner: string | undefined, algorithm: Algorithm): Promise<UploadKey> {
     const id = this.#newId() as UploadId
     const key = { name, id, owner }
-    await mkdir(this.#layout.upload(name, id), { recursive: true })
     const startedAt = `${new Date(this.#clock()).toISOString().slice(0, 19)}Z`
-    await writeFile(this.#layout.uploadStartedAt(name, id), startedAt)
-    if (owner !== undefined) await writeFile(this.#layout.uploadOwner(name, id), owner)
-    await writeFile(this.#layout.uploadData(name, id), '')
+    await outputFile(this.#layout.uploadStartedAt(name, id), startedAt)
+    if (owner !== undefined) await outputFile(this.#layout.uploadOwner(name, id), owner)
+    await outputFile(this.#layout.uploadData(name, id), '')
     this.#keepHash(id, { algorithm, hash: createHash(algorithm), offset: 0 })
     return key
   }
 
   /** The key of an upload that is here and belongs to `owner`; throws BLOB_UPLOAD_UNKNOWN. */
   find(name: RepositoryName, id: string, owner: string | undefined): UploadKey {
-    if (isUploadId(id) && readTiny(this.#layout.uploadStartedAt(name, id)) !== undefined) {
+    if (isUploadId(id) && this.#isWhole(name, id)) {
       // An upload without owner was begun by another program: whoever may push here may end it.
       const theirs = readTiny(this.#layout.uploadOwner(name, id))
       if (theirs === undefined || theirs === Buffer.from(owner ?? '').toString('latin1')) return { name, id, owner }
     }
     throw registryError('BLOB_UPLOAD_UNKNOWN')
+  }
+
+  // A crash can leave a part of the directory; distribution does not know such an upload either.
+  #isWhole(name: RepositoryName, id: UploadId): boolean {
+    return (
+      statFile(this.#layout.uploadStartedAt(name, id)) !== undefined &&
+      statFile(this.#layout.uploadData(name, id)) !== undefined
+    )
   }
 
   /** Bytes received so far. */
@@ -168,7 +176,7 @@ export class Uploads {
   }
 
   async #removeDirectory({ name, id }: UploadKey): Promise<void> {
-    await rm(this.#layout.upload(name, id), { recursive: true, force: true })
+    await remove(this.#layout.upload(name, id))
   }
 
   #keepHash(id: UploadId, running: RunningHash): void {

@@ -1,37 +1,25 @@
 // Manifests made to be read two ways, to exhaust a reader, or to be no manifests. Every one is refused, and
 // nothing of it is kept. The blobs that they name are there, so that only the document itself is wrong.
 import t from 'tap'
-import { codeOf, openClient } from '../helpers/client.ts'
+import { openClient } from '../helpers/client.ts'
 import { hashOf } from '../helpers/digest.ts'
 import type { HostileCase } from '../helpers/hostile.ts'
 import { attack } from '../helpers/hostile.ts'
+import type { Documents } from '../helpers/manifest-text.ts'
 import {
-  DOCKER_LIST,
-  DOCKER_MANIFEST,
-  OCI_CONFIG,
-  OCI_INDEX,
-  OCI_MANIFEST,
-  pushBlob,
-} from '../helpers/push.ts'
+  CONFIG,
+  DIGEST,
+  MIB,
+  OTHER,
+  ZERO,
+  descriptor,
+  image,
+  index,
+  layer,
+  nest,
+} from '../helpers/manifest-text.ts'
+import { DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, pushBlob } from '../helpers/push.ts'
 import { startTarn } from '../helpers/server.ts'
-
-const CONFIG = Buffer.from('{"os":"linux"}')
-const DIGEST = hashOf(CONFIG)
-const OTHER = hashOf('other')
-const ZERO = `{"mediaType":"${OCI_CONFIG}","digest":"${DIGEST}","size":${CONFIG.length}}`
-const MIB = 1024 * 1024
-
-/** An image manifest with these members put in as text, so that a test can write what JSON.stringify cannot. */
-const image = (members = '', config = ZERO, layers = '[]'): string =>
-  `{"schemaVersion":2,"mediaType":"${OCI_MANIFEST}","config":${config},"layers":${layers}${members === '' ? '' : `,${members}`}}`
-const index = (members = '', manifests = '[]'): string =>
-  `{"schemaVersion":2,"mediaType":"${OCI_INDEX}","manifests":${manifests}${members === '' ? '' : `,${members}`}}`
-const layer = (members: string): string => image('', ZERO, `[${members}]`)
-const descriptor = (change: Record<string, unknown>): string =>
-  JSON.stringify({ mediaType: OCI_CONFIG, digest: DIGEST, size: CONFIG.length, ...change })
-const nest = (depth: number, open: string, close: string): string => open.repeat(depth) + close.repeat(depth)
-
-type Documents = Readonly<Record<string, string | Buffer>>
 
 const NO_JSON: Documents = {
   'an empty body': '',
@@ -258,78 +246,3 @@ for (const [what, documents, rest] of [
     )
   })
 }
-
-t.test('a Content-Type that is no manifest’s is MANIFEST_INVALID', async (t) => {
-  const tarn = await startTarn(t)
-  const client = openClient(tarn)
-  await pushBlob(client, 'a', CONFIG)
-  client.close()
-  const types = [
-    'text/plain',
-    'application/json',
-    'application/octet-stream',
-    'application/',
-    '/',
-    'x',
-    `${OCI_MANIFEST}x`,
-    `${OCI_MANIFEST}+x`,
-    `x${OCI_MANIFEST}`,
-    OCI_INDEX,
-    DOCKER_MANIFEST,
-    DOCKER_LIST,
-    `${OCI_MANIFEST}, ${OCI_INDEX}`,
-    'application/vnd.docker.distribution.manifest.v1+json',
-    'application/vnd.docker.distribution.manifest.v1+prettyjws',
-    '*/*',
-    'multipart/form-data',
-    '__proto__',
-    `"${OCI_MANIFEST}"`,
-    `${OCI_INDEX}\t;a`,
-    'a'.repeat(8000),
-  ]
-  await attack(
-    t,
-    tarn,
-    types.map((type) => ({
-      name: type.slice(0, 60),
-      method: 'PUT',
-      path: '/v2/a/manifests/typed',
-      headers: [`Content-Type: ${type}`],
-      body: image(),
-      status: [400],
-      code: ['MANIFEST_INVALID'],
-    })),
-  )
-})
-
-t.test('what only looks odd is taken, byte for byte', async (t) => {
-  const { url } = await startTarn(t)
-  const client = openClient({ url })
-  t.teardown(() => client.close())
-  await pushBlob(client, 'a', CONFIG)
-  const fine: Documents = {
-    'case variants inside annotations': image(
-      '"annotations":{"layers":"1","Layers":"2","Config":"3","DIGEST":"4"}',
-    ),
-    'case variants of unknown members': image('"x":1,"X":2,"foo":{"Layers":[],"layers":[]}'),
-    'unknown members': image('"__proto__":{"layers":[]},"constructor":1,"toString":null,"":[]'),
-    'escaped text': image('"annotations":{"\\u0061":"\\ud83d\\ude00\\n"}'),
-    '31 levels in an unknown member': image(`"x":${nest(31, '[', ']')}`),
-    'white space all over': image().replaceAll(',', ' ,\n\t').replaceAll(':', ' : '),
-    'four MiB exactly': image(`"x":"${'x'.repeat(4 * MIB - image('"x":""').length)}"`),
-    'the same layer a thousand times': image(
-      '',
-      ZERO,
-      `[${Array.from({ length: 1000 }, () => ZERO).join()}]`,
-    ),
-    'a size with an exponent': image('', ZERO.replace(`${CONFIG.length}}`, '1.4e1}')),
-  }
-  for (const [name, body] of Object.entries(fine)) {
-    const answer = await client.send('PUT', '/v2/a/manifests/fine', {
-      headers: { 'content-type': OCI_MANIFEST },
-      body,
-    })
-    t.equal(answer.status, 201, `${name} ${codeOf(answer)}`)
-    t.equal((await client.send('GET', '/v2/a/manifests/fine')).body.toString(), body.toString(), name)
-  }
-})

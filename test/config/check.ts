@@ -11,8 +11,6 @@ function load(text: string): LoadedConfig {
 const WARNED: [name: string, text: string, warning: string][] = [
   ['h2c', 'http:\n  h2c:\n    enabled: true\n', 'c.yml:2: http.h2c: ignored: Tarn speaks HTTP/1.1 only'],
   ['letsencrypt', 'http:\n  tls:\n    letsencrypt: {email: a@b.c}\n', 'c.yml:3: http.tls.letsencrypt: ignored: '],
-  ['cipher suites', 'http:\n  tls:\n    ciphersuites: [X]\n', 'c.yml:3: http.tls.ciphersuites: ignored: '],
-  ['client auth kinds', 'http:\n  tls: {clientauth: x}\n', 'c.yml:2: http.tls.clientauth: ignored: '],
   ['proxy', 'proxy:\n  remoteurl: https://x\n  exec: {command: c}\n', 'c.yml:1: proxy: not supported yet, ignored'],
   ['notifications', 'notifications: {endpoints: [{name: x}]}\n', 'c.yml:1: notifications: not supported yet, ignored'],
   ['redis', 'redis: {addr: x, password: y}\n', 'c.yml:1: redis: ignored: '],
@@ -55,6 +53,14 @@ const CHANGED: [name: string, text: string, warning: string, config: object][] =
     'c.yml:2: http.tls.minimumtls: tls1.0 is not supported, tls1.2',
     { http: { tls: { minimumtls: 'tls1.2' } } },
   ],
+  ...['file: [{file: /f}]', 'http: [{uri: http://h}]', 'tcp: [{addr: h:1}]'].map(
+    (check): [string, string, string, object] => [
+      `health.${check}`,
+      `health:\n  ${check}\n`,
+      `c.yml:2: health.${check.slice(0, check.indexOf(':'))}: not supported yet, ignored`,
+      {},
+    ],
+  ),
   ['HTTP/2', 'http: {http2: {disabled: false}}\n', 'c.yml:1: http.http2.disabled: HTTP/2 is not offered', {}],
   [
     'a bare number for a time',
@@ -233,6 +239,12 @@ t.test('a prefix has both slashes however it was written', async (t) => {
 
 t.test('a unix socket is an address when net says so', async (t) => {
   t.match(load('http: {net: unix, addr: /run/r.sock}\n').config.http, { net: 'unix', addr: '/run/r.sock' })
+})
+
+t.test('what the tls part judges by itself is handed on as it is', async (t) => {
+  const { config, warnings } = load('http: {tls: {certificate: c, key: k, clientauth: x, ciphersuites: [A, B]}}')
+  t.same(warnings, [])
+  t.match(config.http.tls, { clientauth: 'x', ciphersuites: ['A', 'B'] })
 })
 
 t.test('health checks get their times', async (t) => {

@@ -1,6 +1,7 @@
 // The data directory changes hands between Tarn and the real registry:2 (Debian's docker-registry 2.8.2) and, with
 // Go, registry:3, both ways and by tar: every case at the end of docs/formats/data-dir.md as a row. The programs
 // never run on one directory at the same time: that is not what the format promises.
+import { exchangeLive } from './exchange/live.ts'
 import { exchangeFromPeer } from './exchange/peer-writes.ts'
 import { makePeer } from './exchange/peers.ts'
 import { exchangeSpoiled } from './exchange/spoiled.ts'
@@ -17,6 +18,7 @@ export async function run(context: E2EContext): Promise<Row[]> {
   await readByPeer(context, recorder, written, second)
   await exchangeFromPeer(context, recorder, second)
   await exchangeSpoiled(context, recorder, written, second)
+  await exchangeLive(context, recorder)
 
   const binary = await context.goTool('registry')
   if (binary === undefined) {

@@ -185,6 +185,23 @@ function catchJsonParse(text: string): boolean {
   }
 }
 
+t.test('every document of up to five tokens is judged and read as JSON.parse does', async (t) => {
+  const tokens = ['{', '}', '[', ']', '"a"', ',', ':', '1']
+  const wrong: string[] = []
+  let taken = 0
+  const judge = (text: string, left: number): void => {
+    const isJson = catchJsonParse(text)
+    const refusal = catchRefusal(() => parseJson(encode(text), 'tolerant'))
+    if (isJson !== (refusal === undefined)) wrong.push(text)
+    else if (isJson && isDeepStrictEqual(parseJson(encode(text), 'tolerant'), JSON.parse(text))) taken++
+    else if (isJson) wrong.push(text)
+    if (left > 0) for (const token of tokens) judge(text + token, left - 1)
+  }
+  judge('', 5)
+  t.strictSame(wrong, [])
+  t.ok(taken > 20, `${taken} were JSON`)
+})
+
 t.test('any bytes are read or refused with MANIFEST_INVALID', async (t) => {
   const structural = fc.array(fc.constantFrom(...Buffer.from('{}[]",:\\u0061 1e\xff\n', 'latin1')), {
     maxLength: 60,
@@ -213,6 +230,8 @@ const REFUSED: readonly (readonly [name: string, bytes: Uint8Array | string, mes
   ['a second document', '{}{}', /not JSON/],
   ['a trailing comma', '{"a":1,}', /not JSON/],
   ['a trailing NUL', '{}\0', /not JSON/],
+  ['an object that ends as a list', '{"a":1]', /not JSON/],
+  ['a list that ends as an object', '[1}', /not JSON/],
   ['a comment', '{/* */}', /not JSON/],
   ['single quotes', "{'a':1}", /not JSON/],
   ['a raw control character in a string', '["\n"]', /not JSON/],

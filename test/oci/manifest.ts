@@ -1,10 +1,8 @@
 // Manifests as they are pushed (strict) and as other programs stored them (tolerant).
-import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import type { ErrorCode } from '../../src/oci/errors.ts'
-import { RegistryError } from '../../src/oci/errors.ts'
 import { describeReferrer, parseManifest, readManifest, requiredBlobs } from '../../src/oci/manifest.ts'
 import {
   DOCKER_LIST,
@@ -17,17 +15,24 @@ import {
   SCHEMA1_PLAIN,
   SCHEMA1_SIGNED,
 } from '../../src/oci/media-type.ts'
+import type { Json } from '../fixtures/manifest-parts.ts'
+import {
+  A,
+  B,
+  C,
+  CHILD,
+  CONFIG,
+  FULL_DESCRIPTOR,
+  FULL_IMAGE,
+  IMAGE,
+  INDEX,
+  LAYER,
+  catchRefusal,
+  encode,
+  omitMember,
+  renameMember,
+} from '../fixtures/manifest-parts.ts'
 
-type Json = Record<string, unknown>
-
-const A = digestOf(Buffer.from('a'))
-const B = digestOf(Buffer.from('b'))
-const C = digestOf(Buffer.from('c'), 'sha512')
-const CONFIG = { mediaType: 'application/vnd.oci.image.config.v1+json', digest: A, size: 1 }
-const LAYER = { mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', digest: B, size: 1 }
-const CHILD = { mediaType: OCI_MANIFEST, digest: C, size: 1 }
-const IMAGE = { schemaVersion: 2, mediaType: OCI_MANIFEST, config: CONFIG, layers: [LAYER] }
-const INDEX = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [CHILD] }
 const DOCKER_IMAGE = { ...IMAGE, mediaType: DOCKER_MANIFEST }
 const SCHEMA1 = {
   schemaVersion: 1,
@@ -36,33 +41,16 @@ const SCHEMA1 = {
   history: [],
 }
 
-const encode = (value: unknown): Uint8Array =>
-  new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value))
-const omit = (value: Json, name: string): Json =>
-  Object.fromEntries(Object.entries(value).filter(([key]) => key !== name))
-const rename = (value: Json, from: string, to: string): Json =>
-  Object.fromEntries(Object.entries(value).map(([key, member]) => [key === from ? to : key, member]))
-
-function catchRefusal(act: () => unknown): RegistryError | undefined {
-  try {
-    act()
-    return undefined
-  } catch (error) {
-    if (error instanceof RegistryError && error.status >= 400 && error.status < 500) return error
-    throw error
-  }
-}
-
 const TAKEN: readonly (readonly [name: string, document: unknown, contentType: string | undefined])[] = [
   ['an OCI image', IMAGE, OCI_MANIFEST],
-  ['an OCI image without mediaType', omit(IMAGE, 'mediaType'), OCI_MANIFEST],
+  ['an OCI image without mediaType', omitMember(IMAGE, 'mediaType'), OCI_MANIFEST],
   ['an OCI image with an empty mediaType', { ...IMAGE, mediaType: '' }, OCI_MANIFEST],
   ['a Content-Type with parameters and capitals', IMAGE, `${OCI_MANIFEST.toUpperCase()} ; charset=utf-8`],
   ['no Content-Type where the body has a mediaType', DOCKER_IMAGE, undefined],
   ['an empty Content-Type where the body has a mediaType', DOCKER_IMAGE, ''],
   ['a Docker image', DOCKER_IMAGE, DOCKER_MANIFEST],
   ['a Docker list', { ...INDEX, mediaType: DOCKER_LIST }, DOCKER_LIST],
-  ['an OCI index without mediaType', omit(INDEX, 'mediaType'), OCI_INDEX],
+  ['an OCI index without mediaType', omitMember(INDEX, 'mediaType'), OCI_INDEX],
   ['an index whose children are layers, as BuildKit caches are', { ...INDEX, manifests: [LAYER, CONFIG] }, OCI_INDEX],
   [
     'an index whose children have platforms',
@@ -157,10 +145,6 @@ for (const [name, document, contentType] of TAKEN)
 
 type Refusal = readonly [name: string, document: unknown, message: RegExp, contentType?: string, code?: ErrorCode]
 
-const withConfig = (part: Json): Json => ({ ...IMAGE, config: { ...CONFIG, ...part } })
-const withLayer = (part: Json): Json => ({ ...IMAGE, layers: [LAYER, { ...LAYER, ...part }] })
-const withChild = (part: Json): Json => ({ ...INDEX, manifests: [{ ...CHILD, ...part }] })
-
 const REFUSED: readonly Refusal[] = [
   ['a schema 1 manifest by its signed type', SCHEMA1, /manifest\.v1\+prettyjws" are not taken/, SCHEMA1_SIGNED],
   ['a schema 1 manifest by its plain type', SCHEMA1, /manifest\.v1\+json" are not taken/, SCHEMA1_PLAIN],
@@ -174,27 +158,27 @@ const REFUSED: readonly Refusal[] = [
   ['a Content-Type that is none', IMAGE, /are not taken/, `${OCI_MANIFEST}\t`],
   ['two Content-Types', IMAGE, /are not taken/, `${OCI_MANIFEST}, ${OCI_INDEX}`],
   ['a body with an unknown mediaType and no Content-Type', { ...IMAGE, mediaType: 'x/y' }, /"x\/y" are not taken/],
-  ['a body without mediaType and no Content-Type', omit(IMAGE, 'mediaType'), /no Content-Type and no mediaType/],
+  ['a body without mediaType and no Content-Type', omitMember(IMAGE, 'mediaType'), /no Content-Type and no mediaType/],
   ['a mediaType unlike the Content-Type', IMAGE, /mediaType is .* and the Content-Type is/, DOCKER_MANIFEST],
   ['a mediaType in capitals', { ...IMAGE, mediaType: OCI_MANIFEST.toUpperCase() }, /mediaType is/, OCI_MANIFEST],
-  ['a Docker image without mediaType', omit(IMAGE, 'mediaType'), /mediaType must be/, DOCKER_MANIFEST],
-  ['a Docker list without mediaType', omit(INDEX, 'mediaType'), /mediaType must be/, DOCKER_LIST],
+  ['a Docker image without mediaType', omitMember(IMAGE, 'mediaType'), /mediaType must be/, DOCKER_MANIFEST],
+  ['a Docker list without mediaType', omitMember(INDEX, 'mediaType'), /mediaType must be/, DOCKER_LIST],
   ['a mediaType that is no string', { ...IMAGE, mediaType: 7 }, /mediaType must be a string/, OCI_MANIFEST],
   ['nothing', '', /not JSON/, OCI_MANIFEST],
   ['a list', [], /document must be an object/, OCI_MANIFEST],
   ['null', 'null', /document must be an object/, OCI_MANIFEST],
   ['schemaVersion 1', { ...IMAGE, schemaVersion: 1 }, /schemaVersion must be 2/, OCI_MANIFEST],
   ['schemaVersion as a string', { ...IMAGE, schemaVersion: '2' }, /schemaVersion must be 2/, OCI_MANIFEST],
-  ['no schemaVersion', omit(IMAGE, 'schemaVersion'), /schemaVersion must be 2/, OCI_MANIFEST],
+  ['no schemaVersion', omitMember(IMAGE, 'schemaVersion'), /schemaVersion must be 2/, OCI_MANIFEST],
   ['an image that is an index too', { ...IMAGE, manifests: [] }, /manifests does not belong/, OCI_MANIFEST],
   ['an image that is a schema 1 manifest too', { ...IMAGE, fsLayers: [] }, /fsLayers does not belong/, OCI_MANIFEST],
   ['an index with layers', { ...INDEX, layers: [] }, /layers does not belong/, OCI_INDEX],
   ['an index with config', { ...INDEX, config: {} }, /config does not belong/, OCI_INDEX],
   ['an index with fsLayers', { ...INDEX, fsLayers: {} }, /fsLayers does not belong/, OCI_INDEX],
-  ['an image without config', omit(IMAGE, 'config'), /config is missing/, OCI_MANIFEST],
+  ['an image without config', omitMember(IMAGE, 'config'), /config is missing/, OCI_MANIFEST],
   ['an image whose config is null', { ...IMAGE, config: null }, /config is missing/, OCI_MANIFEST],
-  ['an image without the member layers', omit(IMAGE, 'layers'), /layers is missing/, OCI_MANIFEST],
-  ['an index without the member manifests', omit(INDEX, 'manifests'), /manifests is missing/, OCI_INDEX],
+  ['an image without the member layers', omitMember(IMAGE, 'layers'), /layers is missing/, OCI_MANIFEST],
+  ['an index without the member manifests', omitMember(INDEX, 'manifests'), /manifests is missing/, OCI_INDEX],
   ['layers that are no list', { ...IMAGE, layers: {} }, /layers must be an array/, OCI_MANIFEST],
   ['a layer that is null', { ...IMAGE, layers: [null] }, /layers\[0\] must be an object/, OCI_MANIFEST],
   ['a config that is a list', { ...IMAGE, config: [CONFIG] }, /config must be an object/, OCI_MANIFEST],
@@ -209,52 +193,10 @@ const REFUSED: readonly Refusal[] = [
   ],
   [
     'an annotation of a layer that is null',
-    withLayer({ annotations: { c: null } }),
+    { ...IMAGE, layers: [LAYER, { ...LAYER, annotations: { c: null } }] },
     /layers\[1\]\.annotations must/,
     OCI_MANIFEST,
   ],
-  ['a descriptor without digest', withLayer({ digest: undefined }), /layers\[1\]\.digest is missing/, OCI_MANIFEST],
-  [
-    'a descriptor whose digest is no string',
-    withConfig({ digest: 1 }),
-    /config\.digest must be a string/,
-    OCI_MANIFEST,
-  ],
-  [
-    'a descriptor without mediaType',
-    withLayer({ mediaType: undefined }),
-    /layers\[1\]\.mediaType is missing/,
-    OCI_MANIFEST,
-  ],
-  ['a descriptor without size', withLayer({ size: undefined }), /layers\[1\]\.size must be/, OCI_MANIFEST],
-  ['a negative size', withConfig({ size: -1 }), /config\.size must be/, OCI_MANIFEST],
-  ['a size with a fraction', withConfig({ size: 1.5 }), /config\.size must be/, OCI_MANIFEST],
-  ['a size beyond 2^53-1', withChild({ size: 2 ** 53 }), /manifests\[0\]\.size must be/, OCI_INDEX],
-  [
-    'an infinite size',
-    JSON.stringify(withChild({ size: 77 })).replace('77', '1e999'),
-    /manifests\[0\]\.size must be/,
-    OCI_INDEX,
-  ],
-  ['a size as a string', withConfig({ size: '1' }), /config\.size must be/, OCI_MANIFEST],
-  ['urls that are a string', withLayer({ urls: 'x' }), /layers\[1\]\.urls must be an array/, OCI_MANIFEST],
-  ['urls that hold numbers', withLayer({ urls: [1] }), /layers\[1\]\.urls must hold strings only/, OCI_MANIFEST],
-  [
-    'a platform that is a string',
-    withChild({ platform: 'linux/amd64' }),
-    /manifests\[0\]\.platform must be an object/,
-    OCI_INDEX,
-  ],
-  [
-    'a platform whose os is a number',
-    withChild({ platform: { os: 1 } }),
-    /manifests\[0\]\.platform\.os must be a string/,
-    OCI_INDEX,
-  ],
-  ['data that is not base64', withConfig({ data: 'Y!Q==' }), /config\.data must be base64/, OCI_MANIFEST],
-  ['data without padding', withConfig({ data: 'YQ' }), /config\.data must be base64/, OCI_MANIFEST],
-  ['data with spare bits', withConfig({ data: 'YR==' }), /config\.data must be base64/, OCI_MANIFEST],
-  ['data with line ends', withConfig({ data: 'YQ==\n' }), /config\.data must be base64/, OCI_MANIFEST],
   [
     'a key twice among the layers',
     JSON.stringify(IMAGE).replace('"layers":[{', '"layers":[{"size":1,'),
@@ -268,40 +210,10 @@ const REFUSED: readonly Refusal[] = [
     OCI_MANIFEST,
   ],
   ['33 levels', `{"schemaVersion":2,"x":${'['.repeat(32)}${']'.repeat(32)}}`, /nested deeper/, OCI_MANIFEST],
-  // Well-formed and untrue, or too large: nothing that a client could mend by converting and pushing again.
-  [
-    'a short digest',
-    withLayer({ digest: 'sha256:abc' }),
-    /layers\[1\]\.digest is "sha256:abc"/,
-    OCI_MANIFEST,
-    'DIGEST_INVALID',
-  ],
-  ['a digest in capitals', withConfig({ digest: A.toUpperCase() }), /config\.digest/, OCI_MANIFEST, 'DIGEST_INVALID'],
-  [
-    'a digest of another algorithm',
-    withChild({ digest: `md5:${'0'.repeat(32)}` }),
-    /manifests\[0\]\.digest/,
-    OCI_INDEX,
-    'DIGEST_INVALID',
-  ],
   [
     'a subject with a bad digest',
     { ...IMAGE, subject: { ...CHILD, digest: '../x' } },
     /subject\.digest/,
-    OCI_MANIFEST,
-    'DIGEST_INVALID',
-  ],
-  [
-    'data of another size',
-    withConfig({ data: 'YWE=' }),
-    /config\.data holds 2 bytes, its size says 1/,
-    OCI_MANIFEST,
-    'SIZE_INVALID',
-  ],
-  [
-    'data of another digest',
-    withConfig({ data: 'Yg==' }),
-    /config\.data does not have the digest/,
     OCI_MANIFEST,
     'DIGEST_INVALID',
   ],
@@ -331,95 +243,9 @@ for (const [name, document, message, contentType, code = 'MANIFEST_INVALID'] of 
     t.notMatch(refusal?.message, /Invalid JSON syntax/i)
   })
 
-/** Every spelling that Go's encoding/json takes for `name`, by the choices that `pick` makes. */
-function respell(name: string, pick: (below: number) => number): string {
-  return [...name]
-    .map((letter) => {
-      const spellings = [letter, letter.toLowerCase(), letter.toUpperCase()]
-      if (letter.toLowerCase() === 's') spellings.push('\u017f')
-      if (letter.toLowerCase() === 'k') spellings.push('\u212a')
-      return spellings[pick(spellings.length)] ?? letter
-    })
-    .join('')
-}
-
-const FULL = {
-  ...IMAGE,
-  subject: CHILD,
-  artifactType: 'x/y',
-  annotations: {},
-}
-const FULL_DESCRIPTOR = {
-  ...LAYER,
-  urls: [],
-  annotations: {},
-  artifactType: 'x/y',
-  data: 'Yg==',
-  platform: { architecture: 'a', os: 'b', 'os.version': 'c', 'os.features': [], variant: 'd', features: [] },
-}
-
-t.test('a case variant of a field is refused wherever that field stands', async (t) => {
-  const places: readonly (readonly [string, Json, (part: Json) => [Json, string]])[] = [
-    ['an image', FULL, (part) => [part, OCI_MANIFEST]],
-    ['an index', { ...INDEX, subject: CHILD, annotations: {}, artifactType: 'x/y' }, (part) => [part, OCI_INDEX]],
-    ['a config', FULL_DESCRIPTOR, (part) => [{ ...IMAGE, config: part }, OCI_MANIFEST]],
-    ['a layer', FULL_DESCRIPTOR, (part) => [{ ...IMAGE, layers: [part] }, OCI_MANIFEST]],
-    ['a subject', FULL_DESCRIPTOR, (part) => [{ ...IMAGE, subject: part }, OCI_MANIFEST]],
-    ['a child', FULL_DESCRIPTOR, (part) => [{ ...INDEX, manifests: [part] }, OCI_INDEX]],
-    [
-      'a platform',
-      FULL_DESCRIPTOR.platform,
-      (part) => [{ ...INDEX, manifests: [{ ...CHILD, platform: part }] }, OCI_INDEX],
-    ],
-  ]
-  for (const [place, part, build] of places)
-    for (const name of Object.keys(part)) {
-      const [whole, contentType] = build(part)
-      t.ok(parseManifest(encode(whole), contentType), `${place} is sound`)
-      fc.assert(
-        fc.property(fc.infiniteStream(fc.nat()), fc.boolean(), (stream, isExtra) => {
-          const variant = respell(name, (below) => (stream.next().value ?? 0) % below)
-          fc.pre(variant !== name)
-          const changed = isExtra ? { ...part, [variant]: part[name] } : rename(part, name, variant)
-          const [document] = build(changed)
-          const refusal = catchRefusal(() => parseManifest(encode(document), contentType))
-          return refusal?.code === 'MANIFEST_INVALID' && refusal.message.endsWith(`write it "${name}"`)
-        }),
-        { numRuns: 40 },
-      )
-    }
-})
-
-t.test('a case variant of fsLayers, which would be a second shape, is refused', async (t) => {
-  const refusal = catchRefusal(() => parseManifest(encode({ ...IMAGE, FSLAYERS: [] }), OCI_MANIFEST))
-  t.match(refusal?.message, /write it "fsLayers"/)
-})
-
-t.test('no other character stands for a letter of a field', async (t) => {
-  // Beyond ASCII only U+017F and U+212A fold to a letter of ASCII under Go's simple folding.
-  const found: string[] = []
-  for (let code = 0x80; code <= 0xffff; code++) {
-    const character = String.fromCharCode(code)
-    const names = ['digest', 'platform', 'os', 'kind'].flatMap((name) =>
-      [...name].map((_, at) => name.slice(0, at) + character + name.slice(at + 1)),
-    )
-    const document = {
-      ...IMAGE,
-      ...Object.fromEntries(names.map((name) => [name, 1])),
-      config: { ...CONFIG, ...Object.fromEntries(names.map((name) => [name, 1])) },
-    }
-    if (catchRefusal(() => parseManifest(encode(document), OCI_MANIFEST)) !== undefined) found.push(character)
-  }
-  t.strictSame(found, ['\u017f'])
-})
-
-t.test('the Kelvin sign counts as k, though no field has one', async (t) => {
-  t.ok(parseManifest(encode({ ...IMAGE, '\u212a': 1, annotations: { '\u212a': '' } }), OCI_MANIFEST))
-})
-
 t.test('any bytes are read or refused with a client error, pushed and stored', async (t) => {
   const anyName = fc.constantFrom(
-    ...Object.keys(FULL),
+    ...Object.keys(FULL_IMAGE),
     ...Object.keys(FULL_DESCRIPTOR),
     'manifests',
     'fsLayers',
@@ -496,14 +322,14 @@ t.test('a stored schema 1 manifest shows its layers', async (t) => {
 })
 
 t.test('a stored document without mediaType is an index when it has manifests, else an image', async (t) => {
-  t.equal(readManifest(encode(omit(INDEX, 'mediaType'))).mediaType, OCI_INDEX)
-  t.equal(readManifest(encode(omit(IMAGE, 'mediaType'))).mediaType, OCI_MANIFEST)
+  t.equal(readManifest(encode(omitMember(INDEX, 'mediaType'))).mediaType, OCI_INDEX)
+  t.equal(readManifest(encode(omitMember(IMAGE, 'mediaType'))).mediaType, OCI_MANIFEST)
   t.equal(readManifest(encode({ schemaVersion: 2, manifests: [] })).kind, 'index')
   t.equal(readManifest(encode({ schemaVersion: 2, layers: [LAYER] })).kind, 'image')
 })
 
 t.test('a stored document is read as Go would read it', async (t) => {
-  const variant = rename(rename(IMAGE, 'layers', 'Layers'), 'config', 'con\u017fig')
+  const variant = renameMember(renameMember(IMAGE, 'layers', 'Layers'), 'config', 'con\u017fig')
   t.strictSame(
     requiredBlobs(readManifest(encode({ ...variant, CONFIG }))).map(({ digest }) => digest),
     [A, B],
@@ -574,20 +400,21 @@ t.test('an index needs no blob', async (t) => {
   t.strictSame(requiredBlobs(parseManifest(encode({ ...INDEX, subject: CHILD }), OCI_INDEX)), [])
 })
 
+function describe(document: Json, contentType: string): unknown {
+  const bytes = encode(document)
+  return describeReferrer(parseManifest(bytes, contentType), digestOf(bytes), bytes.length)
+}
+
+function measure(document: Json): Json {
+  return { digest: digestOf(encode(document)), size: encode(document).length }
+}
+
 t.test('a referrer is described by artifactType, else by config type, with all annotations', async (t) => {
-  const describe = (document: Json, type: string): unknown => {
-    const bytes = encode(document)
-    return describeReferrer(parseManifest(bytes, type), digestOf(bytes), bytes.length)
-  }
-  const about = (document: Json): Json => ({
-    digest: digestOf(encode(document)),
-    size: encode(document).length,
-  })
   const annotations = { 'org.example.a': '1', '': '', __proto__x: '2' }
   const typed = { ...IMAGE, artifactType: 'x/y', annotations, subject: CHILD }
   t.strictSame(describe(typed, OCI_MANIFEST), {
     mediaType: OCI_MANIFEST,
-    ...about(typed),
+    ...measure(typed),
     artifactType: 'x/y',
     annotations,
   })
@@ -597,20 +424,15 @@ t.test('a referrer is described by artifactType, else by config type, with all a
   ])
     t.strictSame(describe(untyped, OCI_MANIFEST), {
       mediaType: OCI_MANIFEST,
-      ...about(untyped),
+      ...measure(untyped),
       artifactType: CONFIG.mediaType,
     })
   const typedIndex = { ...INDEX, artifactType: 'x/z', subject: CHILD }
   t.strictSame(describe(typedIndex, OCI_INDEX), {
     mediaType: OCI_INDEX,
-    ...about(typedIndex),
+    ...measure(typedIndex),
     artifactType: 'x/z',
   })
   const index = { ...INDEX, subject: CHILD }
-  t.strictSame(describe(index, OCI_INDEX), { mediaType: OCI_INDEX, ...about(index) }, 'an index without has none')
-})
-
-t.test('the digests of the fixtures are what another hash says', async (t) => {
-  t.equal(A, `sha256:${createHash('sha256').update('a').digest('hex')}`)
-  t.equal(C, `sha512:${createHash('sha512').update('c').digest('hex')}`)
+  t.strictSame(describe(index, OCI_INDEX), { mediaType: OCI_INDEX, ...measure(index) }, 'an index without has none')
 })

@@ -1,5 +1,6 @@
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -43,6 +44,7 @@ async function greet(t: Test, config: TlsConfig, options: ConnectionOptions): Pr
         socket.destroy()
       })
       socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
+      socket.once('close', () => resolve('closed'))
     })
   } finally {
     server.close()
@@ -68,15 +70,26 @@ t.test('offers HTTP/1.1 and never HTTP/2', async (t) => {
 t.test('with clientcas a client must show a certificate of theirs', async (t) => {
   const { directory, ...files } = write(t)
   const clientCa = makeAuthority({ name: 'clients', ...parts })
-  const client = makeServerCertificate({ ca: clientCa, hosts: ['node1'], ...parts })
   const stranger = makeServerCertificate({ ca, hosts: ['node1'], ...parts })
   const path = join(directory, 'clients.crt')
   writeFileSync(path, clientCa.certificate)
   const config = { ...files, clientcas: [path] }
-  t.match(await greet(t, config, {}), /ERR_SSL|ECONNRESET/)
-  t.match(await greet(t, config, { cert: stranger.certificate, key: stranger.key }), /ERR_SSL|ECONNRESET/)
-  // Node checks that a client's certificate may be used by clients, and this one is for servers only.
-  t.match(await greet(t, config, { cert: client.certificate, key: client.key }), /ERR_SSL|ECONNRESET/)
+  const [caKey, key, certificate] = ['ca.key', 'client.key', 'client.crt'].map((name) => join(directory, name)) as [
+    string,
+    string,
+    string,
+  ]
+  writeFileSync(caKey, clientCa.key, { mode: 0o600 })
+  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
+  execFileSync(
+    'openssl',
+    ['req', '-x509', ...curve, '-keyout', key, '-out', certificate, '-subj', '/CN=node1', '-CA', path, '-CAkey', caKey],
+    { stdio: 'ignore' },
+  )
+  const client = { cert: readFileSync(certificate), key: readFileSync(key) }
+  t.match(await greet(t, config, client), /^TLSv1\.3 /)
+  t.match(await greet(t, config, {}), /ERR_SSL|ECONNRESET|closed/)
+  t.match(await greet(t, config, { cert: stranger.certificate, key: stranger.key }), /ERR_SSL|ECONNRESET|closed/)
 })
 
 t.test('refuses what does not work and says which file', async (t) => {

@@ -25,8 +25,8 @@ export interface Change {
 
 export class Ledger {
   readonly #entries = new Map<Name, Entry>()
-  /** Acknowledged changes so far. */
-  acks = 0
+  readonly #waiting = new Map<number, () => void>()
+  #acks = 0
   /** Answers that were neither an acknowledgement nor lost. */
   readonly faults: string[] = []
 
@@ -39,13 +39,26 @@ export class Ledger {
     const reply = await act()
     if (reply.status === status && reply.clean) {
       for (const { name, state } of changes) this.#settle(name, state)
-      this.acks += changes.length
+      this.#count(changes.length)
       return true
     }
     if (reply.status !== 0 && reply.clean) {
       this.faults.push(`${changes.map(({ name }) => name).join(', ')}: ${reply.status} ${reply.body.toString().trim()}`)
     }
     return false
+  }
+
+  /** Acknowledged changes so far. */
+  get acks(): number {
+    return this.#acks
+  }
+
+  /** Resolves when so many changes have been acknowledged, at once with the answer to the last of them. */
+  reach(acks: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    if (acks <= this.#acks) resolve()
+    else this.#waiting.set(acks, resolve)
+    return promise
   }
 
   /** The names of `kind` in `repository` whose last acknowledged state is there, without their first two words. */
@@ -87,6 +100,15 @@ export class Ledger {
     }
     await Promise.all(Array.from({ length: 8 }, work))
     return problems
+  }
+
+  #count(changes: number): void {
+    this.#acks += changes
+    for (const [acks, resolve] of this.#waiting) {
+      if (acks > this.#acks) continue
+      this.#waiting.delete(acks)
+      resolve()
+    }
   }
 
   #entry(name: Name): Entry {

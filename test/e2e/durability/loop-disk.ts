@@ -8,8 +8,12 @@ export type FileSystem = 'ext4' | 'xfs'
 
 export interface LoopDisk {
   readonly kind: FileSystem
-  /** Where it is mounted. */
+  /** Where it is mounted, for programs that are started with `prefix`. */
   readonly mountPoint: string
+  /** The same place as this process sees it. */
+  readonly view: string
+  /** Words before a command that is to see the disk. */
+  readonly prefix: readonly string[]
   mount(options?: string): Promise<void>
   unmount(): Promise<void>
   /** Cuts the power; the mount stays, and gives only errors, until it is unmounted. */
@@ -28,6 +32,18 @@ export async function makeLoopDisk(context: E2EContext, kind: FileSystem, megaby
   const folder = await machine.scratch(`loop-${kind}`)
   const image = join(folder, 'image')
   const mountPoint = join(folder, 'disk')
+  // The mount lives in a namespace of its own: a container that starts meanwhile copies all mounts that it sees, and
+  // would hold this one after our umount, so that the next mount read a disk that another still writes.
+  const keeper = machine.start('unshare', [
+    '--mount',
+    '--propagation',
+    'private',
+    'sh',
+    '-c',
+    'echo ready; exec sleep infinity',
+  ])
+  await keeper.waitFor(/ready/)
+  const prefix = ['nsenter', `--mount=/proc/${keeper.pid}/ns/mnt`]
   let isMounted = false
   await machine.run('mkdir', [mountPoint])
   await machine.run('truncate', ['-s', `${megabytes}M`, image])
@@ -37,23 +53,18 @@ export async function makeLoopDisk(context: E2EContext, kind: FileSystem, megaby
   const disk: LoopDisk = {
     kind,
     mountPoint,
-    async mount(options) {
-      await machine.run('mount', [
-        '-t',
-        kind,
-        '-o',
-        ['loop', ...(options === undefined ? [] : [options])].join(','),
-        image,
-        mountPoint,
-      ])
+    view: `/proc/${keeper.pid}/root${mountPoint}`,
+    prefix,
+    async mount(options = 'defaults') {
+      await machine.run('mount', ['-t', kind, '-o', `loop,${options}`, image, mountPoint], { prefix })
       isMounted = true
     },
     async unmount() {
       if (!isMounted) return
-      await machine.run('umount', [mountPoint])
+      await machine.run('umount', [mountPoint], { prefix })
       isMounted = false
     },
-    cut: async () => void (await machine.run('perl', ['-e', CUT, mountPoint])),
+    cut: async () => void (await machine.run('perl', ['-e', CUT, mountPoint], { prefix })),
     async verify() {
       if (kind === 'ext4') await machine.run('e2fsck', ['-f', '-n', image])
       else await machine.run('xfs_repair', ['-n', image])

@@ -7,8 +7,10 @@ import type { Service } from '../helpers/machine.ts'
 import type { E2EContext } from '../helpers/suite.ts'
 
 export interface ServeOptions {
-  /** Words before the command, for example strace and its options. */
+  /** Words before the command, of a program that becomes the server (nsenter, prlimit). */
   readonly prefix?: readonly string[]
+  /** Runs the server under strace and writes the trace of `calls` to the file `log`. */
+  readonly trace?: { readonly log: string; readonly calls: string }
   /** Names of SYNC_SITES that do nothing; without it the server runs as users run it. */
   readonly leaveOut?: readonly string[]
   /** Path of a docker-registry binary to run instead of Tarn. */
@@ -45,7 +47,7 @@ export async function serve(context: E2EContext, configFile: string, options: Se
   const service = launch(context, configFile, options)
   const [, address = ''] = await service.waitFor(LISTENING)
   const kill = async (signal: NodeJS.Signals = 'SIGKILL'): Promise<void> => {
-    if (options.prefix === undefined) return service.stop(signal)
+    if (options.trace === undefined) return service.stop(signal)
     endChildren(service.pid, signal)
     // strace notices, writes the rest of its log and ends by itself; to its own SIGTERM it is deaf.
     await service.stop('SIGTERM')
@@ -55,7 +57,8 @@ export async function serve(context: E2EContext, configFile: string, options: Se
 
 /** Starts the same without waiting, for a server that is expected to refuse. */
 export function launch(context: E2EContext, configFile: string, options: ServeOptions = {}): Service {
-  const { prefix = [], leaveOut, binary, listen = '127.0.0.1:0' } = options
+  const { leaveOut, binary, listen = '127.0.0.1:0' } = options
+  const prefix = [...(options.prefix ?? []), ...straceWords(options.trace)]
   if (binary !== undefined) {
     const env = {
       REGISTRY_HTTP_ADDR: listen,
@@ -70,6 +73,12 @@ export function launch(context: E2EContext, configFile: string, options: ServeOp
   return context.machine.start(context.node, [join(context.checkout, program), ...args], {
     prefix,
   })
+}
+
+// --seccomp-bpf stops the server only at the calls that are shown; it must not be used to inject signals.
+function straceWords(trace: ServeOptions['trace']): string[] {
+  if (trace === undefined) return []
+  return ['strace', '-f', '-y', '-s', '256', '--seccomp-bpf', '-o', trace.log, '-e', `trace=${trace.calls}`]
 }
 
 function endChildren(parent: number, signal: NodeJS.Signals): void {

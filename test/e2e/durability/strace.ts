@@ -68,8 +68,8 @@ export async function traceActs(
   // A plain copy: the caches under .tarn speak of other inodes and must not be believed.
   await cp(seed, data, { recursive: true, preserveTimestamps: true })
   const model = new FileModel(data, (path) => isExempt(data, path))
-  const prefix = ['strace', '-f', '-y', '-s', '256', '--seccomp-bpf', '-o', log, '-e', `trace=${TRACED_CALLS}`]
-  const served = await serve(context, await writeConfig(context, data), { ...options, prefix })
+  const trace = { log, calls: TRACED_CALLS }
+  const served = await serve(context, await writeConfig(context, data), { ...options, trace })
   const client = connectTo(served.origin)
   const refusals: string[] = []
   try {

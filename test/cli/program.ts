@@ -1,0 +1,62 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { runTarn } from '../helpers/tarn.ts'
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+
+t.test('--version and --help end with 0', async (t) => {
+  const directory = t.testdir()
+  t.same(await runTarn(directory, ['--version']), { code: 0, stdout: `${version}\n`, stderr: '' })
+  const help = await runTarn(directory, ['--help'])
+  t.equal(help.code, 0)
+  for (const command of ['serve', 'start', 'init', 'user', 'cert']) t.match(help.stdout, new RegExp(`^ +${command}\\b`, 'm'))
+  t.equal((await runTarn(directory, ['user', 'add', '--help'])).code, 0)
+})
+
+t.test('wrong usage ends with 2, an error and one hint', async (t) => {
+  const directory = t.testdir()
+  for (const args of [['nonsense'], ['user', 'add'], ['user', 'list', '--bogus'], ['init', 'a', 'b', '--user', 'x'], ['--bogus']]) {
+    const { code, stdout, stderr } = await runTarn(directory, args)
+    t.equal(code, 2, args.join(' '))
+    t.equal(stdout, '')
+    t.match(stderr, /^error: [^\n]*(\n\(Did you mean [^\n]*)?\nhint: see how it is used: tarn.* --help\n$/)
+  }
+  for (const args of [[], ['user'], ['cert']]) t.equal((await runTarn(directory, args)).code, 2, args.join(' '))
+})
+
+t.test('a configuration file as the only argument means serve, as the image registry:2 has it', async (t) => {
+  const directory = t.testdir()
+  for (const name of ['wrong.yml', 'wrong.yaml']) {
+    const path = join(directory, name)
+    writeFileSync(path, 'version: 0.1\nstorage: {s3: {}}\n')
+    const bare = await runTarn(directory, [path])
+    t.equal(bare.code, 1, bare.stderr)
+    t.match(bare.stderr, new RegExp(`${name}:2`))
+    t.same(bare, await runTarn(directory, ['serve', path]))
+  }
+})
+
+t.test('a reader that goes away is no error', (t) => {
+  const status = execFileSync(
+    'bash',
+    ['-c', 'set -o pipefail; "$1" "$2" --help | head -c 1 >/dev/null; echo "${PIPESTATUS[0]}"', 'bash', process.execPath, MAIN],
+    { encoding: 'utf8' },
+  )
+  t.equal(status.trim(), '0')
+  t.end()
+})
+
+t.test('an output that cannot be written is an error', (t) => {
+  const child = spawn('bash', ['-c', '"$1" "$2" --help >/dev/full', 'bash', process.execPath, MAIN])
+  let stderr = ''
+  child.stderr.on('data', (part) => (stderr += String(part)))
+  child.once('close', (code) => {
+    t.equal(code, 1)
+    t.match(stderr, /^error: .*ENOSPC.*\nhint: the disk is full\n$/)
+    t.end()
+  })
+})
