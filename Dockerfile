@@ -1,6 +1,6 @@
 # The image of the registry. It has no RUN line: everything is laid out by scripts/stage-image.mjs, so it builds
 # without network and on a base without shell. docs/image.md tells how. In short:
-#   node scripts/stage-image.mjs staging && buildah bud -t localhost/tarn -f Dockerfile staging
+#   node scripts/stage-image.mjs /tmp/tarn-image && buildah bud -t localhost/tarn -f Dockerfile /tmp/tarn-image
 # BASE needs glibc 2.28 or newer and libstdc++; where no registry can be reached, scripts/make-base-image.mjs makes one.
 ARG BASE=docker.io/library/debian:12-slim
 FROM ${BASE}

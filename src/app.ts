@@ -13,6 +13,7 @@ import { addDebugListener } from './http/debug.ts'
 import { createGate } from './http/gate.ts'
 import type { Readiness } from './http/health.ts'
 import { addHealth } from './http/health.ts'
+import { startHealthChecks } from './http/health-checks.ts'
 import { createMetrics } from './http/metrics.ts'
 import { createObserver } from './http/observe.ts'
 import { addCommon, createServer } from './http/server.ts'
@@ -68,6 +69,7 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
 
   const store = openStore({ directory, keeps: () => keeping.keeps, clock, newId: randomUUID, sync: parts.sync })
   const metrics = createMetrics()
+  const health = startHealthChecks(config.health)
   const keeping: Keeping = new Keeping({
     layout: store.layout,
     clock,
@@ -85,7 +87,7 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
   }
   const readiness: Readiness = {
     async problems() {
-      return describeProblems(store, keeping)
+      return [...describeProblems(store, keeping), ...health.problems()]
     },
     notes: () => (keeping.keeps ? [] : ['read-only']),
   }
@@ -131,6 +133,7 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     tls.start((secure) => (server as unknown as { setSecureContext(c: typeof secure): void }).setSecureContext(secure))
   }
   app.addHook('onClose', async () => {
+    health.close()
     tls?.close()
     await authenticator?.close()
     keeping.stop()

@@ -37,7 +37,6 @@ function askOnce(prompt: string, { stdin, stderr }: Pick<CommandContext, 'stdin'
     const nowhere = new Writable({ write: (_bytes, _encoding, done) => done() })
     const reader = createInterface({ input: stdin, output: nowhere, terminal: true, historySize: 0 })
     let line: string | undefined
-    stderr.write(prompt)
     reader.once('line', (text) => {
       line = text
       reader.close()
@@ -48,5 +47,6 @@ function askOnce(prompt: string, { stdin, stderr }: Pick<CommandContext, 'stdin'
       if (line === undefined) reject(new Problem('no password was given', { hint: 'nothing was changed' }))
       else resolve(line)
     })
+    stderr.write(prompt)
   })
 }

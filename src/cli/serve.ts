@@ -1,6 +1,6 @@
 // `tarn serve [CONFIG]`: runs the registry until it is told to stop. This file speaks to the process
 // (signals, addresses, the first line on stdout); what the registry does is not decided here.
-import { unlink } from 'node:fs/promises'
+import { lstat, unlink } from 'node:fs/promises'
 import { Command } from 'commander'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
@@ -66,7 +66,7 @@ function printUrl(url: string): void {
 
 async function startListening(app: FastifyInstance, config: Config, listen: string | undefined): Promise<string> {
   if (config.http.net === 'unix' && listen === undefined) {
-    await unlink(config.http.addr).catch(() => undefined)
+    await dropStaleSocket(config.http.addr)
     await app.listen({ path: config.http.addr })
     return `unix:${config.http.addr}`
   }
@@ -88,6 +88,12 @@ async function startListening(app: FastifyInstance, config: Config, listen: stri
   const shown = host ?? 'localhost'
   const scheme = config.http.tls === undefined ? 'http' : 'https'
   return `${scheme}://${shown.includes(':') ? `[${shown}]` : shown}:${typeof bound === 'object' ? bound.port : port}`
+}
+
+// What a crash left; anything but a socket is somebody's, and listening will say that it is in the way.
+async function dropStaleSocket(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined)
+  if (found?.isSocket()) await unlink(path)
 }
 
 // The first signal lets requests end, for `http.draintimeout` at most; the second ends at once.

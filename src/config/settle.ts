@@ -128,11 +128,6 @@ export function checkCombinations(config: Config, root: MapNode, findings: Findi
       }),
     )
   }
-  for (const key of ['file', 'http', 'tcp'] as const) {
-    const where = whereOf(['health', key])
-    if (config.health[key].length === 0) continue
-    findings.warnings.push(describeFault({ where, path: `health.${key}`, what: 'not supported yet, ignored' }))
-  }
   const { platforms, platformlist } = validation.manifests.indexes
   if (platforms === 'list' && platformlist.length === 0) {
     findings.faults.push({

@@ -24,7 +24,10 @@ export function toRegistryError(error: unknown): RegistryError {
     })
   }
   if (BROKEN_DISK.has(code)) {
-    return registryError('UNAVAILABLE', { message: 'the disk of the registry reports errors: see its log', cause: error })
+    return registryError('UNAVAILABLE', {
+      message: 'the disk of the registry reports errors: see its log',
+      cause: error,
+    })
   }
   if (NO_FILES.has(code)) {
     return registryError('UNAVAILABLE', {

@@ -38,9 +38,11 @@ export async function createGate(
   await app.register(fastifyBasicAuth, {
     async validate(user, password, request) {
       // The plugin lets a request in whose validation rejects with undefined: only an Error may leave here.
-      const right = await authenticator.verify(user, password, request.socket.remoteAddress ?? '').catch((error: unknown) => {
-        throw error instanceof RegistryError ? error : registryError('UNAVAILABLE', { cause: error })
-      })
+      const right = await authenticator
+        .verify(user, password, request.socket.remoteAddress ?? '')
+        .catch((error: unknown) => {
+          throw error instanceof RegistryError ? error : registryError('UNAVAILABLE', { cause: error })
+        })
       if (!right) throw registryError('UNAUTHORIZED')
       users.set(request, user)
     },

@@ -34,7 +34,7 @@ export async function putManifest(call: Call<'manifest'>): Promise<FastifyReply>
   const reference = parseReference(target.reference)
   const tags = query.getAll('tag').map(parseTag)
   if (tags.length > MOST_TAGS) {
-    throw registryError('TAG_INVALID', { status: 414, message: `more than ${MOST_TAGS} tags in one request` })
+    throw registryError('UNSUPPORTED', { status: 414, message: `more than ${MOST_TAGS} tags in one request` })
   }
   const bytes = await readWhole(request, reply, call.manifestLimit)
   const contentType = request.headers['content-type']

@@ -96,9 +96,13 @@ export class Blobs {
     return right
   }
 
-  /** Makes a finished upload, whose bytes hash to `digest`, the blob; it replaces whatever was there. */
+  /**
+   * Makes a finished upload, whose bytes hash to `digest`, the blob. It replaces what is there, unless that is known
+   * to be whole: those who read it now would see their file change.
+   */
   async commit(uploadData: string, digest: Digest): Promise<void> {
     const path = this.#layout.blobData(digest)
+    if (this.state(digest)?.verdict === 'whole' && (await this.#durable.hold(path)) !== undefined) return
     await this.#durable.moveIn(uploadData, path)
     this.#own(digest, path)
   }

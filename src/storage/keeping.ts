@@ -1,5 +1,5 @@
 // Whether this process keeps the data directory, over its life: it takes the lock if it can, serves
-// read-only if it cannot, and takes over when the keeper is gone (I11).
+// read-only if it cannot, takes over when the keeper is gone, and steps back when it lost the lock (I11).
 import type { BaseLogger } from 'pino'
 import type { Keeper } from './keeper.ts'
 import { readKeeper, takeKeeperLock } from './keeper.ts'
@@ -15,7 +15,7 @@ export interface KeepingOptions {
   readonly onKeep: () => () => void
 }
 
-const TRY_EVERY_MS = 1000
+const LOOK_EVERY_MS = 1000
 
 export class Keeping {
   readonly #options: KeepingOptions
@@ -27,34 +27,30 @@ export class Keeping {
     this.#options = options
   }
 
+  /** Whether this process may write now. Looks at the lock file: it is asked before each write. */
   get keeps(): boolean {
+    if (this.#keeper?.holds() === false) this.#retake()
     return this.#keeper !== undefined
   }
 
-  /** Takes the lock, or says once that it cannot be had and goes on trying. */
+  /** Takes the lock, or says once that it cannot be had; looks after it from now on. */
   start(): void {
-    const { mayWrite, logger, layout } = this.#options
+    const { mayWrite, logger } = this.#options
     if (!mayWrite) {
-      logger.warn('the data directory is on a read-only file system: serving read-only')
+      logger.warn('the data directory is not to be written: serving read-only')
       return
     }
     const refused = this.#take()
-    if (refused === undefined) return
-    const pid = readKeeper(layout)?.pid
-    const who = pid === undefined ? 'another process' : `process ${pid}`
-    logger.warn({ reason: refused }, `${who} keeps this data directory: serving read-only until it ends`)
+    if (refused !== undefined) this.#sayWho(refused)
     this.#timer = setInterval(() => {
-      if (this.#take() !== undefined) return
-      clearInterval(this.#timer)
+      if (this.keeps || this.#take() !== undefined) return
       logger.info('the keeper of the data directory ended: this process keeps it now, and takes writes')
-    }, TRY_EVERY_MS).unref()
+    }, LOOK_EVERY_MS).unref()
   }
 
   stop(): void {
     clearInterval(this.#timer)
-    this.#end?.()
-    this.#keeper?.release()
-    this.#keeper = undefined
+    this.#drop()
   }
 
   #take(): string | undefined {
@@ -63,5 +59,26 @@ export class Keeping {
     this.#keeper = taken
     this.#end = this.#options.onKeep()
     return undefined
+  }
+
+  #drop(): void {
+    this.#end?.()
+    this.#keeper?.release()
+    this.#keeper = undefined
+  }
+
+  // Somebody put another file in the place of the lock. Whoever holds that one keeps the directory now.
+  #retake(): void {
+    this.#drop()
+    const refused = this.#take()
+    if (refused === undefined)
+      this.#options.logger.warn('the lock file of the data directory was replaced: taken again')
+    else this.#sayWho(refused)
+  }
+
+  #sayWho(reason: string): void {
+    const pid = readKeeper(this.#options.layout)?.pid
+    const who = pid === undefined ? 'another process' : `process ${pid}`
+    this.#options.logger.warn({ reason }, `${who} keeps this data directory: serving read-only until it ends`)
   }
 }

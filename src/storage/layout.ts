@@ -10,7 +10,7 @@
 //       _manifests/tags/<tag>/index/<alg>/<hex>/link          what it ever pointed to
 //       _uploads/<uuid>/{startedat,data,owner}                an upload under way
 //   <root>/.tarn/                                             what Tarn adds (docs/formats/data-dir.md)
-//     lock  keeper.json  cache/  tmp/  quarantine/
+//     lock-<inode>  keeper.json  cache/  tmp/  quarantine/
 import { join } from 'node:path'
 import type { Algorithm, Digest } from '../oci/digest.ts'
 import { algorithmOf, hexOf } from '../oci/digest.ts'
@@ -63,7 +63,7 @@ export function createLayout(root: string) {
     own,
     cache: `${own}/cache`,
     tmp: `${own}/tmp`,
-    lock: `${own}/lock`,
+    lock: (inode: number): string => `${own}/lock-${inode}`,
     keeper: `${own}/keeper.json`,
     quarantine: `${own}/quarantine`,
     quarantined: (digest: Digest, time: number): string =>

@@ -81,20 +81,14 @@ t.test('what only looks odd is taken, byte for byte', async (t) => {
   t.teardown(() => client.close())
   await pushBlob(client, 'a', CONFIG)
   const fine: Documents = {
-    'case variants inside annotations': image(
-      '"annotations":{"layers":"1","Layers":"2","Config":"3","DIGEST":"4"}',
-    ),
+    'case variants inside annotations': image('"annotations":{"layers":"1","Layers":"2","Config":"3","DIGEST":"4"}'),
     'case variants of unknown members': image('"x":1,"X":2,"foo":{"Layers":[],"layers":[]}'),
     'unknown members': image('"__proto__":{"layers":[]},"constructor":1,"toString":null,"":[]'),
     'escaped text': image('"annotations":{"\\u0061":"\\ud83d\\ude00\\n"}'),
     '31 levels in an unknown member': image(`"x":${nest(31, '[', ']')}`),
     'white space all over': image().replaceAll(',"', ' ,\n\t"').replaceAll('":', '" : '),
     'four MiB exactly': image(`"x":"${'x'.repeat(4 * MIB - image('"x":""').length)}"`),
-    'the same layer a thousand times': image(
-      '',
-      ZERO,
-      `[${Array.from({ length: 1000 }, () => ZERO).join()}]`,
-    ),
+    'the same layer a thousand times': image('', ZERO, `[${Array.from({ length: 1000 }, () => ZERO).join()}]`),
     'a size with an exponent': image('', ZERO.replace(`${CONFIG.length}}`, '1.4e1}')),
   }
   for (const [name, body] of Object.entries(fine)) {

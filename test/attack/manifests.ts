@@ -6,18 +6,7 @@ import { hashOf } from '../helpers/digest.ts'
 import type { HostileCase } from '../helpers/hostile.ts'
 import { attack } from '../helpers/hostile.ts'
 import type { Documents } from '../helpers/manifest-text.ts'
-import {
-  CONFIG,
-  DIGEST,
-  MIB,
-  OTHER,
-  ZERO,
-  descriptor,
-  image,
-  index,
-  layer,
-  nest,
-} from '../helpers/manifest-text.ts'
+import { CONFIG, DIGEST, MIB, OTHER, ZERO, descriptor, image, index, layer, nest } from '../helpers/manifest-text.ts'
 import { DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, pushBlob } from '../helpers/push.ts'
 import { startTarn } from '../helpers/server.ts'
 
@@ -54,11 +43,7 @@ const NO_JSON: Documents = {
     Buffer.from([0x2c, 0x22, 0xff, 0xfe, 0x22, 0x3a, 0x31, 0x7d]),
   ]),
   'overlong UTF-8': Buffer.concat([Buffer.from('{"a'), Buffer.from([0xc0, 0xaf]), Buffer.from('":1}')]),
-  'a surrogate in UTF-8': Buffer.concat([
-    Buffer.from('{"a'),
-    Buffer.from([0xed, 0xa0, 0x80]),
-    Buffer.from('":1}'),
-  ]),
+  'a surrogate in UTF-8': Buffer.concat([Buffer.from('{"a'), Buffer.from([0xed, 0xa0, 0x80]), Buffer.from('":1}')]),
   gzip: Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
   'four megabytes of brackets': '['.repeat(4 * MIB),
   'four megabytes of objects': '{"a":'.repeat(800_000),
@@ -130,10 +115,7 @@ const SHAPES: Documents = {
   'an image without layers member': image().replace(/,"layers":\[\]/, ''),
   'an image without config': image().replace(/"config":\{[^}]*\},/, ''),
   'an index typed as an image': index().replace(OCI_INDEX, OCI_MANIFEST),
-  'an image typed as an index': image().replace(
-    `"mediaType":"${OCI_MANIFEST}"`,
-    `"mediaType":"${OCI_INDEX}"`,
-  ),
+  'an image typed as an index': image().replace(`"mediaType":"${OCI_MANIFEST}"`, `"mediaType":"${OCI_INDEX}"`),
   'another mediaType than the Content-Type': image().replace(OCI_MANIFEST, DOCKER_MANIFEST),
   'an unknown mediaType': image().replace(OCI_MANIFEST, 'application/x-tar'),
   'mediaType as a number': image().replace(`"${OCI_MANIFEST}"`, '2'),

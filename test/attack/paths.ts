@@ -74,11 +74,7 @@ for (const [where, path] of Object.entries(TEMPLATES)) {
           [301, 400, 404, 405].includes(status) || (status === 200 && isListed(path(climb))),
           `${method} ${path(climb)}: ${status}`,
         )
-        t.notMatch(
-          answer?.body.toString() ?? '',
-          /the secret|root:/,
-          `${method} ${path(climb)} tells nothing`,
-        )
+        t.notMatch(answer?.body.toString() ?? '', /the secret|root:/, `${method} ${path(climb)} tells nothing`)
         for (const location of answer === undefined ? [] : valuesOf(answer, 'location')) {
           t.match(location, /^\/v2\/[a-z0-9_]/, `${method} ${path(climb)} leads to ${location}`)
           t.notMatch(location, /\/\.\.?(\/|$)|\/\//, location)
@@ -135,11 +131,7 @@ t.test('odd paths', async (t) => {
     const { answers } = await exchange(tarn.port, writeRequest('GET', path))
     const [answer] = answers
     t.ok([400, 404, 414, 431].includes(answer?.status ?? 0), `${name} is refused: ${answer?.status}`)
-    t.equal(
-      answer === undefined ? '' : valuesOf(answer, 'content-type')[0],
-      'application/json',
-      `${name} in JSON`,
-    )
+    t.equal(answer === undefined ? '' : valuesOf(answer, 'content-type')[0], 'application/json', `${name} in JSON`)
     t.match(
       JSON.parse(answer?.body.toString() ?? '{}'),
       { errors: [{ code: String, message: String }] },

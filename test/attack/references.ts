@@ -88,8 +88,7 @@ const TAG_ROUTES: readonly Route[] = [
   { method: 'DELETE', path: (tag) => `/v2/a/manifests/${tag}` },
   {
     method: 'PUT',
-    path: (tag) =>
-      `/v2/a/manifests/${hashOf(BODY)}?tag=${tag.replaceAll('+', '%2B').replace('a;b', 'a%3Bb')}`,
+    path: (tag) => `/v2/a/manifests/${hashOf(BODY)}?tag=${tag.replaceAll('+', '%2B').replace('a;b', 'a%3Bb')}`,
     headers: INDEX,
     body: BODY,
   },
@@ -151,14 +150,12 @@ t.test('malformed digests at the end of an upload leave it as it was', async (t)
   await attack(
     t,
     tarn,
-    [...Object.entries(DIGESTS), ['nothing at all', ''], ['another digest', `sha256:${HEX}`]].map(
-      ([name, digest]) => ({
-        name: `PUT with a digest with ${name}`,
-        method: 'PUT',
-        path: `${path}${join}digest=${digest}`,
-        status: [400, 414, 431],
-      }),
-    ),
+    [...Object.entries(DIGESTS), ['nothing at all', ''], ['another digest', `sha256:${HEX}`]].map(([name, digest]) => ({
+      name: `PUT with a digest with ${name}`,
+      method: 'PUT',
+      path: `${path}${join}digest=${digest}`,
+      status: [400, 414, 431],
+    })),
   )
   const done = await client.send('PUT', `${path}${join}digest=${hashOf('hello')}`)
   t.equal(done.status, 201, 'the right digest ends it')

@@ -144,7 +144,6 @@ const FIRST: readonly Smuggling[] = [
   { name: 'HTTP/9.9', raw: 'GET /v2/ HTTP/9.9\r\nHost: x\r\n\r\n' },
   { name: 'http/1.1', raw: 'GET /v2/ http/1.1\r\nHost: x\r\n\r\n' },
   { name: 'HTTP/1.1x', raw: 'GET /v2/ HTTP/1.1x\r\nHost: x\r\n\r\n' },
-  { name: 'another protocol', raw: 'GET /v2/ RTSP/1.0\r\nHost: x\r\n\r\n' },
   { name: 'the preface of HTTP/2', raw: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' },
   { name: 'a TLS hello', raw: '\u0016\u0003\u0001\u0002\u0000\u0001\u0000\u0001\u00fc\u0003\u0003\r\n\r\n' },
   { name: 'SSH', raw: 'SSH-2.0-OpenSSH_9.2\r\n\r\n' },
@@ -154,7 +153,7 @@ const FIRST: readonly Smuggling[] = [
   { name: 'a method that nobody knows', raw: 'FROB /v2/ HTTP/1.1\r\nHost: x\r\n\r\n' },
   { name: 'a method of 8 kB', raw: `${'A'.repeat(8000)} /v2/ HTTP/1.1\r\nHost: x\r\n\r\n` },
   { name: 'a method with a NUL', raw: 'GE\u0000T /v2/ HTTP/1.1\r\nHost: x\r\n\r\n' },
-  { name: 'two spaces before the target', raw: 'GET  /v2/ HTTP/1.1\r\nHost: x\r\n\r\n' },
+  { name: 'two spaces before the target', raw: 'GET  /v2/ HTTP/1.1\r\nHost: x\r\n\r\n', served: 1 },
   { name: 'a tab before the target', raw: 'GET\t/v2/ HTTP/1.1\r\nHost: x\r\n\r\n' },
   { name: 'a space in the target', raw: 'GET /v2/a b/tags/list HTTP/1.1\r\nHost: x\r\n\r\n' },
   { name: 'a target without a slash', raw: 'GET v2/ HTTP/1.1\r\nHost: x\r\n\r\n' },
@@ -223,10 +222,7 @@ async function assault(t: Test, tarn: StartedTarn, cases: readonly Smuggling[]):
     const problem = await judge(tarn, raw, served).catch((error: unknown) => (error as Error).message)
     t.equal(problem, undefined, name)
   }
-  t.notOk(
-    existsSync(join(tarn.data, 'docker/registry/v2/repositories/smuggled')),
-    'no hidden request was carried out',
-  )
+  t.notOk(existsSync(join(tarn.data, 'docker/registry/v2/repositories/smuggled')), 'no hidden request was carried out')
   t.same(listTree(tarn.directory), before, 'nothing was made')
   const alive = await exchange(tarn.port, writeRequest('GET', '/v2/'))
   t.equal(alive.answers[0]?.status, 200, 'the server goes on')
@@ -269,7 +265,7 @@ t.test('an absolute-form target is served as its path, and its host is not belie
 
 t.test('an expectation that nobody can meet is 417', async (t) => {
   const tarn = await startTarn(t)
-  for (const expect of ['x', '100-continue, x', '200-ok', '100']) {
+  for (const expect of ['x', '200-ok', '100', '100-continued']) {
     const { answers } = await exchange(
       tarn.port,
       writeRequest('POST', '/v2/a/blobs/uploads/', [`Expect: ${expect}`], 'x'),

@@ -6,8 +6,8 @@ const ACTIONS: readonly Action[] = ['ping', 'pull', 'push', 'delete', 'list', 'a
 const NONE = { loginRequired: true, anonymous: 'none', admins: ['root'] } as const
 
 function row(options: Parameters<typeof createPolicy>[0], who: Who): Decision[] {
-  const { decide } = createPolicy(options)
-  return ACTIONS.map((action) => decide(who, action))
+  const policy = createPolicy(options)
+  return ACTIONS.map((action) => policy.decide(who, action))
 }
 
 t.test('without an auth section everybody may do all but admin', (t) => {

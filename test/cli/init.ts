@@ -10,7 +10,17 @@ const mode = (path: string): string => (statSync(path).mode & 0o777).toString(8)
 t.test('makes a whole home and says how to trust it', async (t) => {
   const directory = t.testdir()
   const home = join(directory, 'home')
-  const args = ['init', home, '--host', 'registry.example.com', '--host', '192.0.2.7', '--user', 'david', '--password-stdin']
+  const args = [
+    'init',
+    home,
+    '--host',
+    'registry.example.com',
+    '--host',
+    '192.0.2.7',
+    '--user',
+    'david',
+    '--password-stdin',
+  ]
   const { code, stdout, stderr } = await runTarn(directory, args, 'secret\n')
   t.equal(code, 0, stderr)
   t.equal(stderr, '')
@@ -32,7 +42,11 @@ t.test('makes a whole home and says how to trust it', async (t) => {
   t.match(hash, /^\$2[aby]\$10\$/)
   t.ok(compareSync('secret', hash))
   t.notOk(existsSync(join(home, 'auth/initial-password')))
-  for (const check of [['-verify_hostname', 'registry.example.com'], ['-verify_ip', '192.0.2.7'], ['-verify_ip', '127.0.0.1']]) {
+  for (const check of [
+    ['-verify_hostname', 'registry.example.com'],
+    ['-verify_ip', '192.0.2.7'],
+    ['-verify_ip', '127.0.0.1'],
+  ]) {
     t.match(
       execFileSync(
         'openssl',
@@ -81,7 +95,20 @@ t.test('without a terminal a generated password goes into a file of mode 0600 an
 
 t.test('the configuration and the data directory can lie elsewhere', async (t) => {
   const directory = t.testdir()
-  const args = ['init', 'home', '--host', 'a.example', '--user', 'u', '--config', 'etc/tarn.yml', '--data', 'big/data', '--port', '5443']
+  const args = [
+    'init',
+    'home',
+    '--host',
+    'a.example',
+    '--user',
+    'u',
+    '--config',
+    'etc/tarn.yml',
+    '--data',
+    'big/data',
+    '--port',
+    '5443',
+  ]
   const { code, stderr } = await runTarn(directory, args)
   t.equal(code, 0, stderr)
   const text = readFileSync(join(directory, 'etc/tarn.yml'), 'utf8')
@@ -125,7 +152,11 @@ t.test('a certificate whose key is gone is not replaced', async (t) => {
 
 t.test('a certificate of the owner’s own is kept', async (t) => {
   const home = t.testdir({ certs: { 'server.crt': 'mine', 'server.key': 'mine too' } })
-  const { code, stderr } = await runTarn(home, ['init', '--host', 'a.example', '--user', 'david', '--password-stdin'], 'x')
+  const { code, stderr } = await runTarn(
+    home,
+    ['init', '--host', 'a.example', '--user', 'david', '--password-stdin'],
+    'x',
+  )
   t.equal(code, 0, stderr)
   t.equal(readFileSync(join(home, 'certs/server.crt'), 'utf8'), 'mine')
   t.notOk(existsSync(join(home, 'certs/ca.crt')))

@@ -6,20 +6,29 @@ import t from 'tap'
 import { runTarn } from '../helpers/tarn.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string
+}
 
 t.test('--version and --help end with 0', async (t) => {
   const directory = t.testdir()
   t.same(await runTarn(directory, ['--version']), { code: 0, stdout: `${version}\n`, stderr: '' })
   const help = await runTarn(directory, ['--help'])
   t.equal(help.code, 0)
-  for (const command of ['serve', 'start', 'init', 'user', 'cert']) t.match(help.stdout, new RegExp(`^ +${command}\\b`, 'm'))
+  for (const command of ['serve', 'start', 'init', 'user', 'cert'])
+    t.match(help.stdout, new RegExp(`^ +${command}\\b`, 'm'))
   t.equal((await runTarn(directory, ['user', 'add', '--help'])).code, 0)
 })
 
 t.test('wrong usage ends with 2, an error and one hint', async (t) => {
   const directory = t.testdir()
-  for (const args of [['nonsense'], ['user', 'add'], ['user', 'list', '--bogus'], ['init', 'a', 'b', '--user', 'x'], ['--bogus']]) {
+  for (const args of [
+    ['nonsense'],
+    ['user', 'add'],
+    ['user', 'list', '--bogus'],
+    ['init', 'a', 'b', '--user', 'x'],
+    ['--bogus'],
+  ]) {
     const { code, stdout, stderr } = await runTarn(directory, args)
     t.equal(code, 2, args.join(' '))
     t.equal(stdout, '')
@@ -43,7 +52,13 @@ t.test('a configuration file as the only argument means serve, as the image regi
 t.test('a reader that goes away is no error', (t) => {
   const status = execFileSync(
     'bash',
-    ['-c', 'set -o pipefail; "$1" "$2" --help | head -c 1 >/dev/null; echo "${PIPESTATUS[0]}"', 'bash', process.execPath, MAIN],
+    [
+      '-c',
+      'set -o pipefail; "$1" "$2" --help | head -c 1 >/dev/null; echo "${PIPESTATUS[0]}"',
+      'bash',
+      process.execPath,
+      MAIN,
+    ],
     { encoding: 'utf8' },
   )
   t.equal(status.trim(), '0')

@@ -60,7 +60,12 @@ t.test('lists users by name, as JSON on request, and tells of lines that let nob
   t.match(list.stderr, /line 3 \(old\)/)
   t.notMatch(list.stdout + list.stderr, /qnQ6|\$2y/)
   const json = await runTarn(home, ['user', 'list', '--json', '--quiet'])
-  t.same(JSON.parse(json.stdout), { users: [{ user: 'eve', cost: 5 }, { user: 'david', cost: 5 }] })
+  t.same(JSON.parse(json.stdout), {
+    users: [
+      { user: 'eve', cost: 5 },
+      { user: 'david', cost: 5 },
+    ],
+  })
   t.equal(json.stderr, '')
 })
 
@@ -99,8 +104,6 @@ t.test('users that are added at the same time are all there afterwards', async (
   const { home, path } = makeHome(t, '')
   const names = ['a', 'b', 'c']
   await Promise.all(names.map((name) => runTarn(home, ['user', 'add', name, '--password-stdin'], 'secret')))
-  t.same(
-    readFileSync(path, 'utf8').trim().split('\n').map((line) => line.split(':')[0]).toSorted(),
-    names,
-  )
+  const added = readFileSync(path, 'utf8').trim().split('\n')
+  t.same(new Set(added.map((line) => line.split(':')[0])), new Set(names))
 })

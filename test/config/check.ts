@@ -53,14 +53,6 @@ const CHANGED: [name: string, text: string, warning: string, config: object][] =
     'c.yml:2: http.tls.minimumtls: tls1.0 is not supported, tls1.2',
     { http: { tls: { minimumtls: 'tls1.2' } } },
   ],
-  ...['file: [{file: /f}]', 'http: [{uri: http://h}]', 'tcp: [{addr: h:1}]'].map(
-    (check): [string, string, string, object] => [
-      `health.${check}`,
-      `health:\n  ${check}\n`,
-      `c.yml:2: health.${check.slice(0, check.indexOf(':'))}: not supported yet, ignored`,
-      {},
-    ],
-  ),
   ['HTTP/2', 'http: {http2: {disabled: false}}\n', 'c.yml:1: http.http2.disabled: HTTP/2 is not offered', {}],
   [
     'a bare number for a time',

@@ -1,5 +1,5 @@
-// The official OCI conformance suite, built with Go: stable with its default data, and dev with sparse
-// indexes, each with and without login, over plain http and over TLS. A run counts only when the suite
+// The official OCI conformance suite, built with Go: stable and dev with the default data, and dev with sparse
+// manifests, each with and without login, over plain http and over TLS. A run counts only when the suite
 // says Pass, ends with 0, wrote results.yaml, and counted as many checks as it has: it also ends with 0
 // when it could not start.
 
@@ -7,30 +7,43 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openClient } from '../helpers/client.ts'
 import { makeRecorder, type E2EContext, type Row } from './helpers/suite.ts'
-import type { Tarn } from './helpers/tarn.ts'
+import type { Tarn, TarnOptions } from './helpers/tarn.ts'
 
 export const name = 'conformance'
 
 interface Variant {
+  name: string
   version: 'stable' | 'dev'
+  config?: TarnOptions['config']
   env: Record<string, string>
   counts: { Total: number; Pass: number; Disabled: number; Skip: number; FAIL: number; Error: number }
 }
 
 const VARIANTS: readonly Variant[] = [
   {
+    name: 'stable',
     version: 'stable',
     env: {},
     counts: { Total: 862, Pass: 860, Disabled: 2, Skip: 0, FAIL: 0, Error: 0 },
   },
   {
+    name: 'dev',
     version: 'dev',
+    env: {},
+    counts: { Total: 986, Pass: 986, Disabled: 0, Skip: 0, FAIL: 0, Error: 0 },
+  },
+  {
+    name: 'dev with sparse manifests',
+    version: 'dev',
+    // One of these is an image whose layer is never pushed. By default Tarn takes no such image (what is linked is
+    // whole); distribution's own key lets an administrator have it otherwise.
+    config: { validation: { disabled: true } },
     env: { OCI_DATA_SPARSE: 'true' },
     counts: { Total: 1032, Pass: 1032, Disabled: 0, Skip: 0, FAIL: 0, Error: 0 },
   },
 ]
 
-/** Eight runs, each against a Tarn with an empty data directory. */
+/** Twelve runs, each against a Tarn with an empty data directory. */
 export async function run(context: E2EContext): Promise<Row[]> {
   const recorder = makeRecorder(name, context)
   const binary = await context.goTool('conformance')
@@ -42,8 +55,12 @@ export async function run(context: E2EContext): Promise<Row[]> {
     for (const tls of [false, true]) {
       for (const login of [false, true]) {
         const where = `${tls ? 'TLS' : 'plain http'}, ${login ? 'with' : 'without'} login`
-        await recorder.check(`official suite ${variant.version}, ${where}`, async () => {
-          const tarn = await context.startTarn({ tls, login })
+        await recorder.check(`official suite ${variant.name}, ${where}`, async () => {
+          const tarn = await context.startTarn({
+            tls,
+            login,
+            ...(variant.config === undefined ? {} : { config: variant.config }),
+          })
           try {
             await checkGate(tarn)
             await runVariant(context, binary, variant, tarn)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { checkLinks, checkModes } from './exchange/directory.ts'
 import type { E2EContext, Recorder, Row } from './helpers/suite.ts'
 import { makeRecorder } from './helpers/suite.ts'
+import { USER } from './helpers/tarn.ts'
 import { checkComplaints } from './image/complaints.ts'
 import type { Home, Image } from './image/container.ts'
 import { buildImage, dataOf, makeHome, pushAndPull, runHandbook, stopContainer } from './image/container.ts'
@@ -82,36 +83,25 @@ export async function run(context: E2EContext): Promise<Row[]> {
 async function tryWay(context: E2EContext, recorder: Recorder, image: Image, way: Way): Promise<void> {
   const home = await makeHome(context)
   await way.prepare?.(home)
-  await recorder.check(
-    `${way.label}: the handbook's line serves; podman logs in, pushes, pulls`,
-    async () => {
-      const container = await runHandbook(context, image, home, way)
-      await pushAndPull(context, image, home, container)
-      await stopContainer(context, image, container)
-    },
-  )
+  await recorder.check(`${way.label}: the handbook's line serves; podman logs in, pushes, pulls`, async () => {
+    const container = await runHandbook(context, image, home, way)
+    await pushAndPull(context, image, home, container)
+    const users = await image.podman(['exec', container.name, 'tarn', 'user', 'list'])
+    if (users.text !== USER) throw new Error(`tarn user list in the container says: ${users.text} ${users.stderr}`)
+    await stopContainer(context, image, container)
+  })
   await recorder.check(`${way.label}: what it wrote has distribution's modes and its own user`, async () => {
     const data = dataOf(home)
     await checkLinks(data)
     // A group bit that the administrator set on the volume stays on the volume: what is below is ours.
     await checkModes(join(data), 0o022)
-    const strangers = await context.machine.run('find', [
-      data,
-      '-mindepth',
-      '1',
-      '!',
-      '-uid',
-      String(way.uid),
-    ])
+    const strangers = await context.machine.run('find', [data, '-mindepth', '1', '!', '-uid', String(way.uid)])
     if (strangers.text !== '') throw new Error(`not owned by ${way.uid}: ${strangers.text.slice(0, 300)}`)
   })
   if (way.words.length > 0) return
   await recorder.check('registry:2 serves what the container wrote', async () => {
-    await using(
-      await makePeer(context, 'registry:2', 'docker-registry').start(dataOf(home)),
-      async (client) => {
-        expectStatus(await client.send('GET', '/v2/team/hello/tags/list'), 'tags of team/hello', 200)
-      },
-    )
+    await using(await makePeer(context, 'registry:2', 'docker-registry').start(dataOf(home)), async (client) => {
+      expectStatus(await client.send('GET', '/v2/team/hello/tags/list'), 'tags of team/hello', 200)
+    })
   })
 }

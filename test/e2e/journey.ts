@@ -15,12 +15,7 @@ export const name = 'journey'
 
 const BLOCK = /^```sh journey\n([\s\S]*?)^```$/gm
 const TWO_COMMANDS = 'npm ci && npm start'
-const PRIVATE_FOLDERS = [
-  '/etc/containers',
-  '/etc/docker',
-  '/etc/ssl/certs',
-  '/usr/local/share/ca-certificates',
-]
+const PRIVATE_FOLDERS = ['/etc/containers', '/etc/docker', '/etc/ssl/certs', '/usr/local/share/ca-certificates']
 
 /** The two commands, what they print, the journey, the end. A step whose ground is missing fails as well. */
 export async function run(context: E2EContext): Promise<Row[]> {
@@ -36,35 +31,28 @@ export async function run(context: E2EContext): Promise<Row[]> {
     await cloneHead(machine, checkout, clone)
     const readme = await readFile(join(clone, 'README.md'), 'utf8')
     const [first, ...rest] = [...readme.matchAll(BLOCK)].map(([, block]) => block ?? '')
-    if (!first?.trimEnd().endsWith(TWO_COMMANDS))
-      throw new Error(`the first block does not end with ${TWO_COMMANDS}`)
+    if (!first?.trimEnd().endsWith(TWO_COMMANDS)) throw new Error(`the first block does not end with ${TWO_COMMANDS}`)
     script = rest.join('\n')
     for (const words of ['podman login', 'podman push', '/v2/_catalog | jq', 'podman pull']) {
       if (!script.includes(words)) throw new Error(`the journey lacks ${words}`)
     }
   })
-  await recorder.check(
-    'a fresh clone installs and serves on https port 5000 with the two commands',
-    async () => {
-      await machine.run('npm', ['ci'], { cwd: clone, env, timeout: 600_000 })
-      server = await startApart(machine, clone, env)
-      await server.waitFor(/listening on https:\/\/\S+:5000/)
-    },
-  )
-  await recorder.check(
-    'npm start names the user and the CA, and keeps the password to its file',
-    async () => {
-      const file = join(clone, 'auth', 'initial-password')
-      password = (await readFile(file, 'utf8')).trim()
-      const mode = (await stat(file)).mode & 0o777
-      if (mode !== 0o600) throw new Error(`${file} has mode ${mode.toString(8)}`)
-      const log = server?.log() ?? ''
-      for (const word of ['admin', 'ca.crt', 'initial-password']) {
-        if (!log.includes(word)) throw new Error(`npm start does not mention ${word}: ${log}`)
-      }
-      if (password === '' || log.includes(password)) throw new Error('the password is empty or was printed')
-    },
-  )
+  await recorder.check('a fresh clone installs and serves on https port 5000 with the two commands', async () => {
+    await machine.run('npm', ['ci'], { cwd: clone, env, timeout: 600_000 })
+    server = await startApart(machine, clone, env)
+    await server.waitFor(/listening on https:\/\/\S+:5000/)
+  })
+  await recorder.check('npm start names the user and the CA, and keeps the password to its file', async () => {
+    const file = join(clone, 'auth', 'initial-password')
+    password = (await readFile(file, 'utf8')).trim()
+    const mode = (await stat(file)).mode & 0o777
+    if (mode !== 0o600) throw new Error(`${file} has mode ${mode.toString(8)}`)
+    const log = server?.log() ?? ''
+    for (const word of ['admin', 'ca.crt', 'initial-password']) {
+      if (!log.includes(word)) throw new Error(`npm start does not mention ${word}: ${log}`)
+    }
+    if (password === '' || log.includes(password)) throw new Error('the password is empty or was printed')
+  })
   await recorder.check('the journey works as it is written', async () => {
     const storage = await makeContainerStorage(machine)
     const printed = await machine.run('bash', ['-euo', 'pipefail', '-c', script], {
@@ -75,8 +63,7 @@ export async function run(context: E2EContext): Promise<Row[]> {
     })
     const pushed = script.match(/^podman push (?:.*\s)?[^\s/]+:5000\/(\S+:\S+)$/m)?.[1]
     if (pushed === undefined) throw new Error('no line `podman push … HOST:5000/NAME:TAG`')
-    if (!printed.text.split('\n').includes(pushed))
-      throw new Error(`the listing lacks ${pushed}: ${printed.text}`)
+    if (!printed.text.split('\n').includes(pushed)) throw new Error(`the listing lacks ${pushed}: ${printed.text}`)
   })
   await recorder.check('SIGTERM to npm ends the server cleanly', async () => {
     if (server === undefined) throw new Error('it never started')
@@ -104,11 +91,7 @@ async function cloneHead(machine: Machine, checkout: string, clone: string): Pro
 }
 
 /** Runs `npm start` in a network namespace and in a mount namespace with copies of the trust folders. */
-async function startApart(
-  machine: Machine,
-  clone: string,
-  env: Record<string, string | undefined>,
-): Promise<Service> {
+async function startApart(machine: Machine, clone: string, env: Record<string, string | undefined>): Promise<Service> {
   const { prefix } = await makeNetworkNamespace(machine)
   const copies = await machine.scratch('etc')
   const lines = ['set -e']

@@ -98,8 +98,7 @@ async function runCase(port: number, one: HostileCase): Promise<string | undefin
     if (fault !== undefined) return fault
     if (one.code === undefined || method === 'HEAD') continue
     const { errors } = JSON.parse(answer.body.toString()) as { errors: { code: string }[] }
-    if (!one.code.includes(errors[0]?.code ?? ''))
-      return `code ${errors[0]?.code}, wanted ${one.code.join(' or ')}`
+    if (!one.code.includes(errors[0]?.code ?? '')) return `code ${errors[0]?.code}, wanted ${one.code.join(' or ')}`
   }
   return undefined
 }

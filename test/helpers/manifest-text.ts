@@ -17,7 +17,6 @@ export const index = (members = '', manifests = '[]'): string =>
 export const layer = (members: string): string => image('', ZERO, `[${members}]`)
 export const descriptor = (change: Record<string, unknown>): string =>
   JSON.stringify({ mediaType: OCI_CONFIG, digest: DIGEST, size: CONFIG.length, ...change })
-export const nest = (depth: number, open: string, close: string): string =>
-  open.repeat(depth) + close.repeat(depth)
+export const nest = (depth: number, open: string, close: string): string => open.repeat(depth) + close.repeat(depth)
 
 export type Documents = Readonly<Record<string, string | Buffer>>

@@ -27,11 +27,7 @@ export interface ExchangeOptions {
 }
 
 /** Sends `bytes` over a new connection and reads what comes back. Throws when the deadline passes. */
-export function exchange(
-  port: number,
-  bytes: Buffer | string,
-  options: ExchangeOptions = {},
-): Promise<Exchange> {
+export function exchange(port: number, bytes: Buffer | string, options: ExchangeOptions = {}): Promise<Exchange> {
   const { deadline = 5000, patience, methods = [], answers: wanted } = options
   return new Promise((resolve, reject) => {
     let received = Buffer.alloc(0)
@@ -111,8 +107,7 @@ function readAnswer(
   const length = find('content-length')
   // A server that could not read the request does not know that it was a HEAD.
   const unread = (status === 400 || status === 431) && ended && bytes.length - bodyStart === Number(length)
-  if ((bodiless && !unread) || status < 200 || status === 204 || status === 304)
-    return done(Buffer.alloc(0), bodyStart)
+  if ((bodiless && !unread) || status < 200 || status === 204 || status === 304) return done(Buffer.alloc(0), bodyStart)
   if (find('transfer-encoding') === 'chunked') return readChunked(bytes, bodyStart, done)
   if (length === undefined) return ended ? done(bytes.subarray(bodyStart), bytes.length) : undefined
   const end = bodyStart + Number(length)

@@ -110,6 +110,6 @@ export function isExempt(root: string, path: string): boolean {
   const inside = path.slice(root.length)
   return (
     /\/_uploads(?:\/|$)/.test(inside) ||
-    /^\/\.tarn(?:$|\/(?:cache|tmp)(?:\/|$)|\/keeper\.json|\/lock(?:-journal|-wal|-shm)?$)/.test(inside)
+    /^\/\.tarn(?:$|\/(?:cache|tmp)(?:\/|$)|\/keeper\.json|\/lock-\d+(?:-journal|-wal|-shm)?$)/.test(inside)
   )
 }

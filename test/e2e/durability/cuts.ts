@@ -88,11 +88,13 @@ async function cutOnce(field: Field, cut: number, manner: 'isolated' | 'load'): 
   if (cut === 0) await fillPool(served, ledger, random)
   await demand(served, ledger, ledger.names(), `before cut ${cut}`)
   const end = async (): Promise<void> => {
+    ledger.isDying = true
     await disk.cut()
     await served.kill('SIGKILL')
   }
   if (manner === 'load') await loadUntil(served, makeDesks(ledger, random), { number: cut, ledger, random, end })
   else await actAlone(field, served, cut, end)
+  ledger.isDying = false
   await disk.unmount()
   // The first mount replays the journal; only then can a checker judge the file system.
   await disk.mount()

@@ -29,6 +29,8 @@ export class Ledger {
   #acks = 0
   /** Answers that were neither an acknowledgement nor lost. */
   readonly faults: string[] = []
+  /** The power is going: an answer of 5xx is no fault now, it acknowledges nothing. */
+  isDying = false
 
   /**
    * Runs one request that is to bring about `changes`. An answer of `status` acknowledges them; no answer leaves
@@ -42,7 +44,7 @@ export class Ledger {
       this.#count(changes.length)
       return true
     }
-    if (reply.status !== 0 && reply.clean) {
+    if (reply.status !== 0 && reply.clean && !(this.isDying && reply.status >= 500)) {
       this.faults.push(`${changes.map(({ name }) => name).join(', ')}: ${reply.status} ${reply.body.toString().trim()}`)
     }
     return false

@@ -3,6 +3,7 @@
 // was not there yet is gone after the next mount, as after a real power cut. Root only.
 import { join } from 'node:path'
 import type { E2EContext } from '../helpers/suite.ts'
+import { openMountSpace } from './mount-space.ts'
 
 export type FileSystem = 'ext4' | 'xfs'
 
@@ -32,18 +33,8 @@ export async function makeLoopDisk(context: E2EContext, kind: FileSystem, megaby
   const folder = await machine.scratch(`loop-${kind}`)
   const image = join(folder, 'image')
   const mountPoint = join(folder, 'disk')
-  // The mount lives in a namespace of its own: a container that starts meanwhile copies all mounts that it sees, and
-  // would hold this one after our umount, so that the next mount read a disk that another still writes.
-  const keeper = machine.start('unshare', [
-    '--mount',
-    '--propagation',
-    'private',
-    'sh',
-    '-c',
-    'echo ready; exec sleep infinity',
-  ])
-  await keeper.waitFor(/ready/)
-  const prefix = ['nsenter', `--mount=/proc/${keeper.pid}/ns/mnt`]
+  const space = await openMountSpace(context)
+  const { prefix } = space
   let isMounted = false
   await machine.run('mkdir', [mountPoint])
   await machine.run('truncate', ['-s', `${megabytes}M`, image])
@@ -53,7 +44,7 @@ export async function makeLoopDisk(context: E2EContext, kind: FileSystem, megaby
   const disk: LoopDisk = {
     kind,
     mountPoint,
-    view: `/proc/${keeper.pid}/root${mountPoint}`,
+    view: space.view(mountPoint),
     prefix,
     async mount(options = 'defaults') {
       await machine.run('mount', ['-t', kind, '-o', `loop,${options}`, image, mountPoint], { prefix })

@@ -150,7 +150,17 @@ export const TRACED_ACTS: readonly TracedAct[] = [
   blob('pushed again after its deletion', 'fresh/mounted', CONFIG, 'monolithic'),
   mount('of a blob that came by tar', 'fresh/from-tar', LOOSE, 'held/image', held),
   blob('that came by tar, pushed again', 'held/image', LAYER, 'monolithic', held),
-  manifest('that came by tar, pushed again', 'held/image', 'latest', IMAGE, held),
+  {
+    // A client that finds the blobs there (HEAD) sends only the manifest: its answer promises them all.
+    ...manifest('that came by tar, pushed again', 'held/image', 'latest', IMAGE),
+    isHeld: true,
+    promises: [
+      blobPath(digestOf(IMAGE)),
+      revisionPath('held/image', digestOf(IMAGE)),
+      tagPath('held/image', 'latest'),
+      ...[CONFIG, LAYER].flatMap((bytes) => [blobPath(digestOf(bytes)), layerPath('held/image', digestOf(bytes))]),
+    ],
+  },
   removal('tag', 'that came by tar', 'held/image', 'old'),
   removal('blob', 'that came by tar', 'held/image', digestOf(LOOSE)),
 ]

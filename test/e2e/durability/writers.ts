@@ -34,10 +34,10 @@ export type Act = (desk: Desk) => Promise<boolean>
 const STYLES: readonly Style[] = ['monolithic', 'chunked', 'single post']
 const TAGS = ['latest', 'stable', 'v1', 'v2', 'v3']
 
-/** Runs acts until `signal` is aborted or the server no longer answers. */
-export async function write(desk: Desk, signal: AbortSignal): Promise<void> {
+/** Runs acts until `signal` is aborted, the server no longer answers, or an answer is a fault. */
+export async function write(desk: Desk, signal: AbortSignal, acts: readonly Act[] = WEIGHTED): Promise<void> {
   while (!signal.aborted) {
-    const act = desk.random.pick(WEIGHTED)
+    const act = desk.random.pick(acts)
     if (act !== undefined && !(await act(desk))) return
   }
 }
@@ -69,17 +69,18 @@ async function putUnder(desk: Desk, tag: string, bytes: Buffer): Promise<boolean
   return ledger.attempt(changes, 201, () => putManifest(client, repository, tag, bytes))
 }
 
+/** Pushes an image under a tag that nobody moves or deletes. */
+export const pushAKeptImage: Act = (desk) => pushImageUnder(desk, `kept-${desk.random.bytes(8).toString('hex')}`)
+
 /** Pushes a config and a layer and then their manifest, under a tag that may be new or may move. */
-export const pushAnImage: Act = async (desk) => {
+export const pushAnImage: Act = (desk) => pushImageUnder(desk, desk.random.pick(TAGS) ?? 'latest')
+
+async function pushImageUnder(desk: Desk, tag: string): Promise<boolean> {
   const config = await pushRandomBlob(desk, false)
   const layer = config && (await pushRandomBlob(desk, false))
   if (config === undefined || layer === undefined) return false
   const note = desk.random.bytes(8).toString('hex')
-  return putUnder(
-    desk,
-    desk.random.pick(TAGS) ?? 'latest',
-    imageManifest({ ...config, mediaType: TYPES.config }, [layer], note),
-  )
+  return putUnder(desk, tag, imageManifest({ ...config, mediaType: TYPES.config }, [layer], note))
 }
 
 export const retag: Act = async (desk) => {

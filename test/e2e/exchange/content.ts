@@ -2,15 +2,7 @@
 // content goes to every writer; what only one of them takes is marked so.
 import type { Client } from '../../helpers/client.ts'
 import type { Algorithm, Descriptor, Held, Ledger } from './ledger.ts'
-import {
-  TYPES,
-  deleteBlob,
-  deleteManifest,
-  makeBytes,
-  pushBlob,
-  pushManifest,
-  writeManifest,
-} from './ledger.ts'
+import { TYPES, deleteBlob, deleteManifest, makeBytes, pushBlob, pushManifest, writeManifest } from './ledger.ts'
 
 export interface Writer {
   readonly client: Client
@@ -34,13 +26,7 @@ export async function pushImage(
   options: ImageOptions = {},
 ): Promise<Descriptor> {
   const held = await pushParts(writer, name, label, options)
-  return pushManifest(
-    writer.client,
-    writer.ledger,
-    name,
-    held,
-    options.tag === undefined ? {} : { tag: options.tag },
-  )
+  return pushManifest(writer.client, writer.ledger, name, held, options.tag === undefined ? {} : { tag: options.tag })
 }
 
 async function pushParts(
@@ -63,10 +49,7 @@ async function pushParts(
   const pushedLayer = await pushBlob(client, ledger, name, layer, options.algorithm)
   const types =
     kind === 'docker'
-      ? [
-          'application/vnd.docker.container.image.v1+json',
-          'application/vnd.docker.image.rootfs.diff.tar.gzip',
-        ]
+      ? ['application/vnd.docker.container.image.v1+json', 'application/vnd.docker.image.rootfs.diff.tar.gzip']
       : ['application/vnd.oci.image.config.v1+json', 'application/vnd.oci.image.layer.v1.tar+gzip']
   return writeManifest(
     kind === 'docker' ? TYPES.dockerImage : TYPES.ociImage,
@@ -79,12 +62,7 @@ async function pushParts(
 }
 
 /** A list or index of two images under `tag`; the children themselves carry no tag. */
-export async function pushMultiArch(
-  writer: Writer,
-  name: string,
-  tag: string,
-  docker: boolean,
-): Promise<Descriptor> {
+export async function pushMultiArch(writer: Writer, name: string, tag: string, docker: boolean): Promise<Descriptor> {
   const manifests = []
   for (const architecture of ['amd64', 'arm64']) {
     const child = await pushImage(writer, name, `${tag} ${architecture}`, { docker, architecture })

@@ -18,11 +18,7 @@ const LEFT_OUT = [
 ]
 
 /** Packs the directory as the handbook does, unpacks it in a new place and gives that. */
-export async function carry(
-  machine: Machine,
-  data: string,
-  options: { whole?: boolean } = {},
-): Promise<string> {
+export async function carry(machine: Machine, data: string, options: { whole?: boolean } = {}): Promise<string> {
   const place = await machine.scratch('carried')
   const archive = join(place, 'registry.tar.gz')
   await mkdir(join(place, 'opt'))
@@ -66,8 +62,7 @@ export async function checkLinks(data: string): Promise<void> {
   for (const { path, size } of links) {
     const text = await readFile(join(data, path), 'utf8')
     const [, algorithm = '', hex = ''] = /^(sha256|sha512):([0-9a-f]+)$/.exec(text) ?? []
-    if (size !== (algorithm === 'sha512' ? 135 : 71))
-      throw new Error(`${path}: ${size} bytes: ${JSON.stringify(text)}`)
+    if (size !== (algorithm === 'sha512' ? 135 : 71)) throw new Error(`${path}: ${size} bytes: ${JSON.stringify(text)}`)
     const blob = await readFile(join(data, V2, 'blobs', algorithm, hex.slice(0, 2), hex, 'data'))
     if (digestOf(blob, algorithm === 'sha512' ? 'sha512' : 'sha256') !== text)
       throw new Error(`${path}: its blob has other bytes`)
@@ -76,9 +71,7 @@ export async function checkLinks(data: string): Promise<void> {
 
 /** Each repository has `_layers` and `_manifests/{revisions,tags}`: 2.8 and 3.x know repositories by different ones. */
 export async function checkRepositories(data: string, names: Iterable<string>): Promise<void> {
-  const there = new Set(
-    (await listEntries(data)).filter(({ kind }) => kind === 'directory').map(({ path }) => path),
-  )
+  const there = new Set((await listEntries(data)).filter(({ kind }) => kind === 'directory').map(({ path }) => path))
   for (const name of names) {
     for (const part of ['_layers', '_manifests/revisions', '_manifests/tags']) {
       const path = `${V2}/repositories/${name}/${part}`
@@ -107,8 +100,7 @@ export async function checkModes(data: string, umask: number): Promise<void> {
   for (const { path, kind, mode } of await listEntries(data)) {
     if (path.startsWith('.tarn')) continue
     const expected = (kind === 'directory' ? 0o777 : 0o666) & ~umask
-    if (mode !== expected)
-      throw new Error(`${path} has mode ${mode.toString(8)} instead of ${expected.toString(8)}`)
+    if (mode !== expected) throw new Error(`${path} has mode ${mode.toString(8)} instead of ${expected.toString(8)}`)
   }
 }
 

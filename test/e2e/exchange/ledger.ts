@@ -69,11 +69,7 @@ export async function pushBlob(
   algorithm: Algorithm = 'sha256',
 ): Promise<Descriptor> {
   const digest = digestOf(bytes, algorithm)
-  const begun = expectStatus(
-    await client.send('POST', `/v2/${name}/blobs/uploads/`),
-    `POST upload of ${name}`,
-    202,
-  )
+  const begun = expectStatus(await client.send('POST', `/v2/${name}/blobs/uploads/`), `POST upload of ${name}`, 202)
   const sent = await client.send('PATCH', locationOf(begun), {
     body: bytes,
     headers: { 'content-type': 'application/octet-stream' },
@@ -106,29 +102,15 @@ export async function pushManifest(
 }
 
 /** Deletes a manifest by digest, which takes the tags that point to it along. */
-export async function deleteManifest(
-  client: Client,
-  ledger: Ledger,
-  name: string,
-  digest: string,
-): Promise<void> {
-  expectStatus(
-    await client.send('DELETE', `/v2/${name}/manifests/${digest}`),
-    `DELETE ${digest} of ${name}`,
-    202,
-  )
+export async function deleteManifest(client: Client, ledger: Ledger, name: string, digest: string): Promise<void> {
+  expectStatus(await client.send('DELETE', `/v2/${name}/manifests/${digest}`), `DELETE ${digest} of ${name}`, 202)
   const repository = openRepository(ledger, name)
   repository.manifests.delete(digest)
   for (const [tag, target] of repository.tags) if (target === digest) repository.tags.delete(tag)
 }
 
 /** Takes a blob out of one repository. */
-export async function deleteBlob(
-  client: Client,
-  ledger: Ledger,
-  name: string,
-  digest: string,
-): Promise<void> {
+export async function deleteBlob(client: Client, ledger: Ledger, name: string, digest: string): Promise<void> {
   expectStatus(await client.send('DELETE', `/v2/${name}/blobs/${digest}`), `DELETE ${digest} of ${name}`, 202)
   openRepository(ledger, name).blobs.delete(digest)
 }

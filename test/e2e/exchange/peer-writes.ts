@@ -1,15 +1,7 @@
 // The real registry writes, the directory is carried by tar, Tarn serves it and adds to it; then the real
 // registry serves it again. And uploads that one begins and the other ends.
 import type { E2EContext, Recorder } from '../helpers/suite.ts'
-import {
-  pushAndDelete,
-  pushCommon,
-  pushImage,
-  pushIndexOnly,
-  pushRetag,
-  pushSha512,
-  pushSigned,
-} from './content.ts'
+import { pushAndDelete, pushCommon, pushImage, pushIndexOnly, pushRetag, pushSha512, pushSigned } from './content.ts'
 import { carry, checkLinks } from './directory.ts'
 import type { Ledger } from './ledger.ts'
 import { makeBytes } from './ledger.ts'
@@ -81,8 +73,7 @@ async function finishByPeer(
     `Tarn: an upload's startedat has 20 bytes, its data what Range says (${peer.label})`,
     async () => {
       checkStartedAt(files)
-      if (files.size !== upload.received)
-        throw new Error(`data has ${files.size} bytes instead of ${upload.received}`)
+      if (files.size !== upload.received) throw new Error(`data has ${files.size} bytes instead of ${upload.received}`)
     },
   )
   const way = `${peer.label} -> Tarn -> ${peer.label}`

@@ -37,9 +37,7 @@ export async function checkServed(
 export async function checkCatalog(client: Client, ledger: Ledger, reading: Reading): Promise<void> {
   const answer = await client.send('GET', '/v2/_catalog?n=1000')
   const listed = listOf(answer.body, 'repositories')
-  const expected = [...ledger.keys()]
-    .filter((name) => reading.unlisted?.includes(name) !== true)
-    .toSorted(compareBytes)
+  const expected = [...ledger.keys()].filter((name) => reading.unlisted?.includes(name) !== true).toSorted(compareBytes)
   const faults: string[] = []
   compareLists(
     'catalog',
@@ -75,10 +73,7 @@ async function checkTags(
 }
 
 async function checkManifests(client: Client, name: string, repository: Repository, say: Say): Promise<void> {
-  const wanted = [
-    ...[...repository.manifests.keys()].map((digest) => [digest, digest] as const),
-    ...repository.tags,
-  ]
+  const wanted = [...[...repository.manifests.keys()].map((digest) => [digest, digest] as const), ...repository.tags]
   for (const [reference, digest] of wanted) {
     const held = repository.manifests.get(digest)
     const answer = await client.send('GET', `/v2/${name}/manifests/${reference}`, {
@@ -95,22 +90,11 @@ async function checkManifests(client: Client, name: string, repository: Reposito
     const head = await client.send('HEAD', `/v2/${name}/manifests/${reference}`, {
       headers: ACCEPT,
     })
-    compareText(
-      `HEAD ${what}: Content-Length`,
-      headerOf(head, 'content-length'),
-      String(held.bytes.length),
-      say,
-    )
+    compareText(`HEAD ${what}: Content-Length`, headerOf(head, 'content-length'), String(held.bytes.length), say)
   }
 }
 
-async function checkBlob(
-  client: Client,
-  name: string,
-  digest: string,
-  bytes: Buffer,
-  say: Say,
-): Promise<void> {
+async function checkBlob(client: Client, name: string, digest: string, bytes: Buffer, say: Say): Promise<void> {
   const path = `/v2/${name}/blobs/${digest}`
   const whole = await client.send('GET', path)
   if (whole.status !== 200 || !whole.body.equals(bytes))
@@ -122,12 +106,7 @@ async function checkBlob(
   if (part.status !== 206 || !part.body.equals(bytes.subarray(from, to + 1))) {
     say(`${path}: Range ${from}-${to}: status ${part.status}, ${part.body.length} bytes`)
   }
-  compareText(
-    `${path}: Content-Range`,
-    headerOf(part, 'content-range'),
-    `bytes ${from}-${to}/${bytes.length}`,
-    say,
-  )
+  compareText(`${path}: Content-Range`, headerOf(part, 'content-range'), `bytes ${from}-${to}/${bytes.length}`, say)
 }
 
 /** The list under `key` of a JSON answer; null (docker-registry's empty list) counts as empty. */

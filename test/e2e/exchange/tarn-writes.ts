@@ -57,26 +57,17 @@ export async function writeByTarn(context: E2EContext, recorder: Recorder): Prom
     await pushSigned(writer)
   })
   const { data } = tarn
-  await recorder.check('Tarn: every link is a digest without newline, and its blob is here', () =>
-    checkLinks(data),
-  )
+  await recorder.check('Tarn: every link is a digest without newline, and its blob is here', () => checkLinks(data))
   await recorder.check('Tarn: every repository has _layers and _manifests', () =>
     checkRepositories(data, ledger.keys()),
   )
-  await recorder.check('Tarn: no plain file begins with _, no socket, no stranger', () =>
-    checkNothingStrange(data),
-  )
+  await recorder.check('Tarn: no plain file begins with _, no socket, no stranger', () => checkNothingStrange(data))
   await recorder.check('Tarn: modes as distribution', () => checkModes(data, process.umask()))
   return { data, ledger, deleted: [] }
 }
 
 /** All that the peer must give back from what Tarn wrote, after a tar round trip. */
-export async function readByPeer(
-  context: E2EContext,
-  recorder: Recorder,
-  written: Written,
-  peer: Peer,
-): Promise<void> {
+export async function readByPeer(context: E2EContext, recorder: Recorder, written: Written, peer: Peer): Promise<void> {
   const data = await carry(context.machine, written.data)
   const { ledger } = written
   const way = `Tarn -> tar -> ${peer.label}`
@@ -92,14 +83,7 @@ export async function readByPeer(
     await recorder.check(`${way}: skopeo copies the whole list by tag`, async () => {
       const source = `docker://${registry.address}/team/multi:list`
       const copy = await context.machine.scratch('skopeo')
-      await context.machine.run('skopeo', [
-        'copy',
-        '-q',
-        '--all',
-        '--src-tls-verify=false',
-        source,
-        `dir:${copy}`,
-      ])
+      await context.machine.run('skopeo', ['copy', '-q', '--all', '--src-tls-verify=false', source, `dir:${copy}`])
       const top = ledger.get('team/multi')?.manifests.get(ledger.get('team/multi')?.tags.get('list') ?? '')
       if (top?.bytes.equals(await readFile(`${copy}/manifest.json`)) !== true)
         throw new Error('it wrote other bytes than were pushed')
@@ -110,26 +94,15 @@ export async function readByPeer(
     if (!/ 0 blobs and 0 manifests eligible/.test(found.summary)) throw new Error(found.summary)
     compareCollections(found, expectCollection(ledger, { untagged: false, keepsChildren: true }))
   })
-  await recorder.check(
-    `${way}: garbage-collect -m --dry-run names what has no tag and nothing else`,
-    async () => {
-      const found = await collectDry(context.machine, peer.binary, registry.configFile, true)
-      compareCollections(
-        found,
-        expectCollection(ledger, { untagged: true, keepsChildren: peer.keepsChildren }),
-      )
-    },
-  )
+  await recorder.check(`${way}: garbage-collect -m --dry-run names what has no tag and nothing else`, async () => {
+    const found = await collectDry(context.machine, peer.binary, registry.configFile, true)
+    compareCollections(found, expectCollection(ledger, { untagged: true, keepsChildren: peer.keepsChildren }))
+  })
   await handOver(context, recorder, { data, ledger: copyLedger(ledger), deleted: [] }, peer)
 }
 
 /** The peer adds, moves and deletes where Tarn wrote; Tarn goes on there; the collector still agrees. */
-async function handOver(
-  context: E2EContext,
-  recorder: Recorder,
-  written: Written,
-  peer: Peer,
-): Promise<void> {
+async function handOver(context: E2EContext, recorder: Recorder, written: Written, peer: Peer): Promise<void> {
   const { data, ledger } = written
   const way = `Tarn -> ${peer.label} -> Tarn, one directory`
   const deleted: string[] = []
@@ -162,12 +135,9 @@ async function handOver(
       checkServed(client, ledger, ['emptied', 'thinned', 'solo'], peer.reading),
     )
   })
-  await recorder.check(
-    `${way}, and back: garbage-collect --dry-run takes the deleted and nothing else`,
-    async () => {
-      const found = await collectDry(context.machine, peer.binary, again.configFile, false)
-      compareCollections(found, expectCollection(ledger, { untagged: false, keepsChildren: true, deleted }))
-    },
-  )
+  await recorder.check(`${way}, and back: garbage-collect --dry-run takes the deleted and nothing else`, async () => {
+    const found = await collectDry(context.machine, peer.binary, again.configFile, false)
+    compareCollections(found, expectCollection(ledger, { untagged: false, keepsChildren: true, deleted }))
+  })
   await recorder.check(`${way}, and back: every link still has its blob`, () => checkLinks(data))
 }

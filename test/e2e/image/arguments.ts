@@ -17,14 +17,11 @@ export async function checkArguments(context: E2EContext, recorder: Recorder, im
     ['registry serve CONFIG', ['registry', 'serve', DEFAULT]],
   ]
   for (const [label, args] of forms) {
-    await recorder.check(
-      `${label}: serves with registry:2's defaults on an own volume, as --user 1001`,
-      async () => {
-        const container = await runContainer(context, image, ['--user', '1001'], args)
-        await pushSomething(container)
-        await stopContainer(context, image, container)
-      },
-    )
+    await recorder.check(`${label}: serves with registry:2's defaults on an own volume, as --user 1001`, async () => {
+      const container = await runContainer(context, image, ['--user', '1001'], args)
+      await pushSomething(container)
+      await stopContainer(context, image, container)
+    })
   }
   await recorder.check('serve /path/config.yml: takes the mounted file', async () => {
     const { folder } = await makeHome(context)
@@ -37,10 +34,7 @@ export async function checkArguments(context: E2EContext, recorder: Recorder, im
     const mounts = ['-v', `${file}:/path/config.yml:z`, '-v', `${join(folder, 'elsewhere')}:/data:z`]
     const container = await runContainer(context, image, mounts, ['serve', '/path/config.yml'])
     await pushSomething(container, 'file')
-    await context.machine.run('test', [
-      '-d',
-      join(folder, 'elsewhere/docker/registry/v2/repositories/team/hello'),
-    ])
+    await context.machine.run('test', ['-d', join(folder, 'elsewhere/docker/registry/v2/repositories/team/hello')])
     await stopContainer(context, image, container)
   })
   await recorder.check("a file at registry:3's place is taken without argument", async () => {
@@ -54,35 +48,20 @@ export async function checkArguments(context: E2EContext, recorder: Recorder, im
     await pushSomething(container, 'three')
     await stopContainer(context, image, container)
   })
-  await recorder.check(
-    'tarn commands run: in the image, and by podman exec in a running container',
-    async () => {
-      const { text } = await image.podman(['run', '--rm', IMAGE, 'serve', DEFAULT, '--print-config'])
-      if (!text.includes('/var/lib/registry')) throw new Error(`--print-config says: ${text.slice(0, 300)}`)
-      const container = await runContainer(context, image, [])
-      const shown = await image.podman(['exec', container.name, 'tarn', 'serve', '--print-config'])
-      if (!shown.text.includes('/var/lib/registry'))
-        throw new Error(`podman exec says: ${shown.text.slice(0, 300)}`)
-      await stopContainer(context, image, container)
-    },
-  )
+  await recorder.check('tarn commands run: in the image, and by podman exec in a running container', async () => {
+    const { text } = await image.podman(['run', '--rm', IMAGE, 'serve', DEFAULT, '--print-config'])
+    if (!text.includes('/var/lib/registry')) throw new Error(`--print-config says: ${text.slice(0, 300)}`)
+    const container = await runContainer(context, image, [])
+    const shown = await image.podman(['exec', container.name, 'tarn', 'serve', '--print-config'])
+    if (!shown.text.includes('/var/lib/registry')) throw new Error(`podman exec says: ${shown.text.slice(0, 300)}`)
+    await stopContainer(context, image, container)
+  })
   await recorder.check('the image holds no secret, no test and no development package', async () => {
-    const { text } = await image.podman([
-      'run',
-      '--rm',
-      '--entrypoint',
-      '/usr/local/bin/node',
-      IMAGE,
-      '-e',
-      LISTING,
-    ])
+    const { text } = await image.podman(['run', '--rm', '--entrypoint', '/usr/local/bin/node', IMAGE, '-e', LISTING])
     const found = text
       .split('\n')
-      .filter((name) =>
-        /^(?:auth|certs|storage|test|\.git)$|^(?:tap|typescript|oxlint|fast-check)$/.test(name),
-      )
-    if (found.length > 0 || !text.includes('fastify'))
-      throw new Error(`in /opt/tarn: ${text.replaceAll('\n', ' ')}`)
+      .filter((name) => /^(?:auth|certs|storage|test|\.git)$|^(?:tap|typescript|oxlint|fast-check)$/.test(name))
+    if (found.length > 0 || !text.includes('fastify')) throw new Error(`in /opt/tarn: ${text.replaceAll('\n', ' ')}`)
   })
 }
 

@@ -77,12 +77,7 @@ export async function runContainer(
 }
 
 /** Resolves when the container has printed `pattern`; throws when it ended without, or after a minute. */
-export async function waitForLog(
-  { machine }: E2EContext,
-  image: Image,
-  name: string,
-  pattern: RegExp,
-): Promise<void> {
+export async function waitForLog({ machine }: E2EContext, image: Image, name: string, pattern: RegExp): Promise<void> {
   const logs = machine.start('podman', ['logs', '-f', name], { env: image.env })
   await logs.waitFor(pattern).finally(() => logs.stop())
 }
