@@ -18,8 +18,6 @@ import {
   parseMediaType,
 } from './media-type.ts'
 
-export type { Descriptor } from './descriptor.ts'
-
 export interface Manifest {
   readonly kind: 'image' | 'index' | 'schema1'
   readonly mediaType: string

@@ -81,10 +81,7 @@ export function watchTls({ config, interval, clock, logger }: TlsWatchOptions): 
 }
 
 function isSame(one: SecureContextOptions, other: SecureContextOptions): boolean {
-  const bytes = ({ cert, key, ca }: SecureContextOptions): Buffer[] => [cert, key, ca].flat() as Buffer[]
+  const bytes = ({ cert, key, ca = [] }: SecureContextOptions): Buffer[] => [cert, key, ca].flat() as Buffer[]
   const [left, right] = [bytes(one), bytes(other)]
-  return (
-    left.length === right.length &&
-    left.every((part, index) => Buffer.compare(part, right[index] ?? Buffer.alloc(0)) === 0)
-  )
+  return left.length === right.length && left.every((part, index) => right[index]?.equals(part) === true)
 }

@@ -87,7 +87,7 @@ t.test('random requests', async (t) => {
       endOnFailure: true,
     })
     t.notOk(details.failed, `${details.numRuns * BATCH} ${what} (seed ${details.seed})`)
-    if (details.failed) t.comment(String((details.errorInstance as Error | null)?.message ?? '').slice(0, 3000))
+    if (details.failed) t.comment(((details.errorInstance as Error | null)?.message ?? '').slice(0, 3000))
   }
   await run('requests by the grammar, pipelined', anyRequest, TOTAL * 0.8, (batch) => sendPipelined(tarn.port, batch))
   await run('requests with bytes changed', anyMutant, TOTAL * 0.2, async (batch) => {

@@ -5,6 +5,7 @@ import { attack } from '../helpers/hostile.ts'
 import type { Documents } from '../helpers/manifest-text.ts'
 import { CONFIG, MIB, ZERO, image, nest } from '../helpers/manifest-text.ts'
 import { DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, pushBlob } from '../helpers/push.ts'
+import { exchange, writeRequest } from '../helpers/raw-socket.ts'
 import { startTarn } from '../helpers/server.ts'
 
 t.test('a Content-Type that is no manifest’s is MANIFEST_INVALID', async (t) => {
@@ -98,5 +99,19 @@ t.test('what only looks odd is taken, byte for byte', async (t) => {
     })
     t.equal(answer.status, 201, `${name} ${codeOf(answer)}`)
     t.equal((await client.send('GET', '/v2/a/manifests/fine')).body.toString(), body.toString(), name)
+  }
+})
+
+t.test('a refusal of a large body reaches a client that is still sending it', async (t) => {
+  const tarn = await startTarn(t)
+  const bytes = writeRequest(
+    'PUT',
+    '/v2/a/manifests/large',
+    [`Content-Type: ${OCI_MANIFEST}`],
+    Buffer.alloc(6 * MIB, ' '),
+  )
+  for (let at = 0; at < 20; at++) {
+    const { answers } = await exchange(tarn.port, bytes)
+    t.equal(answers[0]?.status, 413)
   }
 })

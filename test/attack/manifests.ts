@@ -213,7 +213,7 @@ for (const [what, documents, rest] of [
     const client = openClient(tarn)
     await pushBlob(client, 'a', CONFIG)
     client.close()
-    const cases = toCases(documents, rest as Partial<HostileCase>)
+    const cases = toCases(documents, rest)
     await attack(t, tarn, cases)
     await attack(
       t,

@@ -251,7 +251,7 @@ for (const [name, cases] of [
   ['pipelines', PIPELINED],
 ] as const) {
   t.test(`smuggling by ${name}`, async (t) => {
-    await assault(t as Test, await startTarn(t), cases)
+    await assault(t, await startTarn(t), cases)
   })
 }
 

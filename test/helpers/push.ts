@@ -22,7 +22,7 @@ export async function pushBlob(client: Client, repo: string, bytes: Buffer): Pro
   const answer = await client.send('POST', addQuery(`/v2/${repo}/blobs/uploads/`, { digest }), {
     body: bytes,
   })
-  if (answer.status !== 201) throw new Error(`push of a blob answered ${answer.status}: ${answer.body}`)
+  if (answer.status !== 201) throw new Error(`push of a blob answered ${answer.status}: ${answer.body.toString()}`)
   return digest
 }
 
@@ -38,7 +38,7 @@ export async function pushManifest(
     headers: { 'content-type': mediaType },
     body,
   })
-  if (answer.status !== 201) throw new Error(`push of a manifest answered ${answer.status}: ${answer.body}`)
+  if (answer.status !== 201) throw new Error(`push of a manifest answered ${answer.status}: ${answer.body.toString()}`)
   return { digest: hashOf(body), body, mediaType }
 }
 

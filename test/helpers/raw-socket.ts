@@ -45,7 +45,7 @@ export function exchange(port: number, bytes: Buffer | string, options: Exchange
         if (!closed && (wanted === undefined || answers.length < wanted)) return false
         finish(() => resolve({ answers, closed }))
       } catch (error) {
-        finish(() => reject(error as Error))
+        finish(() => reject(error))
       }
       return true
     }

@@ -48,7 +48,8 @@ export async function startTarn(
   return { url: `${scheme}://127.0.0.1:${port}`, port, directory, data, close }
 }
 
-function makeDirectory(t: Pick<Test, 'teardown'>): string {
+/** Makes an empty directory that no other run of the same test knows, and removes it when `t` ends. */
+export function makeDirectory(t: Pick<Test, 'teardown'>): string {
   const directory = mkdtempSync(join(tmpdir(), 'tarn-test-'))
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))
   return directory

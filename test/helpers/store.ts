@@ -13,6 +13,8 @@ import { openStore } from '../../src/storage/store.ts'
 
 export interface TestStore extends Store {
   readonly directory: string
+  /** The clock that the store goes by. */
+  clock(): number
   /** Milliseconds that the clock is ahead of the real one. */
   turn(milliseconds: number): void
 }
@@ -25,6 +27,7 @@ export function makeStore(directory: string, sync?: Sync): TestStore {
   return {
     ...store,
     directory,
+    clock,
     turn(milliseconds) {
       ahead += milliseconds
     },
@@ -34,7 +37,7 @@ export function makeStore(directory: string, sync?: Sync): TestStore {
 export function makeContext(store: TestStore, rules: Partial<Rules> = {}): Context {
   return {
     store,
-    closures: new Closures(store, Date.now),
+    closures: new Closures(store, store.clock),
     rules: {
       deleteEnabled: true,
       readOnly: () => undefined,

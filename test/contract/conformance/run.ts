@@ -33,7 +33,7 @@ export async function runConformance(t: Test, target: ConformanceTarget): Promis
       dev: target.version === 'dev',
     }
     const group = (name: string, act: (context: Context) => Promise<void>): Promise<unknown> =>
-      t.test(name, async (inner) => act({ ...base, t: inner as Test }))
+      t.test(name, async (inner) => act({ ...base, t: inner }))
 
     await group('empty', async (context) => {
       await checkEmpty(context)

@@ -31,7 +31,15 @@ export interface Client {
 }
 
 const KEPT = 1024 * 1024
+// Bytes of a body that a message to a person shows.
+const SHOWN = 300
 const PATIENCE_MS = 60_000
+
+/** An answer in one line: its status and the beginning of its body. */
+export function describeReply({ status, clean, body }: Reply): string {
+  const text = body.toString('latin1', 0, SHOWN).trim()
+  return `${status === 0 ? 'no answer' : status}${clean || status === 0 ? '' : ', cut off'} ${text}`.trim()
+}
 
 /** A client of the server at `origin` (http://host:port). `connections` bounds what it opens at once. */
 export function connectTo(origin: string, connections = 16): Client {

@@ -171,8 +171,8 @@ export class FileModel {
         file.synced = file.changes
       }
       if (file !== undefined) this.#files.set(to, file)
-      for (const [path, directory] of [...this.#directories]) {
-        if (path !== from && !path.startsWith(`${from}/`)) continue
+      const moved = [...this.#directories].filter(([path]) => path === from || path.startsWith(`${from}/`))
+      for (const [path, directory] of moved) {
         this.#directories.delete(path)
         this.#directories.set(to + path.slice(from.length), directory)
       }

@@ -3,6 +3,7 @@
 // these, and whatever it shows must be whole.
 import { createHash } from 'node:crypto'
 import type { Client, Reply } from './client.ts'
+import { describeReply } from './client.ts'
 import { getBlob, getManifest } from './push.ts'
 
 export type Kind = 'blob' | 'manifest' | 'tag'
@@ -10,8 +11,8 @@ export type Kind = 'blob' | 'manifest' | 'tag'
 /** `blob team/app sha256:…`, `tag team/app latest`. */
 export type Name = `${Kind} ${string} ${string}`
 
-/** The digest that a name shows (for blobs and manifests its own), or nothing. */
-export type State = string | 'absent'
+/** The digest that a name shows (for blobs and manifests its own), or `absent`. */
+export type State = string
 
 interface Entry {
   acked: State
@@ -45,7 +46,7 @@ export class Ledger {
       return true
     }
     if (reply.status !== 0 && reply.clean && !(this.isDying && reply.status >= 500)) {
-      this.faults.push(`${changes.map(({ name }) => name).join(', ')}: ${reply.status} ${reply.body.toString().trim()}`)
+      this.faults.push(`${changes.map(({ name }) => name).join(', ')}: ${describeReply(reply)}`)
     }
     return false
   }
@@ -134,7 +135,7 @@ async function observe(client: Client, name: Name): Promise<{ state: State; prob
   const reply = await (kind === 'blob' ? getBlob : getManifest)(client, repository, reference)
   if (reply.status === 404) return { state: 'absent' }
   if (reply.status !== 200 || !reply.clean) {
-    return { state: 'absent', problem: `answered ${reply.status}${reply.clean ? '' : ', cut off'} ${reply.body}` }
+    return { state: 'absent', problem: `answered ${describeReply(reply)}` }
   }
   const digest = kind === 'tag' ? (reply.headers['docker-content-digest'] ?? '') : reference
   if (hashAs(digest, reply) !== digest) return { state: digest, problem: `served bytes that are not ${digest}` }

@@ -7,7 +7,7 @@ import { SYNC_SITES } from '../../../src/storage/durable.ts'
 import type { E2EContext, Recorder } from '../helpers/suite.ts'
 import type { Ack } from './check-acks.ts'
 import { TRACED_CALLS, checkAcks, isExempt } from './check-acks.ts'
-import { connectTo } from './client.ts'
+import { connectTo, describeReply } from './client.ts'
 import type { Loss } from './file-model.ts'
 import { FileModel } from './file-model.ts'
 import type { ServeOptions } from './serve.ts'
@@ -64,7 +64,7 @@ async function prepareHeld(context: E2EContext): Promise<string> {
   client.close()
   await served.kill('SIGTERM')
   const refused = replies.find((reply) => reply.status !== 201)
-  if (refused !== undefined) throw new Error(`could not prepare the data: ${refused.status} ${refused.body}`)
+  if (refused !== undefined) throw new Error(`could not prepare the data: ${describeReply(refused)}`)
   return seed
 }
 
@@ -90,7 +90,7 @@ export async function traceActs(
     for (const act of acts) {
       const reply = await act.run(client)
       const expected = act.request.startsWith('DELETE') ? 202 : 201
-      if (reply.status !== expected) refusals.push(`${act.name}: ${reply.status} ${reply.body.toString().trim()}`)
+      if (reply.status !== expected) refusals.push(`${act.name}: ${describeReply(reply)}`)
     }
   } finally {
     client.close()

@@ -2,7 +2,7 @@
 // killed, and a second one on the same port gives an error that a person can act on.
 import { join } from 'node:path'
 import type { Client, Reply } from '../durability/client.ts'
-import { connectTo } from '../durability/client.ts'
+import { connectTo, describeReply } from '../durability/client.ts'
 import { demand } from '../durability/desks.ts'
 import { Ledger } from '../durability/ledger.ts'
 import {
@@ -70,7 +70,7 @@ export async function checkKeepers(context: E2EContext, recorder: Recorder): Pro
 }
 
 function expectUnsupported(reply: Reply, what: string): void {
-  if (reply.status !== 405 || codeOf(reply) !== 'UNSUPPORTED') throw new Error(`${what}: ${reply.status} ${reply.body}`)
+  if (reply.status !== 405 || codeOf(reply) !== 'UNSUPPORTED') throw new Error(`${what}: ${describeReply(reply)}`)
 }
 
 /** The first error code of an answer in the specification's form; what is wrong with it otherwise. */
@@ -79,7 +79,7 @@ export function codeOf(reply: Reply): string {
     const { errors } = JSON.parse(reply.body.toString()) as { errors: { code: string; message: string }[] }
     return errors[0]?.code ?? 'no error in it'
   } catch {
-    return `no JSON: ${reply.body}`
+    return `no JSON: ${describeReply(reply)}`
   }
 }
 

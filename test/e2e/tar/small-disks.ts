@@ -1,7 +1,7 @@
 // Disks that run out: a tmpfs without bytes or without inodes, and a small ext4, each in a mount namespace of its own.
 // Root only.
 import { mkdir } from 'node:fs/promises'
-import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, rmSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeLoopDisk } from '../durability/loop-disk.ts'
 import { openMountSpace } from '../durability/mount-space.ts'
@@ -17,7 +17,7 @@ export interface SmallDisk {
   fill(spare?: number): void
   /** Gives the space back. */
   clear(): void
-  /** Mounts it again with other options, for example `ro`. */
+  /** Mounts it again with other options, for example `abort`. */
   remount(option: string): Promise<void>
 }
 
@@ -57,11 +57,28 @@ async function mountSmall(
 function takeBytes(filler: string, spare: number): void {
   const handle = openSync(filler, 'a')
   try {
+    // Smaller and smaller pieces, to the last block.
     for (let size = 1024 * 1024; size >= 1; size = Math.floor(size / 2)) {
-      while (writes(() => writeSync(handle, Buffer.alloc(size)))) if (spare > 0 && size < spare) break
+      const piece = Buffer.alloc(size)
+      while (isDone(() => writeSync(handle, piece) === size));
     }
   } finally {
     closeSync(handle)
   }
-  if (spare > 0) shrink(filler, spare)
+  if (spare > 0) truncateSync(filler, statSync(filler).size - spare)
+}
+
+function takeInodes(filler: string): void {
+  mkdirSync(filler)
+  for (let at = 0; isDone(() => (writeFileSync(join(filler, String(at)), ''), true)); at++);
+}
+
+/** False when the disk is full; other errors go up. */
+function isDone(act: () => boolean): boolean {
+  try {
+    return act()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOSPC') return false
+    throw error
+  }
 }

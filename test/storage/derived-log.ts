@@ -1,0 +1,116 @@
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { DerivedLog } from '../../src/storage/derived-log.ts'
+
+const always = (): boolean => true
+const never = (): boolean => false
+
+t.test('lines come back in the next life of the server, in their order', async (t) => {
+  const root = t.testdir({})
+  const path = join(root, 'cache/log')
+  const first = new DerivedLog(path, root, always)
+  t.same(first.load(), [])
+  first.append('one')
+  first.append('two')
+  const second = new DerivedLog(path, root, always)
+  t.same(second.load(), ['one', 'two'])
+  second.append('three')
+  t.same(new DerivedLog(path, root, always).load(), ['one', 'two', 'three'])
+})
+
+t.test('a log of another boot, directory or version is not believed and begun anew', async (t) => {
+  const root = t.testdir({ other: {} })
+  const path = join(root, 'log')
+  const own = new DerivedLog(path, root, always)
+  own.load()
+  own.append('mine')
+  const [header = ''] = readFileSync(path, 'utf8').split('\n')
+  t.match(header, /^tarn-cache 1 [0-9a-f-]{36} \d+$/)
+  const [word, version, boot, inode] = header.split(' ')
+  for (const foreign of [
+    `${word} ${version} 00000000-0000-0000-0000-000000000000 ${inode}`,
+    `${word} ${version} ${boot} 1`,
+    `${word} 2 ${boot} ${inode}`,
+    '',
+    'garbage',
+  ]) {
+    writeFileSync(path, `${foreign}\ntheirs\n`)
+    const log = new DerivedLog(path, root, always)
+    t.same(log.load(), [], foreign)
+    log.append('mine')
+    t.equal(readFileSync(path, 'utf8'), `${header}\nmine\n`, 'nothing of theirs is left')
+  }
+  t.same(new DerivedLog(path, join(root, 'other'), always).load(), [], 'copied into another directory')
+})
+
+t.test('a rewrite leaves nothing but what it is given', async (t) => {
+  const root = t.testdir({})
+  const path = join(root, 'log')
+  const log = new DerivedLog(path, root, always)
+  log.load()
+  for (let i = 0; i < 100; i += 1) log.append(`line ${i}`)
+  log.rewrite(['kept'])
+  log.append('later')
+  t.same(new DerivedLog(path, root, always).load(), ['kept', 'later'])
+  t.notOk(existsSync(`${path}.tmp`))
+})
+
+t.test('who may not write leaves no file, and reads what is there', async (t) => {
+  const root = t.testdir({})
+  const path = join(root, 'cache/log')
+  const reader = new DerivedLog(path, root, never)
+  reader.load()
+  reader.append('x')
+  reader.rewrite(['x'])
+  t.notOk(existsSync(join(root, 'cache')))
+  const keeper = new DerivedLog(path, root, always)
+  keeper.load()
+  keeper.append('theirs')
+  t.same(new DerivedLog(path, root, never).load(), ['theirs'])
+})
+
+t.test('a reader that becomes the keeper writes from then on', async (t) => {
+  const root = t.testdir({})
+  const path = join(root, 'log')
+  let keeps = false
+  const log = new DerivedLog(path, root, () => keeps)
+  log.load()
+  log.append('lost')
+  keeps = true
+  log.append('kept')
+  t.same(new DerivedLog(path, root, always).load(), ['kept'])
+})
+
+t.test('a line that a crash tore does not take its neighbours along', async (t) => {
+  const root = t.testdir({})
+  const path = join(root, 'log')
+  const first = new DerivedLog(path, root, always)
+  first.load()
+  first.append('whole')
+  appendFileSync(path, 'to')
+  const second = new DerivedLog(path, root, always)
+  t.equal(second.load()[0], 'whole')
+  second.append('next')
+  t.same(
+    new DerivedLog(path, root, always).load().filter((line) => line !== 'to'),
+    ['whole', 'next'],
+  )
+})
+
+t.test('a disk that takes nothing harms nobody', async (t) => {
+  const root = t.testdir({ file: '' })
+  for (const path of ['/dev/full', join(root, 'file/below'), '/proc/nothing/log']) {
+    const log = new DerivedLog(path, root, always)
+    t.same(log.load(), [], path)
+    t.doesNotThrow(() => log.append('x'), path)
+    t.doesNotThrow(() => log.rewrite(['x']), path)
+  }
+  // The header is there already, so that it is the append itself that finds the disk full.
+  mkdirSync(join(root, 'cache'))
+  const path = join(root, 'cache/log')
+  const before = new DerivedLog(path, root, always)
+  before.load()
+  before.append('x')
+  t.same(new DerivedLog(path, root, always).load(), ['x'])
+})
