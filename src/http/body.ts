@@ -1,8 +1,9 @@
 // Reading request bodies. Nothing is read before the gate let the request in; a client that asked with
 // "Expect: 100-continue" is told to go on only then.
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { registryError } from '../oci/errors.ts'
+import { sendContinue } from './protocol.ts'
 
 // What is read and thrown away after an early answer, so that the client gets to see it: a connection
 // that is reset while the client still writes shows it an error of its own instead.
@@ -16,9 +17,10 @@ export function hasBody(request: FastifyRequest): boolean {
 }
 
 /** The body as a stream. */
-export function readBody(request: FastifyRequest, reply: FastifyReply): AsyncIterable<Uint8Array> {
-  if (request.headers.expect?.toLowerCase() === '100-continue') reply.raw.writeContinue()
-  return request.raw
+export async function* readBody(request: FastifyRequest, reply: FastifyReply): AsyncGenerator<Uint8Array> {
+  await sendContinue(request.raw, reply.raw)
+  // Whoever stops reading wants to answer: the connection must outlive that.
+  yield* request.raw.iterator({ destroyOnReturn: false })
 }
 
 /** The whole body; throws 413 SIZE_INVALID when it is larger than `limit` bytes, before reading it if it says so. */
@@ -48,12 +50,4 @@ export function drainAfterAnswer(request: IncomingMessage): void {
   })
   request.once('close', () => clearTimeout(timer))
   request.resume()
-}
-
-/** Passes requests with "Expect: 100-continue" on as they are; readBody sends the 100. */
-export function holdContinue(server: {
-  on(event: 'checkContinue', listener: (request: IncomingMessage, response: ServerResponse) => void): unknown
-  emit(event: 'request', request: IncomingMessage, response: ServerResponse): boolean
-}): void {
-  server.on('checkContinue', (request, response) => server.emit('request', request, response))
 }

@@ -13,6 +13,9 @@ export interface Wish {
   readonly repository?: RepositoryName | undefined
 }
 
+// No header at all, or what skopeo sends when it has no login: "Basic " and base64 of ":".
+const NO_LOGIN: ReadonlySet<string | undefined> = new Set([undefined, 'Basic Og=='])
+
 export type Gate = (request: FastifyRequest, reply: FastifyReply, wish: Wish) => Promise<string | undefined>
 
 /**
@@ -51,7 +54,12 @@ export async function createGate(
 
   return async (request, reply, wish) => {
     if (wish.action === 'public') return undefined
-    if (request.headers.authorization === undefined) return decide('anonymous', wish, challenge)
+    if (NO_LOGIN.has(request.headers.authorization)) {
+      const user = decide('anonymous', wish, challenge)
+      // Clients of containers/image log in later only if the ping tells them that they can.
+      if (wish.action === 'ping') reply.header('www-authenticate', challenge)
+      return user
+    }
     const { promise, resolve } = Promise.withResolvers<Error | undefined>()
     check(request, reply, resolve)
     const error = await promise

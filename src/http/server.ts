@@ -1,8 +1,8 @@
 // The Fastify instance with everything that is not a route: limits, errors of the protocol itself, the
 // common headers, the access log. HTTP/1.1 only: Go's clients would take h2 and get half the bytes.
 import type { ServerOptions as HttpServerOptions } from 'node:http'
+import { METHODS } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
-import type { Socket } from 'node:net'
 import type {
   FastifyBaseLogger,
   FastifyHttpsOptions,
@@ -13,9 +13,10 @@ import type {
 } from 'fastify'
 import fastify, { LogController } from 'fastify'
 import type { TlsOptions } from 'node:tls'
-import { errorBody, registryError } from '../oci/errors.ts'
-import { drainAfterAnswer, holdContinue } from './body.ts'
+import { registryError } from '../oci/errors.ts'
+import { drainAfterAnswer } from './body.ts'
 import { sendError } from './errors.ts'
+import { answerBroken, findFlaw, speakJson } from './protocol.ts'
 
 export interface ServerOptions {
   readonly logger: FastifyBaseLogger
@@ -42,13 +43,13 @@ export function createServer({ logger, tls, idleTimeout, maxConnections }: Serve
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 16_384 },
     exposeHeadRoutes: false,
-    clientErrorHandler: answerBrokenRequest,
+    clientErrorHandler: answerBroken,
     frameworkErrors: (error, request, reply) => {
       // A URL that the router cannot decode. It never reached a route, so it gives nothing away.
       void sendError(request, reply, error.statusCode === 400 ? badPath() : error)
     },
   }
-  const http: HttpServerOptions = { headersTimeout: HEADERS_MS }
+  const http: HttpServerOptions = { headersTimeout: HEADERS_MS, requireHostHeader: false }
   // Fastify types an instance by its server; the rest of Tarn need not know which it is.
   const app =
     tls === undefined
@@ -58,7 +59,9 @@ export function createServer({ logger, tls, idleTimeout, maxConnections }: Serve
           https: { ...tls, ...http },
         } as unknown as FastifyHttpsOptions<HttpsServer>) as unknown as FastifyInstance)
   app.server.maxConnections = maxConnections
-  holdContinue(app.server)
+  speakJson(app.server)
+  // All methods that node:http knows reach the routes, which know what to say to them.
+  for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method)
   return app
 }
 
@@ -69,9 +72,14 @@ export function addCommon(
   observe: { started(): void; ended(request: FastifyRequest, reply: FastifyReply): void },
 ): void {
   const entries = Object.entries(headers)
-  app.addHook('onRequest', async (_request, reply) => {
+  app.addHook('onRequest', async (request, reply) => {
     observe.started()
     for (const [name, values] of entries) reply.header(name, values.length === 1 ? values[0] : values)
+    const flaw = findFlaw(request.raw)
+    if (flaw !== undefined) {
+      reply.header('connection', 'close')
+      throw flaw
+    }
   })
   app.addHook('onResponse', async (request, reply) => {
     observe.ended(request, reply)
@@ -85,28 +93,4 @@ export function addCommon(
 
 function badPath(): Error {
   return registryError('NAME_INVALID', { message: 'invalid path: only %2F, %3A and %2B may be escaped in it' })
-}
-
-// What node:http could not read as a request. The answer says why; the connection cannot be used again.
-function answerBrokenRequest(this: unknown, error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return
-  }
-  const [status, text] = statusOf(error.code)
-  const body = errorBody(registryError('UNSUPPORTED', { status, message: text }))
-  socket.end(
-    `HTTP/1.1 ${status} ${text}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  )
-}
-
-function statusOf(code: string | undefined): [status: number, text: string] {
-  switch (code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return [431, 'Request Header Fields Too Large']
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return [408, 'Request Timeout']
-    default:
-      return [400, 'Bad Request']
-  }
 }

@@ -13,7 +13,7 @@ export async function beginUpload(
   algorithm: Algorithm,
 ): Promise<UploadKey> {
   requireWritable(context)
-  await context.store.repositories.ensure(name)
+  // The repository comes into being with the first thing that is stored in it, not with an attempt.
   return context.store.uploads.begin(name, owner, algorithm)
 }
 

@@ -15,7 +15,7 @@ export async function purgeUploads(
   dryRun: boolean,
 ): Promise<number> {
   let purged = 0
-  for await (const name of repositories.names()) {
+  for await (const name of repositories.withUploads()) {
     for (const id of await listDirectories(layout.uploads(name))) {
       if (!isUploadId(id)) continue
       const startedAt = Date.parse(readTiny(layout.uploadStartedAt(name, id)) ?? '')

