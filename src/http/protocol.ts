@@ -30,8 +30,10 @@ export function findFlaw({ headers, httpVersion, url = '' }: IncomingMessage): E
   if (httpVersion !== '1.1' && httpVersion !== '1.0') return flaw('this server speaks HTTP/1.1')
   if (headers.host === undefined && httpVersion === '1.1') return flaw('the request has no Host')
   if (!url.startsWith('/')) return flaw('the target of the request is not a path')
-  const { 'transfer-encoding': encoding } = headers
-  // Another server in front may cut such a body at another place.
+  const { 'transfer-encoding': encoding, 'content-length': length } = headers
+  // Another server in front may cut such a body at another place. node:http hands the head on before it refuses these.
+  if (length !== undefined && (encoding !== undefined || !/^\d+$/.test(length)))
+    return flaw('the length of the body is unclear')
   if (encoding !== undefined && (httpVersion === '1.0' || encoding.toLowerCase() !== 'chunked')) {
     return flaw('the only Transfer-Encoding is chunked, in HTTP/1.1')
   }

@@ -4,6 +4,8 @@
 import type { RegistryError } from './errors.ts'
 import { registryError } from './errors.ts'
 
+// A list of 38,000 images, which is what 4 MiB can hold, has half as many.
+const MOST_VALUES = 500_000
 const DEEPEST = 32
 const LONGEST_QUOTE = 64
 
@@ -39,6 +41,8 @@ interface Reading {
   readonly strictness: Strictness
   readonly frames: Frame[]
   at: number
+  /** Values read so far. */
+  count: number
 }
 
 /** The error for a document that cannot be taken as it is. */
@@ -54,12 +58,14 @@ export function quoteText(text: string): string {
 /**
  * Reads a JSON document. Accepts what JSON.parse accepts of valid UTF-8, less nesting over 32 levels and, when
  * strict, less objects that hold a key twice ("a" and "\u0061" are one key); a tolerant reading keeps the last.
- * Throws MANIFEST_INVALID, naming the place.
+ * Throws MANIFEST_INVALID, naming the place, and 413 SIZE_INVALID for more than half a million values: a small
+ * document of empty objects would otherwise cost a hundred times its size in memory.
  */
 export function parseJson(bytes: Uint8Array, strictness: Strictness = 'strict'): unknown {
-  const reading: Reading = { text: decodeText(bytes), strictness, frames: [], at: 0 }
+  const reading: Reading = { text: decodeText(bytes), strictness, frames: [], at: 0, count: 0 }
   skipSpace(reading)
   for (;;) {
+    if (++reading.count > MOST_VALUES) throw tooMany()
     const opened = openContainer(reading)
     if (opened === 'filled') continue
     let value = opened === undefined ? readScalar(reading) : opened
@@ -75,6 +81,10 @@ export function parseJson(bytes: Uint8Array, strictness: Strictness = 'strict'):
       value = frame.members ?? frame.elements
     }
   }
+}
+
+function tooMany(): RegistryError {
+  return registryError('SIZE_INVALID', { status: 413, message: `the manifest holds more than ${MOST_VALUES} values` })
 }
 
 function decodeText(bytes: Uint8Array): string {

@@ -306,40 +306,11 @@ t.test('32 levels are taken', async (t) => {
   t.ok(parseJson(encode(`${'['.repeat(32)}${']'.repeat(32)}`)))
 })
 
-t.test('4 MiB are read in linear time, whatever they hold', async (t) => {
-  const size = 4 << 20
-  const fill = (open: string, unit: (at: number) => string, close: string): Uint8Array => {
-    const parts: string[] = []
-    for (let length = 0, at = 0; length < size; at++) {
-      const part = unit(at)
-      parts.push(part)
-      length += part.length + 1
-    }
-    return encode(open + parts.join(',') + close)
-  }
-  const digest = `sha256:${'a'.repeat(64)}`
-  const child = `{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"${digest}","size":1}`
-  const documents: readonly (readonly [name: string, bytes: Uint8Array, limitMs: number])[] = [
-    // What a real large manifest looks like: the limit is some five times what two slow cores need.
-    ['children', fill('{"manifests":[', () => child, ']}'), 200],
-    ['annotations of 10 kB', fill('{', (at) => `"${at}":"${'x'.repeat(10_000)}"`, '}'), 200],
-    ['one string', encode(`"${'x'.repeat(size)}"`), 200],
-    // What only an attacker writes: half a million members cost JSON.parse itself this much.
-    ['members', fill('{', (at) => `"k${at}":0`, '}'), 3000],
-    ['empty objects', fill('[', () => '{}', ']'), 3000],
-    ['a twin at the end', fill('{', (at) => `"k${at}":0`, ',"k0":1}'), 3000],
-    ['open brackets', encode('['.repeat(size)), 3000],
-    ['quotes', encode('"'.repeat(size)), 3000],
-    ['backslashes', encode(`"${'\\'.repeat(size)}`), 3000],
-  ]
-  for (const [name, bytes, limitMs] of documents) {
-    let best = Infinity
-    // Processor time, not the clock, and another try: the machine has other work.
-    for (let run = 0; run < 3 && best >= limitMs; run++) {
-      const started = process.cpuUsage()
-      catchRefusal(() => parseJson(bytes))
-      best = Math.min(best, process.cpuUsage(started).user / 1000)
-    }
-    t.ok(best < limitMs, `${name}: ${best.toFixed(0)} ms`)
-  }
-})
+t.test(
+  'half a million values are the end: 4 MiB of empty objects would cost a hundred times as much memory',
+  async (t) => {
+    const fill = (count: number): Uint8Array => encode(`[${Array.from({ length: count }, () => '{}').join(',')}]`)
+    t.equal((parseJson(fill(499_999)) as unknown[]).length, 499_999)
+    t.throws(() => parseJson(fill(500_000)), { code: 'SIZE_INVALID', status: 413 })
+  },
+)
