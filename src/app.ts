@@ -24,6 +24,7 @@ import { maintain } from './registry/maintain.ts'
 import { makeRules } from './registry/rules.ts'
 import type { Sync } from './storage/durable.ts'
 import { Keeping } from './storage/keeping.ts'
+import { createLayout } from './storage/layout.ts'
 import { openDirectory } from './storage/open-directory.ts'
 import type { Store } from './storage/store.ts'
 import { openStore } from './storage/store.ts'
@@ -67,11 +68,8 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
       loginQueue: config.limits.loginQueue,
     })
 
-  const store = openStore({ directory, keeps: () => keeping.keeps, clock, newId: randomUUID, sync: parts.sync })
-  const metrics = createMetrics()
-  const health = startHealthChecks(config.health)
-  const keeping: Keeping = new Keeping({
-    layout: store.layout,
+  const keeping = new Keeping({
+    layout: createLayout(directory),
     clock,
     logger,
     mayWrite: state === 'writable' && !readOnly,
@@ -80,6 +78,9 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
       return maintain({ store, purging: config.storage.maintenance.uploadpurging, clock, logger })
     },
   })
+  const store = openStore({ directory, keeps: () => keeping.keeps, clock, newId: randomUUID, sync: parts.sync })
+  const metrics = createMetrics()
+  const health = startHealthChecks(config.health)
   const context: Context = {
     store,
     closures: new Closures(store, clock),

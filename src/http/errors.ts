@@ -10,7 +10,7 @@ const NO_FILES = new Set(['EMFILE', 'ENFILE'])
 /** The answer for an error of any origin. */
 export function toRegistryError(error: unknown): RegistryError {
   if (error instanceof RegistryError) return error
-  const { code = '', statusCode } = error as Partial<FastifyError>
+  const { code = '', statusCode } = (error ?? {}) as Partial<FastifyError>
   if (NO_ROOM.has(code)) {
     return registryError('UNAVAILABLE', {
       message: 'no space left for the data directory: free some and try again',

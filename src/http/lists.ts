@@ -61,7 +61,7 @@ export async function getReferrers(call: Call<'referrers'>): Promise<FastifyRepl
     if (compare(stored.digest, last) <= 0) continue
     const descriptor = describeReferrer(stored.manifest, stored.digest, stored.bytes.byteLength)
     if (wanted !== null && descriptor.artifactType !== wanted) continue
-    bytes += JSON.stringify(descriptor).length + 1
+    bytes += Buffer.byteLength(JSON.stringify(descriptor)) + 1
     if (bytes > REFERRERS_BYTES && manifests.length > 0) {
       const more = wanted === null ? {} : { artifactType: wanted }
       link(call, `/v2/${name}/referrers/${digest}`, { ...more, last: lastSent })

@@ -29,14 +29,15 @@ export function createObserver({ metrics, logger, accessLog }: ObserverOptions):
       metrics.answered(kind === undefined ? 'other' : HANDLER_NAMES[kind], request.method, status, seconds)
       if (!accessLog) return
       const { 'user-agent': agent } = request.headers
-      logger.info({
+      const facts = {
         method: request.method,
         path: request.raw.url,
         status,
         ms: Math.round(reply.elapsedTime),
         remote: request.ip,
         ...(agent === undefined ? {} : { agent }),
-      })
+      }
+      logger.info(facts, 'request')
     },
   }
 }

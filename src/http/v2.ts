@@ -28,8 +28,9 @@ const route = <K extends Kind>(action: Action, handle: (call: Call<K>) => Promis
   handle,
 })
 
+/** What each kind of path does under each method. */
 // Cancelling an upload is part of pushing: clients do it with push rights alone.
-const TABLE: Readonly<Record<Exclude<Kind, 'redirect' | 'invalid'>, Methods>> = {
+export const TABLE: Readonly<Record<Exclude<Kind, 'redirect' | 'invalid'>, Methods>> = {
   base: { GET: route('ping', getBase), HEAD: route('ping', getBase) },
   catalog: { GET: route('list', getCatalog) },
   tags: { GET: route('pull', getTags) },

@@ -47,7 +47,7 @@ export async function pushManifest(context: Context, push: ManifestPush): Promis
   }
   await store.changes.run(name, async () => {
     await requireBlobs(context, name, required)
-    requireChildren(context, name, manifest)
+    await requireChildren(context, name, manifest)
     await store.repositories.ensure(name)
     const stored = { digest, bytes, manifest }
     await store.manifests.put(name, stored)
@@ -63,7 +63,7 @@ async function requireBlobs({ store }: Context, name: RepositoryName, required: 
   for (const { digest, size } of required) {
     const stored = store.links.resolve(name, digest)
     const state = stored && store.blobs.state(digest, stored)
-    if (!stored || !state || !(await store.blobs.hold(stored))) {
+    if (!stored || !state || !(await store.blobs.hold(stored)) || !(await store.links.hold(name, digest))) {
       missing.push(registryError('MANIFEST_BLOB_UNKNOWN', { detail: digest }))
     } else if (state.facts.size !== size) {
       // Not MANIFEST_INVALID: clients would convert the manifest and try again.
@@ -77,11 +77,11 @@ async function requireBlobs({ store }: Context, name: RepositoryName, required: 
   if (first !== undefined) throw new RegistryError('MANIFEST_BLOB_UNKNOWN', { detail: first.detail }, others)
 }
 
-function requireChildren({ store, rules }: Context, name: RepositoryName, manifest: Manifest): void {
-  const missing = manifest.manifests.find(
-    (child) => rules.requiresChild(child) && store.manifests.resolve(name, child.digest) === undefined,
-  )
-  if (missing !== undefined) throw registryError('MANIFEST_BLOB_UNKNOWN', { detail: missing.digest })
+async function requireChildren({ store, rules }: Context, name: RepositoryName, manifest: Manifest): Promise<void> {
+  for (const child of manifest.manifests) {
+    if (!rules.requiresChild(child) || (await store.manifests.hold(name, child.digest))) continue
+    throw registryError('MANIFEST_BLOB_UNKNOWN', { detail: child.digest })
+  }
 }
 
 function refuseUrls(manifest: Manifest, allows: (url: string) => boolean): void {

@@ -10,8 +10,8 @@ export class DerivedLog {
   readonly #header: string
   readonly #writable: () => boolean
   #broken = false
-  /** Whether the file is another life's and must be begun anew before a line is added. */
-  #foreign = false
+  /** What the file must hold before the next line is added, where that is not what it holds. */
+  #replacement: readonly string[] | undefined
 
   /** `root` is the data directory; a log is only read while it is not `writable`. */
   constructor(path: string, root: string, writable: () => boolean) {
@@ -28,22 +28,26 @@ export class DerivedLog {
     } catch {
       // Missing or unreadable: begin anew.
     }
-    this.#foreign = true
+    this.#replacement = []
     return []
   }
 
-  /** Replaces the whole file, which shortens it when many lines are out of date. */
-  rewrite(lines: readonly string[]): void {
+  /** Replaces the whole file when the next line is added, which shortens it when many lines are out of date. */
+  replaceLater(lines: readonly string[]): void {
+    this.#replacement = lines
+  }
+
+  #replace(lines: readonly string[]): void {
     this.#try(() => {
       mkdirSync(dirname(this.#path), { recursive: true })
       writeFileSync(`${this.#path}.tmp`, [this.#header, ...lines, ''].join('\n'))
       renameSync(`${this.#path}.tmp`, this.#path)
-      this.#foreign = false
+      this.#replacement = undefined
     })
   }
 
   append(line: string): void {
-    if (this.#foreign) this.rewrite([])
+    if (this.#replacement !== undefined) this.#replace(this.#replacement)
     this.#try(() => appendFileSync(this.#path, `${line}\n`, { flag: 'a' }))
   }
 

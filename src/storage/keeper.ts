@@ -23,7 +23,8 @@ export interface KeeperFacts {
 export function takeKeeperLock(layout: Layout, clock: () => number): Keeper | { readonly refused: string } {
   let database: DatabaseSync | undefined
   try {
-    mkdirSync(layout.own, { recursive: true })
+    // Not recursive: a data directory that is gone (an unmounted disk) must not come back empty.
+    makeDirectory(layout.own)
     const path = layout.lock(statSync(layout.root).ino)
     database = new DatabaseSync(path, { timeout: 0 })
     database.exec('PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE')
@@ -41,6 +42,14 @@ export function takeKeeperLock(layout: Layout, clock: () => number): Keeper | { 
   } catch (error) {
     database?.close()
     return { refused: (error as Error).message }
+  }
+}
+
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
 }
 

@@ -20,6 +20,11 @@ export class Links {
     return readLink(this.#layout.layerLink(name, digest))
   }
 
+  /** Makes a link that an answer is going to promise survive a power cut; false when it is not here. */
+  async hold(name: RepositoryName, digest: Digest): Promise<boolean> {
+    return (await this.#durable.hold(this.#layout.layerLink(name, digest))) !== undefined
+  }
+
   /** Lets the repository serve `digest`, whose bytes are stored under `stored`. */
   async add(name: RepositoryName, digest: Digest, stored: Digest = digest): Promise<void> {
     await writeLink(this.#durable, this.#layout.layerLink(name, digest), stored)

@@ -71,6 +71,13 @@ export class Manifests {
     this.#remember(manifest)
   }
 
+  /** Makes a manifest that an answer is going to promise survive a power cut; false when it is not here. */
+  async hold(name: RepositoryName, digest: Digest): Promise<boolean> {
+    const stored = this.resolve(name, digest)
+    if (stored === undefined || !(await this.#blobs.hold(stored))) return false
+    return (await this.#durable.hold(this.#layout.revisionLink(name, digest))) !== undefined
+  }
+
   async remove(name: RepositoryName, digest: Digest): Promise<boolean> {
     return this.#durable.remove(this.#layout.revisionLink(name, digest))
   }

@@ -7,6 +7,7 @@ import type { RepositoryName } from '../oci/name.ts'
 import type { DerivedLog } from './derived-log.ts'
 import type { Manifests, StoredManifest } from './manifests.ts'
 import { compare } from './repositories.ts'
+import { inTurns } from './turn.ts'
 
 const NONE = '-'
 
@@ -27,7 +28,7 @@ export class Referrers {
   /** The manifests of the repository whose subject is `subject`, in the order of their digests. */
   async list(name: RepositoryName, subject: Digest): Promise<StoredManifest[]> {
     const found: StoredManifest[] = []
-    for (const digest of (await this.#manifests.revisions(name)).toSorted(compare)) {
+    for await (const digest of inTurns((await this.#manifests.revisions(name)).toSorted(compare))) {
       const known = this.#subjects.get(digest)
       if (known !== undefined && known !== subject) continue
       const stored = this.#manifests.resolve(name, digest)

@@ -10,6 +10,7 @@ import { readLink } from './link.ts'
 import { writeLink } from './links.ts'
 import { compare } from './repositories.ts'
 import { isNotThere } from './stamp.ts'
+import { inTurns } from './turn.ts'
 
 export class Tags {
   readonly #layout: Layout
@@ -29,8 +30,9 @@ export class Tags {
    * whose link is missing or torn (left by a crash or by a deletion) are no tags.
    */
   async *list(name: RepositoryName, last = ''): AsyncGenerator<Tag> {
-    for (const tag of (await this.#entries(name)).toSorted(compare)) {
-      if (compare(tag, last) > 0 && this.resolve(name, tag) !== undefined) yield tag
+    const after = (await this.#entries(name)).filter((tag) => compare(tag, last) > 0)
+    for await (const tag of inTurns(after.toSorted(compare))) {
+      if (this.resolve(name, tag) !== undefined) yield tag
     }
   }
 
@@ -49,8 +51,11 @@ export class Tags {
 
   /** The tags that point to `digest`, read one by one. */
   async pointingTo(name: RepositoryName, digest: Digest): Promise<Tag[]> {
-    const tags = await this.#entries(name)
-    return tags.filter((tag) => this.resolve(name, tag) === digest)
+    const found: Tag[] = []
+    for await (const tag of inTurns(await this.#entries(name))) {
+      if (this.resolve(name, tag) === digest) found.push(tag)
+    }
+    return found
   }
 
   async #entries(name: RepositoryName): Promise<Tag[]> {

@@ -53,7 +53,7 @@ export class Verdicts {
     this.#lines += 1
     if (this.#lines <= 2 * this.#whole.size + MOST_OLD_LINES) this.#log.append(`${digest} ${facts.stamp}`)
     else {
-      this.#log.rewrite([...this.#whole].map(([known, stamp]) => `${known} ${stamp}`))
+      this.#log.replaceLater([...this.#whole].map(([known, stamp]) => `${known} ${stamp}`))
       this.#lines = this.#whole.size
     }
   }

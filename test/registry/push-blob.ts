@@ -24,11 +24,13 @@ t.test('a finished upload is durable in the order bytes, name, link, and the rep
   t.notOk(existsSync(store.layout.upload(A, key.id)))
 })
 
-t.test('an upload that was begun makes a repository of both versions of distribution', async (t) => {
+t.test('a repository comes into being with its first blob, for both versions of distribution', async (t) => {
   const store = makeStore(t.testdir({}))
-  await beginUpload(makeContext(store), A, undefined, 'sha256')
-  t.ok(existsSync(store.layout.layers(A)))
-  t.ok(existsSync(store.layout.tags(A)))
+  const context = makeContext(store)
+  const key = await beginUpload(context, A, undefined, 'sha256')
+  t.equal(store.repositories.exists(A), false, 'an attempt makes none')
+  await finishUpload(context, key, DIGEST, { source: streamOf(BYTES) })
+  for (const path of [store.layout.layers(A), store.layout.revisions(A), store.layout.tags(A)]) t.ok(existsSync(path))
 })
 
 for (const site of ['blob file', 'blob directory', 'link file', 'link directory'] as const) {

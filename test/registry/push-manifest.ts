@@ -224,9 +224,9 @@ t.test('50 pushes, retags and deletes of one repository at once leave it consist
     t.equal(pulled.digest, digest)
     t.equal(digestOf(pulled.bytes), digest)
   }
-  t.same(tree(store.directory).filter((line) => line.endsWith('.tmp')), [])
-  rmSync(join(store.directory, '.tarn'), { recursive: true, force: true })
-  const after = makeContext(makeStore(store.directory))
+  t.same(tree(store.layout.root).filter((line) => line.endsWith('.tmp')), [])
+  rmSync(join(store.layout.root, '.tarn'), { recursive: true, force: true })
+  const after = makeContext(makeStore(store.layout.root))
   for (const [tag, digest] of seen) {
     t.equal((await pullManifest(after, A, { kind: 'tag', tag }, { knowsDockerLists: true })).digest, digest)
   }

@@ -35,7 +35,9 @@ export async function checkBySystemCalls(context: E2EContext, recorder: Recorder
   for (const site of SYNC_SITES) {
     await recorder.check(`strace: sees the missing fsync of the ${site}`, async () => {
       const all = await traceActs(context, seed, TRACED_ACTS, { leaveOut: [site] })
-      if ([...all.values()].flat().length === 0) throw new Error('a server without this fsync passed the checker')
+      // An act that fails with all fsyncs in place proves nothing about this one.
+      const seen = [...all].filter(([act, losses]) => losses.length > 0 && found?.get(act)?.length === 0)
+      if (seen.length === 0) throw new Error('a server without this fsync passed the checker')
     })
   }
   await recorder.check('strace: sees that docker-registry 2.8.2 fsyncs no directory', async () => {

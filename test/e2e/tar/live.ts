@@ -3,6 +3,7 @@
 // in registry:2.
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { connectTo } from '../durability/client.ts'
 import { demand, fillPool, makeDesks } from '../durability/desks.ts'
 import type { Name } from '../durability/ledger.ts'
 import { Ledger } from '../durability/ledger.ts'
@@ -12,10 +13,12 @@ import { serve, writeConfig } from '../durability/serve.ts'
 import type { Act } from '../durability/writers.ts'
 import { pushAKeptImage, pushALayer, write } from '../durability/writers.ts'
 import type { E2EContext, Recorder } from '../helpers/suite.ts'
+import { keepBlob } from './stock.ts'
 
 // Nothing that is promised is taken back: a tag that moves while tar runs may be in the tar without its new image.
 const ACTS: readonly Act[] = [pushALayer, pushAKeptImage]
 const BEFORE = 300
+const LARGE = 100 * 1024 * 1024
 
 /** Adds a row for the tar and one for each program that serves it. */
 export async function checkLiveTar(context: E2EContext, recorder: Recorder, seed: string): Promise<void> {
@@ -55,6 +58,10 @@ async function takeTar(context: E2EContext, data: string, file: string, ledger: 
   const served = await serve(context, await writeConfig(context, data))
   const random = makeRandom(seed)
   await fillPool(served, ledger, random)
+  // So that tar has to read for a while, and the writers get on meanwhile.
+  const client = connectTo(served.origin)
+  for (let at = 0; at < 4; at++) await keepBlob(client, ledger, 'live/large', random.bytes(LARGE))
+  client.close()
   const stop = new AbortController()
   const desks = makeDesks(ledger, random).map((openDesk) => openDesk(served.origin, 0))
   const writers = Promise.all(desks.map((desk) => write(desk, stop.signal, ACTS)))
