@@ -22,7 +22,7 @@ import { Closures } from './registry/closures.ts'
 import type { Context } from './registry/context.ts'
 import { maintain } from './registry/maintain.ts'
 import { makeRules } from './registry/rules.ts'
-import type { Sync } from './storage/durable.ts'
+import type { Sync } from './storage/sync.ts'
 import { Keeping } from './storage/keeping.ts'
 import { createLayout } from './storage/layout.ts'
 import { openDirectory } from './storage/open-directory.ts'
@@ -51,8 +51,9 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
   const { clock = Date.now, logger = pino({ level: 'silent' }) } = parts
   const directory = resolve(config.storage.filesystem.rootdirectory)
   const readOnly = config.storage.maintenance.readonly.enabled
-  const state = openDirectory(directory)
-  if (state === 'forbidden' && !readOnly) throw describeUnwritable(directory)
+  const layout = createLayout(directory)
+  const state = openDirectory(layout)
+  if (state.kind === 'forbidden' && !readOnly) throw describeUnwritable(state.path)
 
   const tls =
     parts.fastify === undefined && config.http.tls !== undefined
@@ -69,10 +70,10 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     })
 
   const keeping = new Keeping({
-    layout: createLayout(directory),
+    layout,
     clock,
     logger,
-    mayWrite: state === 'writable' && !readOnly,
+    mayWrite: state.kind === 'writable' && !readOnly,
     onKeep: () => {
       store.durable.dropUnfinished()
       return maintain({ store, purging: config.storage.maintenance.uploadpurging, clock, logger })
@@ -121,7 +122,8 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     addCommon(scope, config.http.headers, observer)
     const gate = await createGate(scope, authenticator, policy)
     addV2(scope, surroundings, gate, (request, kind) => observer.target(request, kind))
-    addHealth(scope, gate, readiness, metrics, prefix)
+    // The pages for people and supervisors are the host's, where there is one.
+    if (parts.fastify === undefined) addHealth(scope, gate, readiness, metrics, prefix)
   }
   if (parts.fastify === undefined) await add(app)
   else await app.register(add)

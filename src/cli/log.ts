@@ -17,7 +17,8 @@ export function createLogger(config: Config['log']): Logger {
 // logrus's text form, which people's log readers know.
 function toText(line: string): string {
   const { time, level, msg, ...rest } = JSON.parse(line) as Record<string, unknown>
-  const words = [`time=${quote(time)}`, `level=${LEVELS[level as number] ?? 'info'}`, `msg=${quote(msg ?? '')}`]
+  const words = [`time=${quote(time)}`, `level=${LEVELS[level as number] ?? 'info'}`]
+  if (msg !== undefined) words.push(`msg=${quote(msg)}`)
   for (const [key, value] of Object.entries(rest)) words.push(`${key}=${quote(value)}`)
   return `${words.join(' ')}\n`
 }

@@ -1,6 +1,7 @@
 // `tarn serve [CONFIG]`: runs the registry until it is told to stop. This file speaks to the process
 // (signals, addresses, the first line on stdout); what the registry does is not decided here.
 import { lstat, unlink } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { Command } from 'commander'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
@@ -11,6 +12,8 @@ import { printConfig } from '../config/print.ts'
 import { Problem } from '../config/problem.ts'
 import type { Config } from '../config/schema.ts'
 import { createLogger } from './log.ts'
+
+const IDLE_EVERY_MS = 100
 
 interface ServeOptions {
   readonly listen?: string
@@ -90,10 +93,20 @@ async function startListening(app: FastifyInstance, config: Config, listen: stri
   return `${scheme}://${shown.includes(':') ? `[${shown}]` : shown}:${typeof bound === 'object' ? bound.port : port}`
 }
 
-// What a crash left; anything but a socket is somebody's, and listening will say that it is in the way.
+// What a crash left: a socket on which nobody listens. All else is somebody's, and listening will say that it is in
+// the way.
 async function dropStaleSocket(path: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined)
-  if (found?.isSocket()) await unlink(path)
+  if (found?.isSocket() && !(await isListening(path))) await unlink(path)
+}
+
+function isListening(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ path })
+    socket.once('connect', () => resolve(true))
+    socket.once('error', () => resolve(false))
+    socket.once('connect', () => socket.destroy())
+  })
 }
 
 // The first signal lets requests end, for `http.draintimeout` at most; the second ends at once.
@@ -104,6 +117,8 @@ function stopOnSignals(app: FastifyInstance, drain: number, logger: Logger): voi
     stopping = true
     logger.info({ signal }, 'stopping: answering what is under way')
     setTimeout(() => app.server.closeAllConnections(), drain).unref()
+    // Clients keep a connection for minutes after its answer: only requests are worth waiting for.
+    setInterval(() => app.server.closeIdleConnections(), IDLE_EVERY_MS).unref()
     app.close().then(
       () => process.exit(0),
       (error: unknown) => {

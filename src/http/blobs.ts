@@ -10,6 +10,7 @@ import type { PulledBlob } from '../registry/pull-blob.ts'
 import { pullBlob, statBlob } from '../registry/pull-blob.ts'
 import { sendNothing } from './answer.ts'
 import type { Call } from './call.ts'
+import { isGone } from './errors.ts'
 import { matchesEtag } from './etag.ts'
 import type { ByteRange } from './range.ts'
 import { parseRange } from './range.ts'
@@ -125,8 +126,4 @@ function write(raw: ServerResponse, chunk: Uint8Array): Promise<void> {
 
 function gone(): Error {
   return Object.assign(new Error('the client is gone'), { code: 'ECONNRESET' })
-}
-
-function isGone(error: unknown): boolean {
-  return ['ECONNRESET', 'EPIPE', 'ERR_STREAM_DESTROYED'].includes((error as NodeJS.ErrnoException).code ?? '')
 }

@@ -2,6 +2,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { RegistryError, errorBody, registryError } from '../oci/errors.ts'
 
+const GONE = new Set(['ECONNRESET', 'EPIPE', 'ERR_STREAM_DESTROYED', 'ERR_STREAM_PREMATURE_CLOSE'])
 const NO_ROOM = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 const NO_WRITING = new Set(['EROFS', 'EACCES', 'EPERM'])
 const BROKEN_DISK = new Set(['EIO'])
@@ -19,7 +20,7 @@ export function toRegistryError(error: unknown): RegistryError {
   }
   if (NO_WRITING.has(code)) {
     return registryError('UNAVAILABLE', {
-      message: 'the data directory cannot be written: see the log of the registry',
+      message: 'the data directory cannot be used: see the log of the registry',
       cause: error,
     })
   }
@@ -54,10 +55,16 @@ function fromFastify(status: number, cause: Error): RegistryError {
   }
 }
 
+/** Whether the error says that the client is gone. */
+export function isGone(error: unknown): boolean {
+  return GONE.has((error as NodeJS.ErrnoException).code ?? '')
+}
+
 /** Answers with an error; what is our fault goes to the log with its cause. */
 export function sendError(request: FastifyRequest, reply: FastifyReply, thrown: unknown): FastifyReply {
   const error = toRegistryError(thrown)
-  if (error.status >= 500) request.log.error({ err: error.cause ?? error }, 'request failed')
+  // A client that went away is nobody's fault and gets no answer.
+  if (error.status >= 500 && !isGone(thrown)) request.log.error({ err: error.cause ?? error }, 'request failed')
   return reply
     .code(error.status)
     .headers({ ...error.headers, 'content-type': 'application/json' })

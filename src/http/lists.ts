@@ -5,7 +5,6 @@ import { parseDigest } from '../oci/digest.ts'
 import { registryError } from '../oci/errors.ts'
 import { describeReferrer } from '../oci/manifest.ts'
 import { parseRepositoryName } from '../oci/name.ts'
-import { compare } from '../storage/repositories.ts'
 import { listReferrers, listRepositories, listTags, takePage } from '../registry/list.ts'
 import { sendBytes, sendJson } from './answer.ts'
 import type { Call, Exchange } from './call.ts'
@@ -57,8 +56,7 @@ export async function getReferrers(call: Call<'referrers'>): Promise<FastifyRepl
   const manifests: object[] = []
   let bytes = 0
   let lastSent = ''
-  for (const stored of await listReferrers(call.context, name, digest)) {
-    if (compare(stored.digest, last) <= 0) continue
+  for await (const stored of listReferrers(call.context, name, digest, last)) {
     const descriptor = describeReferrer(stored.manifest, stored.digest, stored.bytes.byteLength)
     if (wanted !== null && descriptor.artifactType !== wanted) continue
     bytes += Buffer.byteLength(JSON.stringify(descriptor)) + 1

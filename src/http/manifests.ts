@@ -5,6 +5,7 @@ import { registryError } from '../oci/errors.ts'
 import { parseRepositoryName } from '../oci/name.ts'
 import type { Reference } from '../oci/reference.ts'
 import { parseReference, parseTag } from '../oci/reference.ts'
+import { requireWritable } from '../registry/context.ts'
 import { deleteManifest } from '../registry/delete.ts'
 import type { Wishes } from '../registry/pull-manifest.ts'
 import { pullManifest } from '../registry/pull-manifest.ts'
@@ -36,6 +37,7 @@ export async function putManifest(call: Call<'manifest'>): Promise<FastifyReply>
   if (tags.length > MOST_TAGS) {
     throw registryError('UNSUPPORTED', { status: 414, message: `more than ${MOST_TAGS} tags in one request` })
   }
+  requireWritable(context)
   const bytes = await readWhole(request, reply, call.manifestLimit)
   const contentType = request.headers['content-type']
   const pushed = await pushManifest(context, { name, reference, tags, bytes, contentType })

@@ -8,7 +8,7 @@ import { HANDLER_NAMES } from './v2.ts'
 export interface Observer {
   started(): void
   target(request: FastifyRequest, kind: Kind): void
-  ended(request: FastifyRequest, reply: FastifyReply): void
+  ended(request: FastifyRequest, reply: FastifyReply, remote: string | undefined): void
 }
 
 export interface ObserverOptions {
@@ -22,7 +22,7 @@ export function createObserver({ metrics, logger, accessLog }: ObserverOptions):
   return {
     started: () => metrics.started(),
     target: (request, kind) => void kinds.set(request, kind),
-    ended(request, reply) {
+    ended(request, reply, remote) {
       const kind = kinds.get(request)
       const seconds = reply.elapsedTime / 1000
       const status = reply.raw.statusCode
@@ -34,7 +34,8 @@ export function createObserver({ metrics, logger, accessLog }: ObserverOptions):
         path: request.raw.url,
         status,
         ms: Math.round(reply.elapsedTime),
-        remote: request.ip,
+        remote,
+        ...(reply.raw.writableFinished ? {} : { aborted: true }),
         ...(agent === undefined ? {} : { agent }),
       }
       logger.info(facts, 'request')

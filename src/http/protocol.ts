@@ -1,6 +1,7 @@
 // What happens below Fastify: expectations, requests that node:http cannot read, requests without a Host. Their
 // answers are the specification's JSON too, and never get into another answer of the same connection.
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { STATUS_CODES } from 'node:http'
 import { errorBody, registryError } from '../oci/errors.ts'
@@ -12,9 +13,26 @@ export function speakJson(server: Server): void {
   server.on('checkExpectation', (_request, response) => answer(response, 417, 'no such expectation can be met'))
 }
 
+/**
+ * Cuts connections on which nothing moved for `idle` milliseconds, but not while this end is what the client waits
+ * for: hashing a large blob takes longer than that.
+ */
+export function cutIdle(server: Server, idle: number): void {
+  server.on('timeout', (socket: Socket & { _httpMessage?: ServerResponse | null }) => {
+    const answer = socket._httpMessage
+    const working = answer?.req.complete === true && !answer.writableEnded && socket.writableLength === 0
+    if (working) socket.setTimeout(idle)
+    else socket.destroy()
+  })
+}
+
 /** Tells a client that waits for it to send its body. */
-export async function sendContinue(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  if (request.headers.expect?.toLowerCase() !== '100-continue') return
+export async function sendContinue(
+  request: IncomingMessage,
+  response: ServerResponse & { _sent100?: boolean },
+): Promise<void> {
+  // The server of an embedding program may have sent it already.
+  if (request.headers.expect?.toLowerCase() !== '100-continue' || response._sent100) return
   // Behind an answer that is still under way node:http would put the 100 after the head of this one.
   if (response.socket === null) {
     await new Promise<void>((resolve) => {

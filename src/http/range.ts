@@ -27,8 +27,9 @@ export function parseRange(header: string | undefined, size: number): RangeResul
     .filter((spec) => spec !== '')
   if (specs.length === 0 || specs.length > MOST_RANGES) return { kind: 'ignored' }
   const ranges: ByteRange[] = []
-  // Clients that ask for several parts take the whole, but not a 416.
-  const unsatisfiable: RangeResult = specs.length > 1 ? { kind: 'ignored' } : { kind: 'unsatisfiable' }
+  // Clients that ask for several parts, or for every blob in parts and this one is empty, take the whole, but
+  // not a 416. Go's server, and so distribution, does the same.
+  const unsatisfiable: RangeResult = specs.length > 1 || size === 0 ? { kind: 'ignored' } : { kind: 'unsatisfiable' }
   for (const spec of specs) {
     const match = /^(\d{0,15})-(\d{0,15})$/.exec(spec)
     if (match === null || (match[1] === '' && match[2] === '')) return { kind: 'ignored' }

@@ -16,7 +16,7 @@ import type { TlsOptions } from 'node:tls'
 import { registryError } from '../oci/errors.ts'
 import { drainAfterAnswer } from './body.ts'
 import { sendError } from './errors.ts'
-import { answerBroken, findFlaw, speakJson } from './protocol.ts'
+import { answerBroken, cutIdle, findFlaw, speakJson } from './protocol.ts'
 
 export interface ServerOptions {
   readonly logger: FastifyBaseLogger
@@ -60,6 +60,10 @@ export function createServer({ logger, tls, idleTimeout, maxConnections }: Serve
         } as unknown as FastifyHttpsOptions<HttpsServer>) as unknown as FastifyInstance)
   app.server.maxConnections = maxConnections
   speakJson(app.server)
+  cutIdle(app.server, idleTimeout)
+  app.setNotFoundHandler((request, reply) =>
+    sendError(request, reply, registryError('NAME_UNKNOWN', { message: 'no such page' })),
+  )
   // All methods that node:http knows reach the routes, which know what to say to them.
   for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method)
   return app
@@ -69,11 +73,14 @@ export function createServer({ logger, tls, idleTimeout, maxConnections }: Serve
 export function addCommon(
   app: FastifyInstance,
   headers: Readonly<Record<string, readonly string[]>>,
-  observe: { started(): void; ended(request: FastifyRequest, reply: FastifyReply): void },
+  observe: { started(): void; ended(request: FastifyRequest, reply: FastifyReply, remote: string | undefined): void },
 ): void {
   const entries = Object.entries(headers)
   app.addHook('onRequest', async (request, reply) => {
+    // At the close, not at the end of the answer: one that is broken off counts as well.
+    const { remoteAddress } = request.raw.socket
     observe.started()
+    reply.raw.once('close', () => observe.ended(request, reply, remoteAddress))
     for (const [name, values] of entries) reply.header(name, values.length === 1 ? values[0] : values)
     const flaw = findFlaw(request.raw)
     if (flaw !== undefined) {
@@ -81,13 +88,7 @@ export function addCommon(
       throw flaw
     }
   })
-  app.addHook('onResponse', async (request, reply) => {
-    observe.ended(request, reply)
-    drainAfterAnswer(request.raw)
-  })
-  app.setNotFoundHandler((request, reply) =>
-    sendError(request, reply, registryError('NAME_UNKNOWN', { message: 'no such page' })),
-  )
+  app.addHook('onResponse', async (request) => drainAfterAnswer(request.raw))
   app.setErrorHandler((error, request, reply) => sendError(request, reply, error))
 }
 

@@ -97,14 +97,15 @@ function algorithmAsked(query: URLSearchParams): Algorithm {
 function chunkOf({ request, reply }: Exchange): Chunk {
   const source = readBody(request, reply)
   const header = request.headers['content-range']
-  if (header === undefined) return { source }
+  const stop = (): void => void request.raw.destroy()
+  if (header === undefined) return { source, stop }
   const range = parseContentRange(header)
   if (range === undefined) {
     throw registryError('RANGE_INVALID', { message: 'malformed Content-Range: expected <first>-<last>' })
   }
   const length = request.headers['content-length']
   if (length !== undefined && Number(length) !== range.length) throw registryError('SIZE_INVALID')
-  return { source, ...range }
+  return { source, stop, ...range }
 }
 
 // A client that is told its chunk does not fit is told in the same answer what is there.

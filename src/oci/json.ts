@@ -4,8 +4,8 @@
 import type { RegistryError } from './errors.ts'
 import { registryError } from './errors.ts'
 
-// A list of 38,000 images, which is what 4 MiB can hold, has half as many.
-const MOST_VALUES = 500_000
+// The largest list that is taken has 10,000 children of some ten values each.
+const MOST_VALUES = 200_000
 const DEEPEST = 32
 const LONGEST_QUOTE = 64
 
@@ -58,7 +58,7 @@ export function quoteText(text: string): string {
 /**
  * Reads a JSON document. Accepts what JSON.parse accepts of valid UTF-8, less nesting over 32 levels and, when
  * strict, less objects that hold a key twice ("a" and "\u0061" are one key); a tolerant reading keeps the last.
- * Throws MANIFEST_INVALID, naming the place, and 413 SIZE_INVALID for more than half a million values: a small
+ * Throws MANIFEST_INVALID, naming the place, and 413 SIZE_INVALID for more than 200,000 values: a small
  * document of empty objects would otherwise cost a hundred times its size in memory.
  */
 export function parseJson(bytes: Uint8Array, strictness: Strictness = 'strict'): unknown {

@@ -2,14 +2,17 @@
 // here (I5). Children of an index and layers with urls may be elsewhere. A good verdict is kept for a minute
 // at most, and dropped when a blob of the repository turns out missing; a bad one is never kept, so that
 // what a tar brings is served at once.
+import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Manifest } from '../oci/manifest.ts'
 import { requiredBlobs } from '../oci/manifest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Store } from '../storage/store.ts'
+import { inTurns } from '../storage/turn.ts'
 
 const KEEP_MS = 60_000
 const MOST_REPOSITORIES = 10_000
+const MOST_MANIFESTS = 10_000
 
 export class Closures {
   readonly #store: Store
@@ -22,13 +25,19 @@ export class Closures {
   }
 
   /** Says whether `manifest` is whole in the repository. Reads links and sizes, no blob. */
-  isWhole(name: RepositoryName, digest: Digest, manifest: Manifest): boolean {
-    const now = this.#clock()
+  async isWhole(name: RepositoryName, digest: Digest, manifest: Manifest): Promise<boolean> {
+    if (this.#isKnown(name, digest)) return true
+    for await (const blob of inTurns(requiredBlobs(manifest))) {
+      if (!this.#isHere(name, blob, manifest.kind === 'schema1')) return false
+    }
+    this.#keep(name, digest, this.#clock())
+    return true
+  }
+
+  #isKnown(name: RepositoryName, digest: Digest): boolean {
     const since = this.#wholeSince.get(name)?.get(digest)
-    if (since !== undefined && now - since >= 0 && now - since < KEEP_MS) return true
-    const whole = requiredBlobs(manifest).every((blob) => this.#isHere(name, blob.digest))
-    if (whole) this.#keep(name, digest, now)
-    return whole
+    const age = since === undefined ? KEEP_MS : this.#clock() - since
+    return age >= 0 && age < KEEP_MS
   }
 
   /** Forgets what is known of the repository: a blob of it is missing or was deleted. */
@@ -36,9 +45,15 @@ export class Closures {
     this.#wholeSince.delete(name)
   }
 
-  #isHere(name: RepositoryName, digest: Digest): boolean {
+  // A blob of another size is cut short, or the manifest is wrong about it: only its bytes can tell. They are read
+  // behind the request; until then the manifest is not whole.
+  #isHere(name: RepositoryName, { digest, size }: Descriptor, sizeUnknown: boolean): boolean {
     const stored = this.#store.links.resolve(name, digest)
-    return stored !== undefined && this.#store.blobs.state(digest, stored) !== undefined
+    const state = stored && this.#store.blobs.state(digest, stored)
+    if (!stored || !state) return false
+    if (state.verdict === 'whole' || sizeUnknown || state.facts.size === size) return true
+    this.#store.blobs.ensureWhole(digest, stored).catch(() => undefined)
+    return false
   }
 
   #keep(name: RepositoryName, digest: Digest, now: number): void {
@@ -48,6 +63,7 @@ export class Closures {
       verdicts = new Map()
       this.#wholeSince.set(name, verdicts)
     }
+    if (verdicts.size >= MOST_MANIFESTS) verdicts.clear()
     verdicts.set(digest, now)
   }
 }

@@ -17,13 +17,14 @@ export function listRepositories({ store }: Context, last: string): AsyncGenerat
   return store.repositories.names(last)
 }
 
-/** The manifests whose subject is `digest`, by their digests' order; none when the repository is not here. */
-export async function listReferrers(
+/** The manifests whose subject is `digest`, by their digests' order after `last`; none when the repository is not here. */
+export function listReferrers(
   { store }: Context,
   name: RepositoryName,
   digest: Digest,
-): Promise<StoredManifest[]> {
-  return store.referrers.list(name, digest)
+  last: string,
+): AsyncGenerator<StoredManifest> {
+  return store.referrers.list(name, digest, last)
 }
 
 export interface Page<T> {

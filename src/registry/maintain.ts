@@ -21,10 +21,13 @@ export interface MaintainOptions {
 }
 
 const SUSPECTS_EVERY_MS = 60_000
+// A server that is started again every night would never come to a purge that is due once a day.
+const FIRST_PURGE_MS = 10 * 60_000
+const PROBE_EVERY_MS = 5000
 
 /** Begins the work; gives the function that ends it. */
 export function maintain({ store, purging, clock, logger }: MaintainOptions): () => void {
-  const repeat = (every: number, what: string, act: () => Promise<void>): NodeJS.Timeout => {
+  const repeat = (every: number, what: string, act: () => Promise<void>, first = every): NodeJS.Timeout[] => {
     let running = false
     const run = async (): Promise<void> => {
       if (running) return
@@ -37,11 +40,15 @@ export function maintain({ store, purging, clock, logger }: MaintainOptions): ()
         running = false
       }
     }
-    return setInterval(() => void run(), every).unref()
+    const timers = [setInterval(() => void run(), every).unref()]
+    if (first < every) timers.push(setTimeout(() => void run(), first).unref())
+    return timers
   }
 
   const timers = [
-    repeat(SUSPECTS_EVERY_MS, 'looking after suspect blobs', async () => {
+    // Without this a registry that nobody asks to write, because it says that it is not ready, would stay so.
+    ...repeat(PROBE_EVERY_MS, 'probing the disk', () => store.durable.requireSyncs()),
+    ...repeat(SUSPECTS_EVERY_MS, 'looking after suspect blobs', async () => {
       for (const { digest } of await quarantineSuspects({ ...store, clock })) {
         logger.warn(
           { digest },
@@ -51,12 +58,11 @@ export function maintain({ store, purging, clock, logger }: MaintainOptions): ()
     }),
   ]
   if (purging.enabled) {
-    timers.push(
-      repeat(purging.interval, 'purging uploads', async () => {
-        const purged = await purgeUploads(store.layout, store.repositories, clock() - purging.age, purging.dryrun)
-        logger.info({ purged, dryrun: purging.dryrun }, 'purged unfinished uploads')
-      }),
-    )
+    const purge = async (): Promise<void> => {
+      const purged = await purgeUploads(store, clock() - purging.age, purging.dryrun)
+      logger.info({ purged, dryrun: purging.dryrun }, 'purged unfinished uploads')
+    }
+    timers.push(...repeat(purging.interval, 'purging uploads', purge, FIRST_PURGE_MS))
   }
   return () => timers.forEach(clearInterval)
 }

@@ -55,7 +55,14 @@ export async function pullBlob(
   return {
     digest,
     size: blob.facts.size,
-    send: (range, sink) => sendBlob(blobs, blob, range, proven, sink),
+    async send(range, sink) {
+      try {
+        await sendBlob(blobs, blob, range, proven, sink)
+      } catch (error) {
+        context.closures.drop(name)
+        throw error
+      }
+    },
     close: () => blob.handle.close(),
   }
 }

@@ -42,7 +42,7 @@ export async function findManifest(
   if (stored === undefined) return undefined
   const manifest = store.manifests.recall(digest) ?? (await store.manifests.load(digest, stored))
   if (manifest === undefined) return undefined
-  return !rules.requiresWhole || closures.isWhole(name, digest, manifest.manifest) ? manifest : undefined
+  return !rules.requiresWhole || (await closures.isWhole(name, digest, manifest.manifest)) ? manifest : undefined
 }
 
 /** distribution's details for a missing manifest; it never says that the repository is unknown. */

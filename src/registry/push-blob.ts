@@ -33,6 +33,8 @@ export async function finishUpload(
   requireWritable(context)
   const { blobs, links, repositories, uploads } = context.store
   await uploads.finish(key, digest, chunk, async (data) => {
+    // The lock of the directory may have been lost while the bytes came.
+    requireWritable(context)
     await repositories.ensure(key.name)
     await blobs.commit(data, digest)
     await links.add(key.name, digest)

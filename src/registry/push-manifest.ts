@@ -41,12 +41,15 @@ export async function pushManifest(context: Context, push: ManifestPush): Promis
 
   const required = rules.requiresWhole ? requiredBlobs(manifest) : []
   // Blobs that nobody hashed yet are hashed now, before the repository is locked: it can take a while.
+  const wrong = new Set<Digest>()
   for (const { digest: blob } of required) {
     const stored = store.links.resolve(name, blob)
-    if (stored !== undefined) await store.blobs.ensureWhole(blob, stored)
+    if (stored !== undefined && (await store.blobs.ensureWhole(blob, stored)) === undefined) wrong.add(blob)
   }
   await store.changes.run(name, async () => {
-    await requireBlobs(context, name, required)
+    // The lock of the directory may have been lost while this waited.
+    requireWritable(context)
+    await requireBlobs(context, name, required, wrong)
     await requireChildren(context, name, manifest)
     await store.repositories.ensure(name)
     const stored = { digest, bytes, manifest }
@@ -58,12 +61,23 @@ export async function pushManifest(context: Context, push: ManifestPush): Promis
   return { digest, subject: manifest.subject?.digest }
 }
 
-async function requireBlobs({ store }: Context, name: RepositoryName, required: readonly Descriptor[]): Promise<void> {
+async function requireBlobs(
+  { store }: Context,
+  name: RepositoryName,
+  required: readonly Descriptor[],
+  wrong: ReadonlySet<Digest>,
+): Promise<void> {
   const missing: RegistryError[] = []
   for (const { digest, size } of required) {
     const stored = store.links.resolve(name, digest)
     const state = stored && store.blobs.state(digest, stored)
-    if (!stored || !state || !(await store.blobs.hold(stored)) || !(await store.links.hold(name, digest))) {
+    if (
+      !stored ||
+      !state ||
+      wrong.has(digest) ||
+      !(await store.blobs.hold(stored)) ||
+      !(await store.links.hold(name, digest))
+    ) {
       missing.push(registryError('MANIFEST_BLOB_UNKNOWN', { detail: digest }))
     } else if (state.facts.size !== size) {
       // Not MANIFEST_INVALID: clients would convert the manifest and try again.

@@ -23,59 +23,47 @@ export async function appendStream(
   source: AsyncIterable<Uint8Array>,
   hash: Hash | undefined,
 ): Promise<Appended> {
+  let gathering = Buffer.allocUnsafeSlow(PIECE)
+  let writing = Buffer.allocUnsafeSlow(PIECE)
+  let filled = 0
   let written = 0
-  let gathered: Uint8Array[] = []
-  let size = 0
-  let writing: Promise<void> = Promise.resolve()
+  let write: Promise<void> = Promise.resolve()
   let broken: unknown
 
   const flush = async (): Promise<void> => {
-    await writing
-    const pieces = gathered
-    const at = position + written
-    written += size
-    gathered = []
-    size = 0
-    writing = writeAll(handle, pieces, at)
+    await write
+    ;[gathering, writing] = [writing, gathering]
+    write = writeAll(handle, writing.subarray(0, filled), position + written)
     // Waited for at the next flush; until then a refusal must not count as unhandled.
-    writing.catch(() => undefined)
+    write.catch(() => undefined)
+    written += filled
+    filled = 0
   }
 
   try {
     for await (const chunk of source) {
       hash?.update(chunk)
-      gathered.push(chunk)
-      size += chunk.byteLength
-      if (size >= PIECE) await flush()
+      // Copied: a client that sends byte by byte would otherwise have us keep a buffer for each.
+      for (let taken = 0; taken < chunk.byteLength;) {
+        const part = chunk.subarray(taken, taken + PIECE - filled)
+        gathering.set(part, filled)
+        filled += part.byteLength
+        taken += part.byteLength
+        if (filled === PIECE) await flush()
+      }
     }
   } catch (error) {
     // A failed write surfaces again below; anything else is the source's end.
     broken = error
   }
   await flush()
-  await writing
+  await write
   return broken === undefined ? { written } : { written, broken }
 }
 
-async function writeAll(handle: FileHandle, pieces: Uint8Array[], at: number): Promise<void> {
-  let rest = pieces
-  let position = at
-  while (rest.length > 0) {
-    const { bytesWritten } = await handle.writev(rest, position)
-    position += bytesWritten
-    rest = dropFront(rest, bytesWritten)
+async function writeAll(handle: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
+  for (let done = 0; done < bytes.byteLength;) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.byteLength - done, at + done)
+    done += bytesWritten
   }
-}
-
-function dropFront(pieces: Uint8Array[], count: number): Uint8Array[] {
-  let left = count
-  const rest: Uint8Array[] = []
-  for (const piece of pieces) {
-    if (left >= piece.byteLength) left -= piece.byteLength
-    else {
-      rest.push(left > 0 ? piece.subarray(left) : piece)
-      left = 0
-    }
-  }
-  return rest
 }

@@ -1,13 +1,16 @@
 // Bytes by digest. A blob that Tarn did not receive itself (tar, registry:2, a disk that rots) is hashed
 // before it is promised and while it is first served (I5); see registry/pull-blob.ts for the serving.
-import { createHash } from 'node:crypto'
+import { constants } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { open } from 'node:fs/promises'
+import { move } from 'fs-extra/esm'
 import type { Digest } from '../oci/digest.ts'
 import { algorithmOf, digestOf, hexOf } from '../oci/digest.ts'
 import type { Durable } from './durable.ts'
+import { hashFile } from './hash-file.ts'
 import type { Layout } from './layout.ts'
-import type { FileFacts } from './stamp.ts'
+import { Mutex } from './mutex.ts'
+import type { FileFacts, Stamp } from './stamp.ts'
 import { factsOf, isNotThere, statFile } from './stamp.ts'
 import type { Verdicts } from './verdicts.ts'
 
@@ -19,12 +22,12 @@ export interface OpenBlob {
   readonly path: string
 }
 
-const CHUNK = 1024 * 1024
-
 export class Blobs {
   readonly #layout: Layout
   readonly #durable: Durable
   readonly #verdicts: Verdicts
+  /** Exclusion of those who put or take the file of a digest. */
+  readonly #changes = new Mutex()
   readonly #flights = new Map<string, Promise<FileFacts | undefined>>()
 
   constructor(layout: Layout, durable: Durable, verdicts: Verdicts) {
@@ -63,14 +66,20 @@ export class Blobs {
   /** Opens the blob for reading; undefined when it is absent or suspect. The caller closes the handle. */
   async open(digest: Digest, stored: Digest = digest): Promise<OpenBlob | undefined> {
     const path = this.#layout.blobData(stored)
+    let handle: FileHandle | undefined
     try {
-      const handle = await open(path, 'r')
-      const facts = factsOf(await handle.stat({ bigint: true }))
-      if (this.#verdicts.of(digest, facts.stamp) !== 'suspect') return { handle, facts, digest, path }
-      await handle.close()
+      // Not blocking: a pipe in the place of a blob would hold the thread for ever.
+      handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+      const stat = await handle.stat({ bigint: true })
+      const facts = factsOf(stat)
+      if (stat.isFile() && this.#verdicts.of(digest, facts.stamp) !== 'suspect') return { handle, facts, digest, path }
     } catch (error) {
-      if (!isNotThere(error)) throw error
+      if (!isNotThere(error)) {
+        await handle?.close()
+        throw error
+      }
     }
+    await handle?.close()
     return undefined
   }
 
@@ -81,6 +90,14 @@ export class Blobs {
   /** Says whether the file is still in the state in which it was opened. */
   async isUnchanged(blob: OpenBlob): Promise<boolean> {
     return factsOf(await blob.handle.stat({ bigint: true })).stamp === blob.facts.stamp
+  }
+
+  /**
+   * Says whether the open file still holds the blob, by its bytes. For a file whose stamp moved while its bytes did
+   * not: another took its name, its owner or mode was changed.
+   */
+  async isStillRight(blob: OpenBlob): Promise<boolean> {
+    return (await hashFile(blob.handle, algorithmOf(blob.digest))) === hexOf(blob.digest)
   }
 
   /**
@@ -102,17 +119,31 @@ export class Blobs {
    */
   async commit(uploadData: string, digest: Digest): Promise<void> {
     const path = this.#layout.blobData(digest)
-    if (this.state(digest)?.verdict === 'whole' && (await this.#durable.hold(path)) !== undefined) return
-    await this.#durable.moveIn(uploadData, path)
-    this.#own(digest, path)
+    await this.#changes.run(digest, async () => {
+      if (this.state(digest)?.verdict === 'whole' && (await this.#durable.hold(path)) !== undefined) return
+      await this.#durable.moveIn(uploadData, path)
+      this.#own(digest, path)
+    })
   }
 
   /** Stores small bytes (a manifest) under their digest; equal bytes that are there are kept. */
   async put(bytes: Uint8Array, digest: Digest): Promise<void> {
     const path = this.#layout.blobData(digest)
-    if ((await this.ensureWhole(digest)) !== undefined && (await this.#durable.hold(path)) !== undefined) return
-    await this.#durable.writeSmall('blob', path, bytes)
-    this.#own(digest, path)
+    await this.#changes.run(digest, async () => {
+      if ((await this.ensureWhole(digest)) !== undefined && (await this.#durable.hold(path)) !== undefined) return
+      await this.#durable.writeSmall('blob', path, bytes)
+      this.#own(digest, path)
+    })
+  }
+
+  /** Moves the file of `digest` to `target` if it is still in the state `stamp`; a push that came first is safe. */
+  async setAside(digest: Digest, stamp: Stamp, target: string): Promise<boolean> {
+    const path = this.#layout.blobData(digest)
+    return this.#changes.run(digest, async () => {
+      if (statFile(path)?.stamp !== stamp) return false
+      await move(path, target)
+      return true
+    })
   }
 
   /** Makes a blob that an answer is going to promise survive a power cut; false when it is not here. */
@@ -142,15 +173,9 @@ export class Blobs {
     const blob = await this.open(digest, stored)
     if (blob === undefined) return undefined
     try {
-      const hash = createHash(algorithmOf(digest))
-      const buffer = Buffer.allocUnsafeSlow(CHUNK)
-      for (;;) {
-        const { bytesRead } = await blob.handle.read(buffer, 0, CHUNK, null)
-        if (bytesRead === 0) break
-        hash.update(buffer.subarray(0, bytesRead))
-      }
+      const hex = await hashFile(blob.handle, algorithmOf(digest))
       const unchanged = await this.isUnchanged(blob)
-      return (await this.judge(blob, hash.digest('hex'))) && unchanged ? blob.facts : undefined
+      return (await this.judge(blob, hex)) && unchanged ? blob.facts : undefined
     } finally {
       await blob.handle.close()
     }

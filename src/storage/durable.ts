@@ -2,43 +2,14 @@
 // survives a power cut: the file's bytes, its name, and the name of every directory above it (I3).
 // The order is that of restic and SQLite: write a private file, fsync it, rename it, fsync its directory.
 import { randomUUID } from 'node:crypto'
-import { rmSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
-import { mkdir, open, rename, rm, unlink } from 'node:fs/promises'
+import { copyFile, mkdir, open, rename, rm, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { FileFacts, Stamp } from './stamp.ts'
 import { directoryIdentity, isNotThere, statFile } from './stamp.ts'
-
-/** Every place that calls fsync, by name, so that a test can leave one out and must see it missing. */
-export const SYNC_SITES = [
-  'blob file', // the bytes of a blob, before its rename
-  'blob directory', // its new name
-  'link file', // the bytes of a link, before its rename
-  'link directory', // its new name
-  'new directory', // the name of a directory that was made (in its parent)
-  'removed name', // the directory that lost a link
-  'held file', // bytes that another program wrote and that an answer now promises
-  'held directory', // their name
-] as const
-
-export type SyncSite = (typeof SYNC_SITES)[number]
-
-export interface Sync {
-  file(site: SyncSite, handle: FileHandle): Promise<void>
-  directory(site: SyncSite, path: string): Promise<void>
-}
-
-export const realSync: Sync = {
-  file: (_site, handle) => handle.sync(),
-  async directory(_site, path) {
-    const handle = await open(path, 'r')
-    try {
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-  },
-}
+import type { Sync, SyncSite } from './sync.ts'
+import { DirectorySyncs, realSync } from './sync.ts'
 
 // Paths whose durability is known are kept to spare fsyncs; the map is emptied when it is full, which
 // costs fsyncs and never correctness.
@@ -51,11 +22,15 @@ export class Durable {
   readonly #sync: Sync
   readonly #root: string
   readonly #tmp: string
+  /** Of this life alone: what lies beside it in `tmp` was left by others. */
+  readonly #ownTmp: string
   readonly #directories = new Map<string, string>()
   readonly #files = new Map<string, Stamp>()
-  readonly #running = new Map<string, { now: Promise<void>; next: Promise<void> | undefined }>()
+  readonly #directorySyncs: DirectorySyncs
 
   #failure: Error | undefined
+  /** When an fsync failed last, in milliseconds since 1970; what was written before may be lost. */
+  #failedAt = 0
   /** Whether `tmp` turned out to be on another file system than the target, which a link can cause. */
   #tmpIsElsewhere = false
 
@@ -63,7 +38,9 @@ export class Durable {
   constructor(root: string, tmp: string, sync: Sync = realSync) {
     this.#root = root
     this.#tmp = tmp
+    this.#ownTmp = `${tmp}/${randomUUID()}`
     this.#sync = sync
+    this.#directorySyncs = new DirectorySyncs(sync)
   }
 
   /** The fsync that failed, while nothing may be written because of it. */
@@ -71,9 +48,33 @@ export class Durable {
     return this.#failure
   }
 
-  /** Drops unfinished files of an earlier life. Only the keeper may call it; synchronous, so that nothing writes meanwhile. */
+  /** After a failed fsync: writes, syncs and reads back a fresh file. Throws while that fails, as every write then does. */
+  async requireSyncs(): Promise<void> {
+    if (this.#failure === undefined) return
+    const probe = `${this.#ownTmp}/${randomUUID()}.probe`
+    await mkdir(this.#ownTmp, { recursive: true })
+    try {
+      const handle = await open(probe, 'wx+')
+      try {
+        await handle.writeFile(probe)
+        await this.#sync.file('blob file', handle)
+        const { buffer, bytesRead } = await handle.read(Buffer.alloc(probe.length), 0, probe.length, 0)
+        if (buffer.toString('utf8', 0, bytesRead) !== probe) throw this.#failure
+      } finally {
+        await handle.close()
+      }
+    } finally {
+      await rm(probe, { force: true })
+    }
+    this.#failure = undefined
+  }
+
+  /** Drops unfinished files of earlier lives. Only the keeper may call it. */
   dropUnfinished(): void {
-    rmSync(this.#tmp, { recursive: true, force: true })
+    for (const entry of listNames(this.#tmp)) {
+      const path = `${this.#tmp}/${entry}`
+      if (path !== this.#ownTmp) rmSync(path, { recursive: true, force: true })
+    }
   }
 
   /**
@@ -98,7 +99,7 @@ export class Durable {
 
   /** Writes the small file `path` with `bytes`, whole or not at all; an equal file is kept and made durable. */
   async writeSmall(kind: 'link' | 'blob', path: string, bytes: Uint8Array | string): Promise<void> {
-    await this.#requireSyncs()
+    await this.requireSyncs()
     const directory = dirname(path)
     await this.ensureDirectory(directory)
     const temporary = await this.#temporaryFor(path)
@@ -123,7 +124,7 @@ export class Durable {
 
   /** Moves a finished file of ours (bytes not yet synced) to `path`, replacing what is there. */
   async moveIn(from: string, path: string): Promise<void> {
-    await this.#requireSyncs()
+    await this.requireSyncs()
     const handle = await open(from, 'r+')
     try {
       await this.#syncFile('blob file', handle)
@@ -142,9 +143,11 @@ export class Durable {
    * second ago. Returns its facts; undefined when there is no such file.
    */
   async hold(path: string): Promise<FileFacts | undefined> {
-    const facts = statFile(path)
-    if (facts === undefined || this.#files.get(path) === facts.stamp) return facts
+    await this.requireSyncs()
+    const found = statFile(path)
+    if (found === undefined || this.#files.get(path) === found.stamp) return found
     try {
+      if (found.changedAt <= this.#failedAt) return await this.#renew(path)
       const handle = await open(path, 'r')
       try {
         await this.#syncFile('held file', handle)
@@ -157,12 +160,36 @@ export class Durable {
       if (isNotThere(error)) return undefined
       throw error
     }
-    remember(this.#files, path, facts.stamp)
-    return facts
+    remember(this.#files, path, found.stamp)
+    return found
+  }
+
+  // What was written before an fsync failed is in memory and perhaps nowhere else, and asking for another fsync
+  // proves nothing: it is written once more, to another place of the disk.
+  async #renew(path: string): Promise<FileFacts | undefined> {
+    const copy = `${path}.${randomUUID()}.tmp`
+    try {
+      await copyFile(path, copy)
+      const handle = await open(copy, 'r+')
+      try {
+        await this.#syncFile('held file', handle)
+      } finally {
+        await handle.close()
+      }
+      await this.ensureDirectory(dirname(path))
+      await rename(copy, path)
+    } catch (error) {
+      await rm(copy, { force: true })
+      throw error
+    }
+    await this.#syncDirectory('held directory', dirname(path))
+    this.#rememberFile(path)
+    return statFile(path)
   }
 
   /** Removes the file `path`; false when it was not there. */
   async remove(path: string): Promise<boolean> {
+    await this.requireSyncs()
     try {
       await unlink(path)
     } catch (error) {
@@ -184,8 +211,12 @@ export class Durable {
   async #temporaryFor(path: string): Promise<string> {
     const name = `${randomUUID()}.tmp`
     if (this.#tmpIsElsewhere) return `${path}.${name}`
-    await mkdir(this.#tmp, { recursive: true })
-    return `${this.#tmp}/${name}`
+    await mkdir(this.#ownTmp, { recursive: true })
+    return `${this.#ownTmp}/${name}`
+  }
+
+  async #syncDirectory(site: SyncSite, path: string): Promise<void> {
+    await this.#directorySyncs.run(site, path).catch((error: unknown) => this.#fail(error))
   }
 
   async #syncFile(site: SyncSite, handle: FileHandle): Promise<void> {
@@ -197,65 +228,29 @@ export class Durable {
   #fail(error: unknown): never {
     if (LOST.has((error as NodeJS.ErrnoException).code ?? '')) {
       this.#failure = error as Error
+      this.#failedAt = Date.now()
       this.#directories.clear()
       this.#files.clear()
     }
     throw error
   }
 
-  async #requireSyncs(): Promise<void> {
-    if (this.#failure === undefined) return
-    const probe = `${this.#tmp}/${randomUUID()}.probe`
-    await mkdir(this.#tmp, { recursive: true })
-    try {
-      const handle = await open(probe, 'wx+')
-      try {
-        await handle.writeFile(probe)
-        await this.#sync.file('blob file', handle)
-        const { buffer, bytesRead } = await handle.read(Buffer.alloc(probe.length), 0, probe.length, 0)
-        if (buffer.toString('utf8', 0, bytesRead) !== probe) throw this.#failure
-      } finally {
-        await handle.close()
-      }
-    } finally {
-      await rm(probe, { force: true })
-    }
-    this.#failure = undefined
-  }
-
   #rememberFile(path: string): void {
     const facts = statFile(path)
     if (facts !== undefined) remember(this.#files, path, facts.stamp)
-  }
-
-  // One fsync serves all who asked before it began: whoever comes while one runs waits for the next,
-  // because the running one may have passed the point where it would see the newcomer's name.
-  #syncDirectory(site: SyncSite, path: string): Promise<void> {
-    const key = `${site}\n${path}`
-    const entry = this.#running.get(key)
-    if (entry !== undefined) {
-      entry.next ??= entry.now.then(
-        () => this.#startSync(key, site, path),
-        () => this.#startSync(key, site, path),
-      )
-      return entry.next
-    }
-    return this.#startSync(key, site, path)
-  }
-
-  #startSync(key: string, site: SyncSite, path: string): Promise<void> {
-    const now = this.#sync.directory(site, path).catch((error: unknown) => this.#fail(error))
-    const entry = { now, next: undefined as Promise<void> | undefined }
-    this.#running.set(key, entry)
-    const settle = (): void => {
-      if (this.#running.get(key) === entry && entry.next === undefined) this.#running.delete(key)
-    }
-    now.then(settle, settle)
-    return now
   }
 }
 
 function remember<T>(map: Map<string, T>, key: string, value: T): void {
   if (map.size >= MOST_KNOWN) map.clear()
   map.set(key, value)
+}
+
+function listNames(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+  } catch (error) {
+    if (isNotThere(error)) return []
+    throw error
+  }
 }

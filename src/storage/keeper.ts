@@ -2,7 +2,7 @@
 // .tarn/lock-<inode of the data directory>, which the kernel frees when the process dies, however it dies. The
 // inode is in the name because a tar of another data directory brings its own lock files along: unpacked over
 // ours they would put a file that nobody holds in the place of the one that is held.
-import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import type { Layout } from './layout.ts'
 import { readTiny } from './stamp.ts'
@@ -19,37 +19,53 @@ export interface KeeperFacts {
   readonly since: string
 }
 
-/** Takes the lock of the data directory; gives the reason why not when it cannot be had. */
+/**
+ * Takes the lock of the data directory; gives the reason when it cannot be had now: somebody holds it, the disk is
+ * full, the directory is gone. Throws what the file system says when this process may not write there at all.
+ */
 export function takeKeeperLock(layout: Layout, clock: () => number): Keeper | { readonly refused: string } {
   let database: DatabaseSync | undefined
   try {
-    // Not recursive: a data directory that is gone (an unmounted disk) must not come back empty.
-    makeDirectory(layout.own)
     const path = layout.lock(statSync(layout.root).ino)
+    // Not the root: a data directory that went away must not come back empty.
+    if (inodeOf(layout.own) === undefined) mkdirSync(layout.own)
+    // SQLite would take a file that it may not write for reading, and call that a lock.
+    closeSync(openSync(path, 'a'))
     database = new DatabaseSync(path, { timeout: 0 })
     database.exec('PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE')
-    const inode = inodeOf(path)
-    const facts: KeeperFacts = { pid: process.pid, since: new Date(clock()).toISOString() }
-    writeFileSync(layout.keeper, `${JSON.stringify(facts)}\n`)
     const held = database
+    const inode = inodeOf(path)
+    const holds = (): boolean => inode !== undefined && inodeOf(path) === inode
+    tellWho(layout, clock)
     return {
-      holds: () => inode !== undefined && inodeOf(path) === inode,
+      holds,
       release() {
-        rmSync(layout.keeper, { force: true })
+        // Where another file stands in the lock's place, what is said of the keeper is another's too.
+        if (holds()) rmSync(layout.keeper, { force: true })
         held.close()
       },
     }
   } catch (error) {
     database?.close()
-    return { refused: (error as Error).message }
+    if (isPassing(error)) return { refused: (error as Error).message }
+    throw error
   }
 }
 
-function makeDirectory(path: string): void {
+const SQLITE_BUSY = 5
+
+function isPassing(error: unknown): boolean {
+  const { code = '', errcode } = error as NodeJS.ErrnoException & { errcode?: number }
+  return errcode === SQLITE_BUSY || ['ENOSPC', 'EDQUOT', 'ENOENT', 'EEXIST'].includes(code)
+}
+
+// Only for people to read: a full disk must not keep the registry from serving.
+function tellWho(layout: Layout, clock: () => number): void {
+  const facts: KeeperFacts = { pid: process.pid, since: new Date(clock()).toISOString() }
   try {
-    mkdirSync(path)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    writeFileSync(layout.keeper, `${JSON.stringify(facts)}\n`)
+  } catch {
+    // Nobody depends on it.
   }
 }
 

@@ -33,7 +33,10 @@ export class Keeping {
     return this.#keeper !== undefined
   }
 
-  /** Takes the lock, or says once that it cannot be had; looks after it from now on. */
+  /**
+   * Takes the lock, or says once that it cannot be had; looks after it from now on. Throws what the file system says
+   * when this process may not write there.
+   */
   start(): void {
     const { mayWrite, logger } = this.#options
     if (!mayWrite) {
@@ -42,10 +45,17 @@ export class Keeping {
     }
     const refused = this.#take()
     if (refused !== undefined) this.#sayWho(refused)
-    this.#timer = setInterval(() => {
+    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS).unref()
+  }
+
+  #look(): void {
+    try {
       if (this.keeps || this.#take() !== undefined) return
-      logger.info('the keeper of the data directory ended: this process keeps it now, and takes writes')
-    }, LOOK_EVERY_MS).unref()
+      this.#options.logger.info('the keeper of the data directory ended: this process keeps it now, and takes writes')
+    } catch (error) {
+      clearInterval(this.#timer)
+      this.#options.logger.warn({ err: error }, 'the data directory can no longer be written: serving read-only')
+    }
   }
 
   stop(): void {

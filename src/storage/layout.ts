@@ -68,8 +68,6 @@ export function createLayout(root: string) {
     quarantine: `${own}/quarantine`,
     quarantined: (digest: Digest, time: number): string =>
       `${own}/quarantine/${algorithmOf(digest)}-${hexOf(digest)}.${time}`,
-    /** Names of a walk over the directory: the parts of the layout that are not a component of a name. */
-    isOwnName: (component: string): boolean => component.startsWith('_') || component.startsWith('.'),
   }
 }
 

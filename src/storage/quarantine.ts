@@ -1,7 +1,6 @@
 // What becomes of a suspect blob. It may be a tar that is still extracting, so it is left alone until it
 // has stood still for ten minutes over two readings; then it is hashed once more and, still wrong, moved out of
 // the way. It is never deleted here, and a push of the blob puts a good one in its place at any time.
-import { move } from 'fs-extra/esm'
 import type { Blobs } from './blobs.ts'
 import type { Layout } from './layout.ts'
 import { statFile } from './stamp.ts'
@@ -21,8 +20,8 @@ export async function quarantineSuspects(parts: QuarantineParts): Promise<Suspec
   const moved: Suspect[] = []
   for (const suspect of parts.verdicts.suspects()) {
     if (parts.clock() - suspect.since < STILL_FOR_MS) continue
-    if (await isStillWrong(parts, suspect)) {
-      await move(suspect.path, parts.layout.quarantined(suspect.digest, parts.clock()))
+    const target = parts.layout.quarantined(suspect.digest, parts.clock())
+    if ((await isStillWrong(parts, suspect)) && (await parts.blobs.setAside(suspect.digest, suspect.stamp, target))) {
       moved.push(suspect)
     }
     parts.verdicts.forget(suspect.digest)

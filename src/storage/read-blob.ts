@@ -54,7 +54,10 @@ export async function sendBlob(
 
   const end: Uint8Array[] = []
   while (position < range.end) end.push(Uint8Array.from(await readNext(range.end)))
-  const right = hash === undefined ? await blobs.isUnchanged(blob) : await blobs.judge(blob, hash.digest('hex'))
+  const right =
+    hash === undefined
+      ? (await blobs.isUnchanged(blob)) || (await blobs.isStillRight(blob))
+      : await blobs.judge(blob, hash.digest('hex'))
   if (!right) throw new Error('the bytes of the blob are not what its digest says')
   for (const bytes of end) await sink(bytes)
 }

@@ -10,6 +10,7 @@ import { compare } from './repositories.ts'
 import { inTurns } from './turn.ts'
 
 const NONE = '-'
+const MOST = 200_000
 
 export class Referrers {
   readonly #manifests: Manifests
@@ -25,25 +26,30 @@ export class Referrers {
     }
   }
 
-  /** The manifests of the repository whose subject is `subject`, in the order of their digests. */
-  async list(name: RepositoryName, subject: Digest): Promise<StoredManifest[]> {
-    const found: StoredManifest[] = []
+  /**
+   * The manifests of the repository whose subject is `subject`, in the order of their digests, from the one after
+   * `last` on; each is read when the caller asks for it.
+   */
+  async *list(name: RepositoryName, subject: Digest, last = ''): AsyncGenerator<StoredManifest> {
     for await (const digest of inTurns((await this.#manifests.revisions(name)).toSorted(compare))) {
       const known = this.#subjects.get(digest)
-      if (known !== undefined && known !== subject) continue
+      if ((known !== undefined && known !== subject) || compare(digest, last) <= 0) continue
       const stored = this.#manifests.resolve(name, digest)
       if (stored === undefined) continue
       const manifest = await this.#manifests.load(digest, stored)
       if (manifest === undefined) continue
       this.note(manifest)
-      if (manifest.manifest.subject?.digest === subject) found.push(manifest)
+      if (manifest.manifest.subject?.digest === subject) yield manifest
     }
-    return found
   }
 
   /** Keeps what a manifest says of its subject. */
   note({ digest, manifest }: StoredManifest): void {
     if (this.#subjects.has(digest)) return
+    if (this.#subjects.size >= MOST) {
+      this.#subjects.clear()
+      this.#log.replaceLater([])
+    }
     const subject = manifest.subject?.digest ?? NONE
     this.#subjects.set(digest, subject)
     this.#log.append(`${digest} ${subject}`)

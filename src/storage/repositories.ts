@@ -53,16 +53,17 @@ export class Repositories {
   ): AsyncGenerator<RepositoryName> {
     const steps: { readonly key: string; readonly entry: string; readonly below: boolean }[] = []
     for (const entry of await listDirectories(directory)) {
-      if (this.#layout.isOwnName(entry)) continue
+      // Nothing below what is no name can be one; a link to itself ends here, at 255 characters.
+      if (!isRepositoryName(prefix + entry)) continue
       steps.push({ key: entry, entry, below: false }, { key: `${entry}/`, entry, below: true })
     }
     steps.sort((a, b) => compare(a.key, b.key))
     for (const { entry, below } of steps) {
-      const name = prefix + entry
+      const name = (prefix + entry) as RepositoryName
       if (below) {
         // All names below begin with `name/`; they can only come after `last` if that is not past them all.
         if (compare(`${name}0`, last) > 0) yield* this.#walk(childOf(directory, entry), `${name}/`, last, holds)
-      } else if (compare(name, last) > 0 && isRepositoryName(name) && holds(name)) {
+      } else if (compare(name, last) > 0 && holds(name)) {
         yield name
       }
     }

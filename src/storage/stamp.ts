@@ -2,7 +2,7 @@
 // restores it, so a link with new content can have its old mtime and even its old inode; only the
 // ctime cannot be set by a program (I2).
 import type { BigIntStats } from 'node:fs'
-import { readFileSync, statSync } from 'node:fs'
+import { constants, readFileSync, statSync } from 'node:fs'
 
 export type Stamp = string & { readonly __brand: 'Stamp' }
 
@@ -22,7 +22,8 @@ export function factsOf(stat: BigIntStats): FileFacts {
   }
 }
 
-const NOT_THERE = new Set(['ENOENT', 'ENOTDIR'])
+// A loop of links, or a name that no file can have, is no file either.
+const NOT_THERE = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG'])
 
 export function isNotThere(error: unknown): boolean {
   return NOT_THERE.has((error as NodeJS.ErrnoException).code ?? '')
@@ -53,10 +54,13 @@ export function directoryIdentity(path: string): string | undefined {
   }
 }
 
+// Not blocking: a pipe in the place of a link would stop the whole server.
+const TINY = constants.O_RDONLY | constants.O_NONBLOCK
+
 /** The whole of a tiny file; undefined where there is none. Synchronous: quicker than a promise at this size. */
 export function readTiny(path: string): string | undefined {
   try {
-    return readFileSync(path, 'latin1')
+    return readFileSync(path, { encoding: 'latin1', flag: TINY })
   } catch (error) {
     if (isNotThere(error) || (error as NodeJS.ErrnoException).code === 'EISDIR') return undefined
     throw error

@@ -1,7 +1,7 @@
 // The data directory put together: what the use cases in registry/ are handed.
 import { Blobs } from './blobs.ts'
 import { DerivedLog } from './derived-log.ts'
-import type { Sync } from './durable.ts'
+import type { Sync } from './sync.ts'
 import { Durable } from './durable.ts'
 import type { Layout } from './layout.ts'
 import { childOf, createLayout } from './layout.ts'

@@ -10,6 +10,7 @@ import { algorithmOf, hexOf } from '../oci/digest.ts'
 import { registryError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import { appendStream } from './append.ts'
+import { hashFile } from './hash-file.ts'
 import type { Layout } from './layout.ts'
 import { Mutex } from './mutex.ts'
 import { readTiny, statFile } from './stamp.ts'
@@ -30,6 +31,8 @@ export interface Chunk {
   readonly start?: number | undefined
   /** Bytes that Content-Range promises. */
   readonly length?: number | undefined
+  /** Ends the source. Called when the client comes with another request for the same upload: this one is dead. */
+  readonly stop?: (() => void) | undefined
 }
 
 interface RunningHash {
@@ -40,7 +43,6 @@ interface RunningHash {
 }
 
 const MOST_HASHES = 1000
-const CHUNK = 1024 * 1024
 
 export class Uploads {
   readonly #layout: Layout
@@ -48,6 +50,8 @@ export class Uploads {
   readonly #newId: () => string
   readonly #mutex = new Mutex()
   readonly #hashes = new Map<UploadId, RunningHash>()
+  /** How to end the chunk that is being received, by upload. */
+  readonly #running = new Map<UploadId, () => void>()
 
   constructor(layout: Layout, clock: () => number, newId: () => string) {
     this.#layout = layout
@@ -95,6 +99,7 @@ export class Uploads {
    * upload ends (nothing is appended) and SIZE_INVALID when it is not as long as its Content-Range says.
    */
   async append(key: UploadKey, chunk: Chunk): Promise<number> {
+    this.#stopOlder(key)
     return this.#mutex.run(key.id, () => this.#append(key, chunk))
   }
 
@@ -108,6 +113,7 @@ export class Uploads {
     chunk: Chunk | undefined,
     commit: (data: string) => Promise<void>,
   ): Promise<void> {
+    this.#stopOlder(key)
     await this.#mutex.run(key.id, async () => {
       if (chunk === undefined) this.find(key.name, key.id, key.owner)
       else await this.#append(key, chunk)
@@ -117,12 +123,14 @@ export class Uploads {
       }
       await commit(data)
       this.#hashes.delete(key.id)
-      await this.#removeDirectory(key)
+      // The blob is there: what is left of the upload is a matter for the purge, not for the client.
+      await this.#removeDirectory(key).catch(() => undefined)
     })
   }
 
   /** Drops the upload with its bytes. */
   async cancel(key: UploadKey): Promise<void> {
+    this.#stopOlder(key)
     await this.#mutex.run(key.id, async () => {
       this.find(key.name, key.id, key.owner)
       this.#hashes.delete(key.id)
@@ -130,7 +138,27 @@ export class Uploads {
     })
   }
 
-  async #append(key: UploadKey, { source, start, length }: Chunk): Promise<number> {
+  /** Drops an upload that was begun before `before` (milliseconds since 1970) and is not being sent now. */
+  async purge(name: RepositoryName, id: UploadId, before: number): Promise<void> {
+    if (this.#running.has(id)) return
+    await this.#mutex.run(id, async () => {
+      if (!(this.startedAt(name, id) < before)) return
+      this.#hashes.delete(id)
+      await this.#removeDirectory({ name, id, owner: undefined })
+    })
+  }
+
+  /** When the upload was begun, in milliseconds since 1970; NaN when the directory does not say. */
+  startedAt(name: RepositoryName, id: UploadId): number {
+    return Date.parse(readTiny(this.#layout.uploadStartedAt(name, id)) ?? '')
+  }
+
+  // A client whose connection died may come back long before this end notices: its new request must not wait.
+  #stopOlder({ id }: UploadKey): void {
+    this.#running.get(id)?.()
+  }
+
+  async #append(key: UploadKey, { source, start, length, stop }: Chunk): Promise<number> {
     this.find(key.name, key.id, key.owner)
     const data = this.#layout.uploadData(key.name, key.id)
     const size = this.received(key)
@@ -140,9 +168,11 @@ export class Uploads {
     this.#hashes.delete(key.id)
     const handle = await open(data, 'r+')
     let result
+    if (stop !== undefined) this.#running.set(key.id, stop)
     try {
       result = await appendStream(handle, size, source, usable?.hash)
     } finally {
+      this.#running.delete(key.id)
       await handle.close()
     }
     if (length !== undefined && result.written !== length && result.broken === undefined) {
@@ -161,15 +191,9 @@ export class Uploads {
       return running.hash.copy().digest('hex')
     }
     // After a restart, or when the digest is of another algorithm than was foreseen.
-    const hash = createHash(algorithm)
     const handle = await open(data, 'r')
     try {
-      const buffer = Buffer.allocUnsafeSlow(CHUNK)
-      for (;;) {
-        const { bytesRead } = await handle.read(buffer, 0, CHUNK, null)
-        if (bytesRead === 0) return hash.digest('hex')
-        hash.update(buffer.subarray(0, bytesRead))
-      }
+      return await hashFile(handle, algorithm)
     } finally {
       await handle.close()
     }

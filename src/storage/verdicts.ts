@@ -63,6 +63,7 @@ export class Verdicts {
     this.#whole.delete(digest)
     if (this.#clock() - facts.changedAt < STILL_AFTER_MS) return
     if (this.#suspects.get(digest)?.stamp === facts.stamp) return
+    if (this.#suspects.size >= MOST) this.#suspects.clear()
     this.#suspects.set(digest, { digest, path, stamp: facts.stamp, since: this.#clock() })
   }
 

@@ -81,7 +81,10 @@ export function openClient(target: Target): Client {
         (response) => {
           const parts: Buffer[] = []
           response.on('data', (part: Buffer) => parts.push(part))
-          response.on('error', reject)
+          response.on('error', (error) => {
+            clearTimeout(timer)
+            reject(error)
+          })
           response.on('end', () => {
             clearTimeout(timer)
             resolve({

@@ -6,15 +6,15 @@ import type { RepositoryName } from '../../src/oci/name.ts'
 import { parseRepositoryName } from '../../src/oci/name.ts'
 import { Closures } from '../../src/registry/closures.ts'
 import type { Context, Rules } from '../../src/registry/context.ts'
-import type { Sync, SyncSite } from '../../src/storage/durable.ts'
-import { realSync } from '../../src/storage/durable.ts'
+import type { Sync, SyncSite } from '../../src/storage/sync.ts'
+import { realSync } from '../../src/storage/sync.ts'
 import type { Store } from '../../src/storage/store.ts'
 import { openStore } from '../../src/storage/store.ts'
 
 export interface TestStore extends Store {
   readonly directory: string
   /** The clock that the store goes by. */
-  clock(): number
+  readonly clock: () => number
   /** Milliseconds that the clock is ahead of the real one. */
   turn(milliseconds: number): void
 }

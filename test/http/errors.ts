@@ -9,16 +9,21 @@ import { resolveConfig } from '../../src/config/load.ts'
 const PATH = '/var/lib/registry/docker/registry/v2/secret'
 
 function systemError(code: string): NodeJS.ErrnoException {
-  return Object.assign(new Error(`${code}: it went wrong, open '${PATH}'`), { code, syscall: 'open', path: PATH, errno: -1 })
+  return Object.assign(new Error(`${code}: it went wrong, open '${PATH}'`), {
+    code,
+    syscall: 'open',
+    path: PATH,
+    errno: -1,
+  })
 }
 
 for (const [code, words] of [
   ['ENOSPC', /no space left/],
   ['EDQUOT', /no space left/],
   ['EFBIG', /no space left/],
-  ['EROFS', /cannot be written/],
-  ['EACCES', /cannot be written/],
-  ['EPERM', /cannot be written/],
+  ['EROFS', /cannot be used/],
+  ['EACCES', /cannot be used/],
+  ['EPERM', /cannot be used/],
   ['EIO', /disk .* errors/],
   ['EMFILE', /too many open files/],
   ['ENFILE', /too many open files/],
@@ -35,7 +40,14 @@ for (const [code, words] of [
 }
 
 t.test('what nobody foresaw is 500 UNKNOWN without a word of it', async (t) => {
-  for (const thrown of [new TypeError(`x is not a function at ${PATH}`), 'text', 17, systemError('EBADF'), Object.assign(new Error(PATH), { statusCode: 502 }), {}]) {
+  for (const thrown of [
+    new TypeError(`x is not a function at ${PATH}`),
+    'text',
+    17,
+    systemError('EBADF'),
+    Object.assign(new Error(PATH), { statusCode: 502 }),
+    {},
+  ]) {
     const error = toRegistryError(thrown)
     t.same([error.status, error.code], [500, 'UNKNOWN'])
     t.equal(errorBody(error), '{"errors":[{"code":"UNKNOWN","message":"unknown error"}]}\n')
@@ -66,26 +78,37 @@ for (const [statusCode, status, code] of [
 }
 
 for (const code of ['ENOSPC', 'EIO', 'EROFS', 'EMFILE']) {
-  t.test(`a push into a directory that says ${code} is answered 503, and the next one is taken when it no longer does`, async (t) => {
-    let broken = true
-    const lines: string[] = []
-    const logger = { info() {}, warn() {}, debug() {}, trace() {}, fatal() {}, level: 'info', silent() {} }
-    const log = { ...logger, error: (fields: object) => void lines.push(String((fields as { err?: unknown }).err)), child: () => log }
-    const app = await buildRegistry(
-      resolveConfig({ storage: { filesystem: { rootdirectory: t.testdir({}) } } }),
-      { sync: breakSyncs('link file', code, () => broken), logger: log as never },
-    )
-    t.teardown(() => app.close())
-    const client = openClient({ url: await app.listen({ host: '127.0.0.1', port: 0 }) })
-    t.teardown(() => client.close())
-    const push = () =>
-      client.send('POST', `/v2/a/blobs/uploads/?digest=sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881`, { body: 'x' })
-    const refused = await push()
-    t.equal(refused.status, 503)
-    t.equal(codeOf(refused), 'UNAVAILABLE')
-    t.notMatch(refused.body.toString(), /injected|\/tmp|\bat \b/)
-    t.match(lines.join('\n'), `injected ${code}`, 'the log has the cause')
-    broken = false
-    t.equal((await push()).status, 201)
-  })
+  t.test(
+    `a push into a directory that says ${code} is answered 503, and the next one is taken when it no longer does`,
+    async (t) => {
+      let broken = true
+      const lines: string[] = []
+      const logger = { info() {}, warn() {}, debug() {}, trace() {}, fatal() {}, level: 'info', silent() {} }
+      const log = {
+        ...logger,
+        error: (fields: object) => void lines.push(String((fields as { err?: unknown }).err)),
+        child: () => log,
+      }
+      const app = await buildRegistry(resolveConfig({ storage: { filesystem: { rootdirectory: t.testdir({}) } } }), {
+        sync: breakSyncs('link file', code, () => broken),
+        logger: log,
+      })
+      t.teardown(() => app.close())
+      const client = openClient({ url: await app.listen({ host: '127.0.0.1', port: 0 }) })
+      t.teardown(() => client.close())
+      const push = () =>
+        client.send(
+          'POST',
+          `/v2/a/blobs/uploads/?digest=sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881`,
+          { body: 'x' },
+        )
+      const refused = await push()
+      t.equal(refused.status, 503)
+      t.equal(codeOf(refused), 'UNAVAILABLE')
+      t.notMatch(refused.body.toString(), /injected|\/tmp|\bat \b/)
+      t.match(lines.join('\n'), `injected ${code}`, 'the log has the cause')
+      broken = false
+      t.equal((await push()).status, 201)
+    },
+  )
 }

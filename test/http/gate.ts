@@ -35,14 +35,19 @@ async function makeDoor(t: Test, { verify, policy, wish = { action: 'pull', repo
   app.get(
     '/',
     { onRequest: async (request, reply) => void users.set(request, await gate(request, reply, wish)) },
-    async (request) => {
+    (request, reply) => {
       inside += 1
-      return `user ${String(users.get(request))}`
+      reply.send(`user ${String(users.get(request))}`)
     },
   )
   const knock = async (authorization?: string) => {
     const answer = await app.inject({ url: '/', headers: authorization === undefined ? {} : { authorization } })
-    return { status: answer.statusCode, text: answer.body, challenge: answer.headers['www-authenticate'], headers: answer.headers }
+    return {
+      status: answer.statusCode,
+      text: answer.body,
+      challenge: answer.headers['www-authenticate'],
+      headers: answer.headers,
+    }
   }
   return { knock, inside: () => inside }
 }

@@ -50,7 +50,7 @@ t.test('an address that answers with another status is a problem; the configured
   let status = 200
   const seen: string[] = []
   const server = createServer((request, response) => {
-    seen.push(`${request.method} ${request.url} ${request.headers['x-check']}`)
+    seen.push(`${request.method} ${request.url} ${String(request.headers['x-check'])}`)
     response.writeHead(status, { location: '/elsewhere' }).end()
   })
   const port = await listen(t, server)
@@ -70,7 +70,10 @@ t.test('an address that answers with another status is a problem; the configured
 
 t.test('an address that never answers is a problem after its timeout', async (t) => {
   const sockets = new Set<{ destroy(): void }>()
-  const port = await listen(t, createTcpServer((socket) => void sockets.add(socket)))
+  const port = await listen(
+    t,
+    createTcpServer((socket) => void sockets.add(socket)),
+  )
   t.teardown(() => sockets.forEach((socket) => socket.destroy()))
   const { until } = start(t, { http: [{ uri: `http://127.0.0.1:${port}/`, interval: 10, timeout: 50 }] })
   await until(['health.http fails'])
@@ -106,6 +109,11 @@ t.test('a check fails only after as many failures in a row as its threshold says
 
 t.test('a page for everybody names no file, address or header of a check', async (t) => {
   const file = join(t.testdir({ down: '' }), 'down')
-  const { until } = start(t, { file: [{ file, interval: 10 }, { file, interval: 10 }] })
+  const { until } = start(t, {
+    file: [
+      { file, interval: 10 },
+      { file, interval: 10 },
+    ],
+  })
   await until(['health.file fails', 'health.file fails'])
 })

@@ -101,7 +101,10 @@ t.test('a method that a path has not is 405 UNSUPPORTED and says which it has; O
   for (const [kind, methods] of Object.entries(TABLE)) {
     for (const method of METHODS) {
       if (method in methods) continue
-      const { statusCode, headers, body } = await app.inject({ method: method as 'GET', url: PATHS[kind as keyof typeof PATHS] })
+      const { statusCode, headers, body } = await app.inject({
+        method: method as 'GET',
+        url: PATHS[kind as keyof typeof PATHS],
+      })
       t.equal(statusCode, method === 'OPTIONS' ? 200 : 405, `${method} ${kind}`)
       t.equal(headers['allow'], Object.keys(methods).join(', '))
       if (statusCode === 405 && method !== 'HEAD') t.match(JSON.parse(body), { errors: [{ code: 'UNSUPPORTED' }] })

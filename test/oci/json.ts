@@ -306,11 +306,8 @@ t.test('32 levels are taken', async (t) => {
   t.ok(parseJson(encode(`${'['.repeat(32)}${']'.repeat(32)}`)))
 })
 
-t.test(
-  'half a million values are the end: 4 MiB of empty objects would cost a hundred times as much memory',
-  async (t) => {
-    const fill = (count: number): Uint8Array => encode(`[${Array.from({ length: count }, () => '{}').join(',')}]`)
-    t.equal((parseJson(fill(499_999)) as unknown[]).length, 499_999)
-    t.throws(() => parseJson(fill(500_000)), { code: 'SIZE_INVALID', status: 413 })
-  },
-)
+t.test('200,000 values are the end: 4 MiB of empty objects would cost a hundred times as much memory', async (t) => {
+  const fill = (count: number): Uint8Array => encode(`[${Array.from({ length: count }, () => '{}').join(',')}]`)
+  t.equal((parseJson(fill(199_999)) as unknown[]).length, 199_999)
+  t.throws(() => parseJson(fill(200_000)), { code: 'SIZE_INVALID', status: 413 })
+})

@@ -49,7 +49,13 @@ t.test('with a manifest go all its tags, before it', async (t) => {
   await fill(context)
   const other = imageOf(partOf(CONFIG), [], { annotations: { other: 'yes' } })
   const kept = parseTag('kept')
-  await pushManifest(context, { name: A, reference: { kind: 'tag', tag: kept }, tags: [], bytes: other, contentType: undefined })
+  await pushManifest(context, {
+    name: A,
+    reference: { kind: 'tag', tag: kept },
+    tags: [],
+    bytes: other,
+    contentType: undefined,
+  })
   sync.seen.length = 0
   await deleteManifest(context, A, { kind: 'digest', digest: DIGEST })
   for (const tag of TAGS) t.equal(store.tags.resolve(A, tag), undefined)
@@ -66,7 +72,13 @@ t.test('the children of a deleted index stay', async (t) => {
   await fill(context)
   const index = indexOf([partOf(IMAGE)])
   const tag = parseTag('list')
-  await pushManifest(context, { name: A, reference: { kind: 'tag', tag }, tags: [], bytes: index, contentType: undefined })
+  await pushManifest(context, {
+    name: A,
+    reference: { kind: 'tag', tag },
+    tags: [],
+    bytes: index,
+    contentType: undefined,
+  })
   await deleteManifest(context, A, { kind: 'digest', digest: digestOf(index) })
   t.equal(context.store.manifests.resolve(A, DIGEST), DIGEST)
 })
@@ -109,7 +121,13 @@ const WRITES: Readonly<Record<string, (context: Context, store: TestStore) => Pr
   'mounting a blob': (context) => mountBlob(context, B, digestOf(CONFIG), A),
   'mounting a blob that is not here': (context) => mountBlob(context, B, DIGEST, undefined),
   'pushing a manifest': (context) =>
-    pushManifest(context, { name: A, reference: { kind: 'tag', tag: V1 }, tags: [], bytes: IMAGE, contentType: undefined }),
+    pushManifest(context, {
+      name: A,
+      reference: { kind: 'tag', tag: V1 },
+      tags: [],
+      bytes: IMAGE,
+      contentType: undefined,
+    }),
 }
 
 let upload: Promise<Awaited<ReturnType<TestStore['uploads']['begin']>>> | undefined

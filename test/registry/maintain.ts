@@ -1,11 +1,11 @@
-import { existsSync, rmSync, symlinkSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { mock } from 'node:test'
 import type { Test } from 'tap'
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import type { Purging } from '../../src/registry/maintain.ts'
 import { maintain } from '../../src/registry/maintain.ts'
-import { plantBytes, plantFile } from '../helpers/plant.ts'
+import { plantBytes } from '../helpers/plant.ts'
 import type { TestStore } from '../helpers/store.ts'
 import { A, makeStore } from '../helpers/store.ts'
 
@@ -66,14 +66,15 @@ t.test('a dry run only says what it would do', async (t) => {
 
 t.test('a failure is logged, the next round tries again, and nothing runs after the end', async (t) => {
   const store = makeStore(t.testdir({}))
-  plantFile(store.layout.layerLink(A, DIGEST), DIGEST)
-  // A directory that cannot be read is the one thing that root cannot do either: a link to itself.
-  rmSync(store.layout.repositories, { recursive: true })
-  symlinkSync('repositories', store.layout.repositories)
-  const { pass, lines, end } = begin(t, store)
+  let broken = true
+  const clock = (): number => {
+    if (broken) throw new Error('injected')
+    return store.clock()
+  }
+  const { pass, lines, end } = begin(t, { ...store, clock })
   await pass(HOUR)
   t.match(lines[0], { level: 'error', text: 'purging uploads failed' })
-  rmSync(store.layout.repositories)
+  broken = false
   await pass(HOUR)
   t.match(lines[1], { level: 'info', fields: { purged: 0 } })
   end()

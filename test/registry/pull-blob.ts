@@ -26,7 +26,9 @@ t.test('a blob comes back whole and in part', async (t) => {
   const digest = await pushBytes(context.store, A, LARGE)
   t.equal(await statBlob(context, A, digest), LARGE.length)
   t.ok(LARGE.equals(await receive(context, digest)))
-  t.ok(LARGE.subarray(1_000_001, 3_000_000).equals(await receive(context, digest, { start: 1_000_001, end: 3_000_000 })))
+  t.ok(
+    LARGE.subarray(1_000_001, 3_000_000).equals(await receive(context, digest, { start: 1_000_001, end: 3_000_000 })),
+  )
 })
 
 t.test('bytes that are here for another repository are unknown in this one', async (t) => {

@@ -18,7 +18,9 @@ t.test('a finished upload is durable in the order bytes, name, link, and the rep
   await appendUpload(context, key, { source: streamOf(BYTES.subarray(0, 4)) })
   sync.seen.length = 0
   await finishUpload(context, key, DIGEST, { source: streamOf(BYTES.subarray(4)) })
-  const sites = sync.seen.map((line) => line.split(' ').slice(0, 2).join(' ')).filter((site) => site !== 'new directory')
+  const sites = sync.seen
+    .map((line) => line.split(' ').slice(0, 2).join(' '))
+    .filter((site) => site !== 'new directory')
   t.same(sites, ['blob file', 'blob directory', 'link file', 'link directory'])
   t.equal(await statBlob(context, A, DIGEST), BYTES.length)
   t.notOk(existsSync(store.layout.upload(A, key.id)))
@@ -36,7 +38,10 @@ t.test('a repository comes into being with its first blob, for both versions of 
 for (const site of ['blob file', 'blob directory', 'link file', 'link directory'] as const) {
   t.test(`a blob is not acknowledged when the fsync of its ${site} fails`, async (t) => {
     let broken = true
-    const store = makeStore(t.testdir({}), breakSyncs(site, 'EIO', () => broken))
+    const store = makeStore(
+      t.testdir({}),
+      breakSyncs(site, 'EIO', () => broken),
+    )
     await t.rejects(pushBytes(store, A, BYTES), { code: 'EIO' })
     broken = false
     await pushBytes(store, A, BYTES)
@@ -100,7 +105,10 @@ t.test('a mount makes the bytes of a tar durable, then the link, before it retur
 })
 
 t.test('a mount is not acknowledged when the bytes cannot be made durable', async (t) => {
-  const store = makeStore(t.testdir({}), breakSyncs('held file', 'EIO', () => true))
+  const store = makeStore(
+    t.testdir({}),
+    breakSyncs('held file', 'EIO', () => true),
+  )
   plantBlob(store, A, BYTES)
   await t.rejects(mountBlob(makeContext(store), B, DIGEST, A), { code: 'EIO' })
   t.notOk(existsSync(store.layout.layerLink(B, DIGEST)))

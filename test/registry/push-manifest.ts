@@ -63,7 +63,10 @@ t.test('bytes, revision link, history of the tag, tag: each durable before the n
   const short = (line: string): string =>
     line
       .replace(`${store.directory}/docker/registry/v2/`, '')
-      .replace(/ (?:blobs|repositories\/team\/a)\/.*?(revisions|index|current|blobs)?(?:\/sha256)?(?:\/[0-9a-f]{2,64})*$/, ' $1')
+      .replace(
+        / (?:blobs|repositories\/team\/a)\/.*?(revisions|index|current|blobs)?(?:\/sha256)?(?:\/[0-9a-f]{2,64})*$/,
+        ' $1',
+      )
   const order = sync.seen.filter((line) => !line.startsWith('new directory')).map(short)
   t.same(order, [
     'blob file',
@@ -78,13 +81,13 @@ t.test('bytes, revision link, history of the tag, tag: each durable before the n
   t.equal(store.tags.resolve(A, V1), digest)
 })
 
-t.test('blobs that a tar brought are made durable before the push is acknowledged', async (t) => {
+t.test('blobs that a tar brought, and their links, are made durable before the push is acknowledged', async (t) => {
   const sync = recordSyncs()
   const store = makeStore(t.testdir({}), sync)
   for (const bytes of [CONFIG, LAYER]) plantBlob(store, A, bytes)
   await push(makeContext(store), IMAGE)
   const files = sync.seen.filter((site) => site === 'held file').length
-  t.equal(files, 2)
+  t.equal(files, 4, 'two blobs and their links')
   for (const bytes of [CONFIG, LAYER]) {
     const directory = store.layout.blob(digestOf(bytes))
     const held = sync.seen.indexOf(`held directory ${directory}`)
@@ -146,7 +149,13 @@ t.test('no refusal writes anything', async (t) => {
     ['read-only', { readOnly: () => 'closed' }, IMAGE, {}, 'UNSUPPORTED'],
     ['no JSON', {}, Buffer.from('{'), {}, 'MANIFEST_INVALID'],
     ['another type than the header', {}, indexOf([]), { contentType: OCI_MANIFEST }, 'MANIFEST_INVALID'],
-    ['a forbidden url', { allowsUrl: () => false }, imageOf(partOf(CONFIG), [{ ...partOf(LAYER), urls: ['http://x'] }]), {}, 'MANIFEST_INVALID'],
+    [
+      'a forbidden url',
+      { allowsUrl: () => false },
+      imageOf(partOf(CONFIG), [{ ...partOf(LAYER), urls: ['http://x'] }]),
+      {},
+      'MANIFEST_INVALID',
+    ],
     ['a child that must be here', { requiresChild: () => true }, indexOf([partOf(IMAGE)]), {}, 'MANIFEST_BLOB_UNKNOWN'],
     ['another repository', {}, IMAGE, { name: B }, 'MANIFEST_BLOB_UNKNOWN'],
   ]
@@ -167,7 +176,10 @@ t.test('a push says what its subject is, and further tags all lead to it', async
   const bytes = imageOf(partOf(CONFIG), [], { subject: { ...subject, mediaType: OCI_MANIFEST } })
   const digest = digestOf(bytes)
   const tags = ['a', 'b', 'c'].map(parseTag)
-  t.same(await push(context, bytes, { reference: { kind: 'digest', digest }, tags }), { digest, subject: subject.digest })
+  t.same(await push(context, bytes, { reference: { kind: 'digest', digest }, tags }), {
+    digest,
+    subject: subject.digest,
+  })
   for (const tag of tags) t.equal(context.store.tags.resolve(A, tag), digest)
   t.equal(context.store.tags.resolve(A, V1), undefined)
   t.equal((await push(context, IMAGE)).subject, undefined)
@@ -188,7 +200,10 @@ t.test('a torn manifest of an earlier life is replaced by the next push', async 
 for (const site of ['blob file', 'blob directory', 'link file', 'link directory', 'new directory'] as const) {
   t.test(`a push is not acknowledged when the fsync of a ${site} fails, and works when it works again`, async (t) => {
     let broken = false
-    const store = makeStore(t.testdir({}), breakSyncs(site, 'EIO', () => broken))
+    const store = makeStore(
+      t.testdir({}),
+      breakSyncs(site, 'EIO', () => broken),
+    )
     const context = makeContext(store)
     for (const bytes of [CONFIG, LAYER]) await pushBytes(store, A, bytes)
     broken = true
@@ -204,7 +219,9 @@ t.test('50 pushes, retags and deletes of one repository at once leave it consist
   const context = makeContext(makeStore(t.testdir({})))
   const { store } = context
   for (const bytes of [CONFIG, LAYER]) await pushBytes(store, A, bytes)
-  const images = Array.from({ length: 8 }, (_, i) => imageOf(partOf(CONFIG), [partOf(LAYER)], { annotations: { i: `${i}` } }))
+  const images = Array.from({ length: 8 }, (_, i) =>
+    imageOf(partOf(CONFIG), [partOf(LAYER)], { annotations: { i: `${i}` } }),
+  )
   const tags = ['a', 'b', 'c', 'd'].map(parseTag)
   const at = <T>(list: readonly T[], i: number): T => list[i % list.length] as T
   const acts = Array.from({ length: 50 }, (_, i) => async (): Promise<void> => {
@@ -224,7 +241,10 @@ t.test('50 pushes, retags and deletes of one repository at once leave it consist
     t.equal(pulled.digest, digest)
     t.equal(digestOf(pulled.bytes), digest)
   }
-  t.same(tree(store.layout.root).filter((line) => line.endsWith('.tmp')), [])
+  t.same(
+    tree(store.layout.root).filter((line) => line.endsWith('.tmp')),
+    [],
+  )
   rmSync(join(store.layout.root, '.tarn'), { recursive: true, force: true })
   const after = makeContext(makeStore(store.layout.root))
   for (const [tag, digest] of seen) {

@@ -31,7 +31,10 @@ t.test('a url must be allowed where some are named, and must not be denied', asy
   t.equal(deny?.('https://x/'), true)
   t.equal(deny?.('http://x/'), false)
   const both = urls({ allow: ['example'], deny: ['/secret/'] })
-  t.same(['https://example/a', 'https://example/secret/a', 'https://other/'].map((url) => both?.(url)), [true, false, false])
+  t.same(
+    ['https://example/a', 'https://example/secret/a', 'https://other/'].map((url) => both?.(url)),
+    [true, false, false],
+  )
 })
 
 t.test('children are required all, none, or of the named platforms', async (t) => {

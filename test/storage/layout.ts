@@ -44,8 +44,3 @@ t.test('what Tarn adds lies under .tarn, and nothing of it under repositories', 
   t.equal(layout.quarantined(SHORT, 5), `/data/.tarn/quarantine/sha256-${shortHex}.5`)
   t.equal(layout.lock(7), '/data/.tarn/lock-7')
 })
-
-t.test('directories of the layout are told from components of names', async (t) => {
-  for (const own of ['_layers', '_manifests', '_uploads', '.tarn', '.hidden']) t.ok(layout.isOwnName(own), own)
-  for (const part of ['a', 'a_b', 'a.b', 'blobs', 'tags']) t.notOk(layout.isOwnName(part), part)
-})

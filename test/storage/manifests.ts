@@ -31,7 +31,9 @@ t.test('the bytes are durable before the link, the link before the call returns'
   const sync = recordSyncs()
   const store = makeStore(t.testdir({}), sync)
   await store.manifests.put(A, stored(IMAGE))
-  const order = sync.seen.map((line) => line.split(' ').slice(0, 2).join(' ')).filter((site) => site !== 'new directory')
+  const order = sync.seen
+    .map((line) => line.split(' ').slice(0, 2).join(' '))
+    .filter((site) => site !== 'new directory')
   t.same(order, ['blob file', 'blob directory', 'link file', 'link directory'])
 })
 

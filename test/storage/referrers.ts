@@ -13,8 +13,11 @@ const SUBJECT = imageOf(CONFIG)
 const OF = { ...partOf(SUBJECT), mediaType: 'application/vnd.oci.image.manifest.v1+json' }
 const referrer = (note: string): Buffer => imageOf(CONFIG, [], { subject: OF, annotations: { note } })
 
-const list = async (store: TestStore, name = A, subject = OF.digest): Promise<Digest[]> =>
-  (await store.referrers.list(name, subject)).map(({ digest }) => digest)
+const list = async (store: TestStore, name = A, subject = OF.digest, last = ''): Promise<Digest[]> => {
+  const found: Digest[] = []
+  for await (const { digest } of store.referrers.list(name, subject, last)) found.push(digest)
+  return found
+}
 
 t.test('manifests that name the subject are listed in the order of their digests', async (t) => {
   const store = makeStore(t.testdir({}))

@@ -190,9 +190,9 @@ t.test('only unfinished uploads that are old are purged, and what is no upload s
   writeFileSync(store.layout.uploadStartedAt(A, old?.id as UploadId), '2020-01-01T00:00:00Z')
   writeFileSync(store.layout.uploadStartedAt(A, odd?.id as UploadId), 'no date')
   const before = Date.now() - 3_600_000
-  t.equal(await purgeUploads(store.layout, store.repositories, before, true), 1)
+  t.equal(await purgeUploads(store, before, true), 1)
   t.ok(existsSync(store.layout.upload(A, old?.id as UploadId)), 'a dry run only counts')
-  t.equal(await purgeUploads(store.layout, store.repositories, before, false), 1)
+  t.equal(await purgeUploads(store, before, false), 1)
   t.same(
     [old, young, odd].map((key) => existsSync(store.layout.upload(A, key?.id as UploadId))),
     [false, true, true],

@@ -117,7 +117,10 @@ t.test('a blob that was verified is not read again after a restart, one that cha
   await before.blobs.ensureWhole(planted)
   const path = before.layout.blobData(kept)
   const after = makeStore(directory)
-  t.same([kept, planted].map((digest) => after.blobs.state(digest)?.verdict), ['whole', 'whole'])
+  t.same(
+    [kept, planted].map((digest) => after.blobs.state(digest)?.verdict),
+    ['whole', 'whole'],
+  )
   writeFileSync(path, 'KEPT')
   utimesSync(path, 1000, 1000)
   t.equal(makeStore(directory).blobs.state(kept)?.verdict, 'unknown')

@@ -2,8 +2,8 @@
 // Usage: node serve-without-sync.ts CONFIG HOST:PORT SITE[,SITE…]. Never part of the product.
 import { buildRegistry } from '../../../src/app.ts'
 import { loadConfig } from '../../../src/config/load.ts'
-import type { Sync } from '../../../src/storage/durable.ts'
-import { SYNC_SITES, realSync } from '../../../src/storage/durable.ts'
+import type { Sync } from '../../../src/storage/sync.ts'
+import { SYNC_SITES, realSync } from '../../../src/storage/sync.ts'
 
 const [configFile = '', listen = '127.0.0.1:0', sites = ''] = process.argv.slice(2)
 const leftOut = new Set(sites.split(',').filter((site) => site !== ''))

@@ -3,7 +3,7 @@
 // checker must see (a check that cannot fail proves nothing).
 import { cp, mkdir, readFile, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
-import { SYNC_SITES } from '../../../src/storage/durable.ts'
+import { SYNC_SITES } from '../../../src/storage/sync.ts'
 import type { E2EContext, Recorder } from '../helpers/suite.ts'
 import type { Ack } from './check-acks.ts'
 import { TRACED_CALLS, checkAcks, isExempt } from './check-acks.ts'
