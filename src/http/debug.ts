@@ -33,6 +33,7 @@ export function addDebugListener(app: FastifyInstance, debug: Config['http']['de
       return reply.header('content-type', type).send(text)
     })
   }
-  app.addHook('onListen', async () => void (await side.listen({ host: address.host ?? '::', port: address.port })))
+  // Before the registry itself listens: an address in use must stop the start, and an error here does.
+  app.addHook('onReady', async () => void (await side.listen({ host: address.host ?? '::', port: address.port })))
   app.addHook('onClose', async () => side.close())
 }

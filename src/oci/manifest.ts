@@ -84,6 +84,9 @@ export function readManifest(bytes: Uint8Array): Manifest {
   if (written !== undefined) return assemble(place, fields, chooseType(written))
   if (isPresent(fields, 'manifests')) return assemble(place, fields, OCI_INDEX)
   if (isPresent(fields, 'config') || isPresent(fields, 'layers')) return assemble(place, fields, OCI_MANIFEST)
+  // Go writes null for an empty list; a push of such a document is taken, so it must be read again too.
+  if (fields['manifests'] !== undefined) return assemble(place, fields, OCI_INDEX)
+  if (fields['layers'] !== undefined) return assemble(place, fields, OCI_MANIFEST)
   throw makeInvalid('it has neither layers nor manifests')
 }
 

@@ -108,6 +108,17 @@ t.test('repositories of either version are listed, by links too, and strays are 
   t.same(await collect(store.repositories.names()), ['linked', 'three', 'two'])
 })
 
+t.test('links that lead back up end the walk there', async (t) => {
+  const store = makeStore(t.testdir({}))
+  const root = store.layout.repositories
+  mkdirSync(join(root, 'a/b/_layers'), { recursive: true })
+  symlinkSync('.', join(root, 'self'))
+  symlinkSync('.', join(root, 'twin'))
+  symlinkSync('../..', join(root, 'a/b/up'))
+  symlinkSync('gone', join(root, 'dangling'))
+  t.same(await collect(store.repositories.names()), ['a/b'])
+})
+
 t.test('names are listed in byte order whatever is nested in what', async (t) => {
   const name = fc
     .array(fc.stringMatching(/^[a-b0]([-._]?[a-b0]){0,2}$/), { minLength: 1, maxLength: 3 })
