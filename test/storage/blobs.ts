@@ -111,7 +111,7 @@ t.test('a push of a blob that is known to be whole does not disturb who is readi
   const store = makeStore(t.testdir({}))
   const digest = await pushBytes(store, A, BYTES)
   const blob = await store.blobs.open(digest)
-  if (blob === undefined) return t.fail('absent')
+  if (blob === undefined) throw new Error('absent')
   await pushBytes(store, A, BYTES)
   t.equal(await store.blobs.isUnchanged(blob), true)
   await blob.handle.close()
@@ -172,7 +172,7 @@ t.test('a blob known to be whole that changes while it is sent does not end', as
   const store = makeStore(t.testdir({}))
   const digest = await pushBytes(store, A, BYTES)
   const blob = await store.blobs.open(digest)
-  if (blob === undefined) return t.fail('absent')
+  if (blob === undefined) throw new Error('absent')
   let sent = 0
   const sending = sendBlob(store.blobs, blob, { start: 0, end: BYTES.length }, true, async (chunk) => {
     sent += chunk.byteLength
@@ -187,7 +187,7 @@ t.test('a blob that is cut short while it is sent does not end', async (t) => {
   const store = makeStore(t.testdir({}))
   const digest = await pushBytes(store, A, BYTES)
   const blob = await store.blobs.open(digest)
-  if (blob === undefined) return t.fail('absent')
+  if (blob === undefined) throw new Error('absent')
   truncateSync(store.layout.blobData(digest), 10)
   await t.rejects(sendBlob(store.blobs, blob, { start: 0, end: BYTES.length }, true, async () => undefined))
   await blob.handle.close()
@@ -197,7 +197,7 @@ t.test('a blob that is replaced while it is sent is sent as it was opened', asyn
   const store = makeStore(t.testdir({}))
   const digest = await pushBytes(store, A, BYTES)
   const blob = await store.blobs.open(digest)
-  if (blob === undefined) return t.fail('absent')
+  if (blob === undefined) throw new Error('absent')
   const path = store.layout.blobData(digest)
   writeFileSync(`${path}.new`, 'other')
   renameSync(`${path}.new`, path)

@@ -160,7 +160,7 @@ t.test('a probe that fails keeps the store closed', async (t) => {
       writes += 1
       throw Object.assign(new Error('injected'), { code: 'EIO' })
     },
-    directory: realSync.directory,
+    directory: (site, path) => realSync.directory(site, path),
   })
   await t.rejects(durable.writeSmall('link', join(root, 'a'), 'a'), { code: 'EIO' })
   await t.rejects(durable.writeSmall('link', join(root, 'a'), 'a'), { code: 'EIO' })
