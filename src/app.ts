@@ -15,8 +15,10 @@ import type { Readiness } from './http/health.ts'
 import { addHealth } from './http/health.ts'
 import { startHealthChecks } from './http/health-checks.ts'
 import { createMetrics } from './http/metrics.ts'
+import type { AccessEntry } from './http/observe.ts'
 import { createObserver } from './http/observe.ts'
 import { addCommon, createServer } from './http/server.ts'
+import { createTurn } from './http/turn.ts'
 import { addV2 } from './http/v2.ts'
 import { Closures } from './registry/closures.ts'
 import type { Context } from './registry/context.ts'
@@ -36,6 +38,8 @@ export interface Parts {
   /** Milliseconds since 1970. */
   readonly clock?: (() => number) | undefined
   readonly logger?: FastifyBaseLogger | undefined
+  /** Takes the lines of the access log; without it they go to `logger`. */
+  readonly access?: ((entry: AccessEntry) => void) | undefined
   /** An instance to register into, with its own server; without it one is made. */
   readonly fastify?: FastifyInstance | undefined
 }
@@ -49,6 +53,7 @@ const TLS_EVERY_MS = 2000
  */
 export async function buildRegistry(config: Config, parts: Parts = {}): Promise<FastifyInstance> {
   const { clock = Date.now, logger = pino({ level: 'silent' }) } = parts
+  const { access = (entry: AccessEntry) => logger.info(entry, 'request') } = parts
   const directory = resolve(config.storage.filesystem.rootdirectory)
   const readOnly = config.storage.maintenance.readonly.enabled
   const layout = createLayout(directory)
@@ -112,16 +117,17 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     context,
     prefix,
     base: (config.http.host ?? '').replace(/\/+$/, '') + prefix,
+    turn: createTurn(),
     manifestLimit: config.limits.manifestBytes,
     pages: { catalog: config.catalog.maxentries, tags: config.tags.maxtags },
     mayPull: (user, name) => policy.decide(user === undefined ? 'anonymous' : { user }, 'pull', name) === 'allow',
   }
   // A host's own instance keeps its hooks and pages to itself: ours live in a scope of their own.
   const add = async (scope: FastifyInstance): Promise<void> => {
-    const observer = createObserver({ metrics, logger, accessLog: !config.log.accesslog.disabled })
+    const observer = createObserver(metrics, config.log.accesslog.disabled ? undefined : access)
     addCommon(scope, config.http.headers, observer)
     const gate = await createGate(scope, authenticator, policy)
-    addV2(scope, surroundings, gate, (request, kind) => observer.target(request, kind))
+    addV2(scope, surroundings, gate)
     // The pages for people and supervisors are the host's, where there is one.
     if (parts.fastify === undefined) addHealth(scope, gate, readiness, metrics, prefix)
   }

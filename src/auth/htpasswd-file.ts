@@ -74,12 +74,16 @@ function complain(path: string, mode: number, users: Htpasswd, logger: Pick<Base
       `htpasswd line ${line}${user === undefined ? '' : ` (user ${JSON.stringify(user)})`} ${reason} and is left out`,
     )
   }
+  if (users.users.size === 0) {
+    const cure = `tarn user add NAME --config CONFIG.yml   (or: htpasswd -B ${path} NAME)`
+    logger.warn({ path }, `nobody can log in: the htpasswd file has no usable line; add a user: ${cure}`)
+  }
 }
 
 function describeMissing(path: string, error: unknown): Problem {
   if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return describeUnreadable('htpasswd file', path, error)
   return new Problem(`there is no htpasswd file at ${path}`, {
-    hint: 'make it with its first user: tarn user add NAME   (or: htpasswd -cbB FILE NAME PASSWORD)',
+    hint: `make it with its first user: tarn user add NAME --config CONFIG.yml   (or: htpasswd -cB ${path} NAME)`,
     cause: error,
   })
 }

@@ -1,5 +1,7 @@
 // Finds the home that a command works on: the file of --config, else the search order of DESIGN §5.
+import { resolve } from 'node:path'
 import { Option } from 'commander'
+import type { LoadedConfig } from '../config/load.ts'
 import { loadCommandConfig } from '../config/load.ts'
 import { Problem } from '../config/problem.ts'
 import type { Config } from '../config/schema.ts'
@@ -12,23 +14,32 @@ export function configOption(): Option {
   )
 }
 
-/** The configuration of the home. Throws a Problem when the file is wrong or, being named, is not there. */
-export function readHome({ config: path }: { config?: string }): Config {
-  return loadCommandConfig({ env: process.env, ...(path === undefined ? {} : { path }) }).config
+/** The configuration of the home and its file. Throws a Problem when the file is wrong or, being named, is not there. */
+export function readHome({ config: path }: { config?: string }): LoadedConfig {
+  return loadCommandConfig({ env: process.env, ...(path === undefined ? {} : { path }) })
 }
 
 /** `auth.htpasswd.path`; throws a Problem when the registry has no htpasswd login. */
-export function htpasswdPath({ auth }: Config): string {
+export function htpasswdPath(home: LoadedConfig): string {
+  const { auth } = home.config
   if (auth.htpasswd !== undefined) return auth.htpasswd.path
-  throw new Problem('this registry has no htpasswd login', {
-    hint: 'name its configuration with --config FILE, or make a home with: tarn init',
-  })
+  throw describeLack(home, 'no htpasswd login')
 }
 
 /** `http.tls`; throws a Problem when the registry speaks plain HTTP. */
-export function tlsPaths({ http }: Config): NonNullable<Config['http']['tls']> {
+export function tlsPaths(home: LoadedConfig): NonNullable<Config['http']['tls']> {
+  const { http } = home.config
   if (http.tls !== undefined) return http.tls
-  throw new Problem('this registry has no certificate: it speaks plain HTTP', {
-    hint: 'name its configuration with --config FILE, or make a home with: tarn init',
+  throw describeLack(home, 'no certificate: it speaks plain HTTP')
+}
+
+// Outside a home the command looked at something that its user did not think of.
+function describeLack({ path }: LoadedConfig, lack: string): Problem {
+  const used =
+    path === undefined
+      ? `there is no configuration in ${process.cwd()}, and a registry by the built-in defaults has`
+      : `the registry of ${resolve(path)} has`
+  return new Problem(`${used} ${lack}`, {
+    hint: 'name its configuration with --config FILE, or make a home: tarn init DIR --host NAME --user NAME',
   })
 }

@@ -1,15 +1,15 @@
 // `tarn init`: makes a home and says how clients come to trust it.
 import { Argument, Command, InvalidArgumentError } from 'commander'
-import { access } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { makePassword, parseUserName } from '../auth/password.ts'
 import { certificateFiles, makeHome, withLoopback } from '../config/init.ts'
 import { Problem } from '../config/problem.ts'
 import type { CommandContext } from './context.ts'
 import { collect, outputOf } from './context.ts'
-import { deliverPassword } from './initial-password.ts'
+import { deliverPassword, describePasswordFile } from './initial-password.ts'
 import { readPassword } from './password-input.ts'
-import { describeBackup, describeTrust } from './trust.ts'
+import { describeBackup, describeHome, describeTrust } from './trust.ts'
 
 interface InitOptions {
   readonly host?: readonly string[]
@@ -53,11 +53,12 @@ async function init(directory: string, options: InitOptions, command: Command, c
   const user = parseUserName(options.user)
   withLoopback(hosts)
 
-  const generated = !passwordStdin && !(await isThere(join(auth, 'htpasswd')))
+  const output = outputOf(command, context)
+  const { json = false } = command.optsWithGlobals<{ json?: boolean }>()
+  const generated = !passwordStdin && !existsSync(join(auth, 'htpasswd'))
   const password = passwordStdin ? await readPassword(context) : makePassword(context.random)
-  const delivered = generated
-    ? await deliverPassword({ user, password, authDirectory: auth, isTerminal: context.stdout.isTTY === true })
-    : undefined
+  const terminal = context.stdout.isTTY === true && !json ? context.stdout : undefined
+  const delivered = generated ? await deliverPassword({ user, password, authDirectory: auth, terminal }) : undefined
   const { created } = await makeHome({
     directory: home,
     configFile,
@@ -70,20 +71,25 @@ async function init(directory: string, options: InitOptions, command: Command, c
     port,
     clock: context.clock,
     random: context.random,
+    ...(delivered === undefined ? {} : { onUser: delivered.onUser }),
   })
 
   const { caCertificate } = certificateFiles(certs)
-  const output = outputOf(command, context)
-  const madeUser = created.includes(join(auth, 'htpasswd'))
-  if (passwordStdin && !madeUser)
-    output.note(`${join(auth, 'htpasswd')} was kept; change a password with: tarn user add`)
+  const wanted = {
+    hosts,
+    user,
+    hasPassword: passwordStdin && !created.includes(join(auth, 'htpasswd')),
+    port: command.getOptionValueSource('port') === 'cli' ? port : undefined,
+    data: options.data === undefined ? undefined : data,
+  }
+  const { notes, data: inUse = data, trust } = describeHome(configFile, wanted)
+  for (const note of notes) output.note(note)
   const lines = [
     ...(created.length === 0 ? [`nothing to do: ${home} is whole`] : created.map((path) => `made ${path}`)),
-    ...(delivered === undefined ? [] : ['', delivered.line]),
+    ...describePasswordFile(user, auth).flatMap((line) => ['', line]),
+    ...(trust === undefined ? [] : ['', ...describeTrust(trust)]),
     '',
-    ...describeTrust({ host, port, user, caCertificate }),
-    '',
-    ...describeBackup({ auth, certs, data, config: configFile }),
+    ...describeBackup({ auth, certs, data: inUse, config: configFile }),
     '',
     `Start it: tarn serve ${configFile}`,
   ]
@@ -97,11 +103,4 @@ function parsePort(text: string): number {
   const port = Number(text)
   if (/^\d+$/.test(text) && port >= 1 && port <= 65_535) return port
   throw new InvalidArgumentError('a port is a number from 1 to 65535.')
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
 }

@@ -63,14 +63,27 @@ function isBug(error: unknown): boolean {
   return typeof (error as NodeJS.ErrnoException).syscall !== 'string'
 }
 
-function adviseOn({ code, path }: NodeJS.ErrnoException): string | undefined {
+function adviseOn(error: NodeJS.ErrnoException & { port?: number; hostname?: string }): string | undefined {
+  const { code, path, port, hostname, syscall } = error
   const uid = process.getuid?.() ?? 0
+  if (code === 'EACCES' && syscall === 'listen' && port !== undefined && port > 0) {
+    return `ports below 1024 need a right that uid ${uid} lacks: take a higher port, or grant CAP_NET_BIND_SERVICE`
+  }
   switch (code) {
     case 'EACCES':
     case 'EPERM':
       return `uid ${uid} may not do that; give it the right: chown ${uid} ${path ?? 'FILE'}`
     case 'ENOENT':
       return 'check the path'
+    case 'EEXIST':
+    case 'ENOTDIR':
+      return `a file stands where a directory must be; name another directory than ${path ?? 'this'}, or move the file away`
+    case 'EADDRNOTAVAIL':
+      return 'this machine has no such address (see them with: ip address); write one that it has, or :PORT for all'
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+    case 'ENODATA':
+      return `this machine knows no address of ${hostname ?? 'that name'}; write an IP address that it has, or :PORT for all`
     case 'EROFS':
       return 'the file system is read-only'
     case 'ENOSPC':

@@ -5,13 +5,12 @@ import { connect } from 'node:net'
 import { Command } from 'commander'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
-import { buildRegistry } from '../app.ts'
 import { parseListenAddress } from '../config/address.ts'
 import { loadConfig } from '../config/load.ts'
 import { printConfig } from '../config/print.ts'
 import { Problem } from '../config/problem.ts'
 import type { Config } from '../config/schema.ts'
-import { createLogger } from './log.ts'
+import { createLog } from './log.ts'
 
 const IDLE_EVERY_MS = 100
 
@@ -50,9 +49,13 @@ export interface ServeParts {
 
 /** Serves until SIGTERM or SIGINT; gives when the registry is listening. */
 export async function serve(config: Config, { listen, warnings, announce }: ServeParts): Promise<void> {
-  const logger = createLogger(config.log)
+  const { logger, access } = createLog(config.log)
   for (const warning of warnings) logger.warn(warning)
-  const app = await buildRegistry(config, { logger })
+  const open = describeOpenness(config)
+  if (open !== undefined) logger.warn(open)
+  // Only here: every other command would load the whole server for nothing.
+  const { buildRegistry } = await import('../app.ts')
+  const app = await buildRegistry(config, { logger, access })
   try {
     const url = await startListening(app, config, listen)
     stopOnSignals(app, config.http.draintimeout, logger)
@@ -61,6 +64,13 @@ export async function serve(config: Config, { listen, warnings, announce }: Serv
     await app.close()
     throw error
   }
+}
+
+/** The warning about what everybody may do; undefined where a login or a client certificate is needed. */
+export function describeOpenness({ auth, http, storage }: Config): string | undefined {
+  if (auth.htpasswd !== undefined || (http.tls?.clientcas.length ?? 0) > 0) return undefined
+  const acts = storage.maintenance.readonly.enabled ? 'pull' : storage.delete.enabled ? 'push and delete' : 'push'
+  return `nobody needs a login: everybody who reaches this address may ${acts}; set auth.htpasswd to change that`
 }
 
 function printUrl(url: string): void {

@@ -1,6 +1,8 @@
 // `tarn user`: who may log in. A running server takes a change up at its next request.
+import { resolve } from 'node:path'
 import { Command } from 'commander'
 import { eraseUser, readHtpasswd, writeUser } from '../auth/edit-htpasswd.ts'
+import type { Htpasswd } from '../auth/htpasswd.ts'
 import { costOf, parseHtpasswd } from '../auth/htpasswd.ts'
 import { hashPassword, parseUserName } from '../auth/password.ts'
 import { Problem } from '../config/problem.ts'
@@ -32,7 +34,7 @@ export function userCommand(context: CommandContext): Command {
     .argument('<name>', 'the user')
     .addOption(configOption())
     .action(async (name: string, options: UserOptions, command: Command) => {
-      const path = htpasswdPath(readHome(options))
+      const { path } = await readUsers(options)
       if (!(await eraseUser(path, name))) {
         throw new Problem(`there is no user ${name} in ${path}`, { hint: 'see who is: tarn user list' })
       }
@@ -50,7 +52,7 @@ export function userCommand(context: CommandContext): Command {
 
 async function add(name: string, options: UserOptions, command: Command, context: CommandContext): Promise<void> {
   const user = parseUserName(name)
-  const path = htpasswdPath(readHome(options))
+  const { path, users } = await readUsers(options)
   if (options.passwordStdin !== true && context.stdin.isTTY !== true) {
     throw new Problem('there is no terminal to ask for the password', {
       hint: `use: tarn user add ${user} --password-stdin < FILE`,
@@ -58,17 +60,34 @@ async function add(name: string, options: UserOptions, command: Command, context
     })
   }
   const password = options.passwordStdin === true ? await readPassword(context) : await askPassword(context)
-  const isNew = !parseHtpasswd(await readHtpasswd(path)).users.has(user)
+  const isNew = !users.has(user)
   await writeUser(path, user, await hashPassword(password))
   outputOf(command, context).result({ user, added: isNew }, isNew ? `added ${user}` : `${user} has a new password`)
 }
 
 async function list(options: UserOptions, command: Command, context: CommandContext): Promise<void> {
-  const { users, refused } = parseHtpasswd(await readHtpasswd(htpasswdPath(readHome(options))))
+  const { path, source, users, refused } = await readUsers(options)
   const output = outputOf(command, context)
   for (const { line, user, reason } of refused) {
     output.note(`line ${line}${user === undefined ? '' : ` (${user})`} ${reason}: it lets nobody in`)
   }
+  if (users.size === 0) {
+    output.note(`there are no users in ${path}, which ${source} names; for another registry: --config FILE`)
+  }
   const names = [...users.keys()].toSorted()
   output.result({ users: [...users].map(([user, hash]) => ({ user, cost: costOf(hash) })) }, names.join('\n'))
+}
+
+// Outside a home, the configuration that is found may be one that its user did not think of: it is named.
+async function readUsers(options: UserOptions): Promise<Htpasswd & { path: string; source: string }> {
+  const home = readHome(options)
+  const path = htpasswdPath(home)
+  const source = home.path === undefined ? 'the environment' : resolve(home.path)
+  try {
+    return { ...parseHtpasswd(await readHtpasswd(path)), path, source }
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error
+    const hint = [error.hint, 'for another registry name its configuration: --config FILE'].filter(Boolean).join('; ')
+    throw new Problem(`${error.message} (${source} names it)`, { hint, cause: error })
+  }
 }

@@ -174,8 +174,50 @@ export function reportUnused(
       hint: `the keys here are: ${known}`,
     })
   } else {
-    warn(findings, node.origin, path, `unknown key, ignored (the keys here are: ${known})`)
+    const key = path.slice(path.lastIndexOf('.') + 1)
+    const meant = findNearest(key, Object.keys(schema.properties))
+    // Ignoring a slip of the pen can open the registry or have it store elsewhere: `auths:`, `htp:`, `rootdir:`.
+    if (meant === undefined) warn(findings, node.origin, path, `unknown key, ignored (the keys here are: ${known})`)
+    else findings.faults.push({ where: node.origin, path, what: 'unknown key', hint: `did you mean ${meant}?` })
   }
+}
+
+/** The word of `known` that `text` is most likely a misspelling of; undefined when it is like none of them. */
+export function findNearest(text: string, known: readonly string[]): string | undefined {
+  const key = text.toLowerCase()
+  const near = known
+    .map((word) => ({ word, far: isShortened(key, word) ? 1 : countEdits(key, word.toLowerCase()) }))
+    .filter(({ word, far }) => far <= (Math.min(key.length, word.length) > 4 ? 2 : 1))
+  return near.toSorted((a, b) => a.far - b.far)[0]?.word
+}
+
+// `rootdir`, `cert`: four letters or more are no accident.
+function isShortened(key: string, word: string): boolean {
+  return key.length > 3 && word.toLowerCase().startsWith(key)
+}
+
+/** How many letters must be put in, left out, changed or swapped with the next one to make `b` of `a`. */
+function countEdits(a: string, b: string): number {
+  // Nothing near is this long, and the work grows with the square.
+  if (Math.abs(a.length - b.length) > 2) return Number.POSITIVE_INFINITY
+  const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, column) => column)]
+  const at = (row: number, column: number): number => rows[row]?.[column] ?? 0
+  for (let row = 1; row <= a.length; row += 1) {
+    rows.push([row])
+    for (let column = 1; column <= b.length; column += 1) {
+      const same = a[row - 1] === b[column - 1]
+      const swapped = row > 1 && column > 1 && a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1]
+      rows[row]?.push(
+        Math.min(
+          at(row - 1, column) + 1,
+          at(row, column - 1) + 1,
+          at(row - 1, column - 1) + (same ? 0 : 1),
+          swapped ? at(row - 2, column - 2) + 1 : Number.POSITIVE_INFINITY,
+        ),
+      )
+    }
+  }
+  return at(a.length, b.length)
 }
 
 function warn(findings: Findings, where: string, path: string, what: string): void {

@@ -21,6 +21,8 @@ export interface HomeOptions {
   /** The first user; used only when there is no htpasswd. */
   readonly user: string
   readonly password: string
+  /** Called at once when the user was made with that password, before anything else can fail. */
+  readonly onUser?: () => void
   readonly port: number
   /** Milliseconds since 1970. */
   readonly clock: () => number
@@ -67,6 +69,7 @@ export async function makeHome(options: HomeOptions): Promise<{ created: string[
     await makeDirectory(resolve(path), created)
   }
   if (hash !== undefined) await make(htpasswd, setUser('', user, hash), 0o600)
+  if (created.includes(htpasswd)) options.onUser?.()
   await makeCertificates({ ...options, hosts, make })
   await make(resolve(configFile), writeConfig(options), 0o644)
   return { created }

@@ -1,6 +1,7 @@
 // From a file, the environment or an embedder's object to one checked configuration. It reads one file, once, and
 // must never change the process's environment or its working directory.
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Findings } from './check.ts'
 import { checkTree } from './check.ts'
 import { ConfigError, throwFaults } from './config-error.ts'
@@ -8,7 +9,7 @@ import { makeDefaultTree } from './defaults.ts'
 import type { Environment } from './environment.ts'
 import { applyEnvironment } from './environment.ts'
 import type { Units } from './leaf.ts'
-import { describeUnreadable } from './problem.ts'
+import { describeUnreadable, Problem } from './problem.ts'
 import type { Config, ConfigInput } from './schema.ts'
 import { ConfigSchema } from './schema.ts'
 import { checkCombinations, settleSpellings } from './settle.ts'
@@ -109,6 +110,13 @@ function readWholeFile(path: string): string | undefined {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    if (code === 'EISDIR') {
+      const inside = join(path, 'config.yml')
+      throw new Problem(`${path} is a directory, not a configuration file`, {
+        hint: existsSync(inside) ? `did you mean ${inside}?` : 'name the file itself, such as DIR/config.yml',
+        cause: error,
+      })
+    }
     throw describeUnreadable('configuration file', path, error)
   }
 }

@@ -17,9 +17,10 @@ import { parseRange } from './range.ts'
 
 const TYPE = 'application/octet-stream'
 
-export async function headBlob({ context, request, reply, target }: Call<'blob'>): Promise<FastifyReply> {
+export async function headBlob({ context, request, reply, target, turn }: Call<'blob'>): Promise<FastifyReply> {
   const digest = parseDigest(target.digest)
   const size = await statBlob(context, parseRepositoryName(target.name), digest)
+  await turn()
   describe(reply, digest)
   if (matchesEtag(request.headers['if-none-match'], digest)) return sendNothing(reply.code(304))
   return sendNothing(reply.headers({ 'content-type': TYPE, 'content-length': size }))

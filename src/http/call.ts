@@ -14,8 +14,27 @@ export interface Surroundings {
   readonly manifestLimit: number
   /** Items on a page of the catalog and of a list of tags at most. */
   readonly pages: { readonly catalog: number; readonly tags: number }
+  /**
+   * Resolves when the event loop has taken in all requests that wait at its door. Answers that are sent together
+   * cost less than one by one, each of which wakes its client; measured: 42 of 139 µs a manifest.
+   */
+  readonly turn: () => Promise<void>
   /** Whether the user may pull from the repository; without one: from every repository. */
   readonly mayPull: (user: string | undefined, name: RepositoryName | undefined) => boolean
+}
+
+/** What the hooks found out about a request, before its handler. */
+export interface Found {
+  readonly target: Target
+  /** Who logged in; undefined for anonymous, or while that is not known. */
+  readonly user: string | undefined
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Null until the path was read, and for what is not /v2. */
+    tarn: Found | null
+  }
 }
 
 /** One request and its answer. */

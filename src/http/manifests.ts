@@ -22,6 +22,7 @@ export async function getManifest(call: Call<'manifest'>): Promise<FastifyReply>
   const { context, request, reply, target } = call
   const name = parseRepositoryName(target.name)
   const stored = await pullManifest(context, name, readable(target.reference), wishesOf(request.headers.accept))
+  await call.turn()
   reply.headers({ 'docker-content-digest': stored.digest, etag: `"${stored.digest}"` })
   if (matchesEtag(request.headers['if-none-match'], stored.digest)) return sendNothing(reply.code(304))
   if (request.method !== 'HEAD') return sendBytes(reply, stored.manifest.mediaType, stored.bytes)

@@ -1,44 +1,47 @@
 // Watches requests go by, for the metrics and the access log. The log gets the path and the status, never a
 // header: logins travel there.
-import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Metrics } from './metrics.ts'
-import type { Kind } from './path.ts'
 import { HANDLER_NAMES } from './v2.ts'
+
+/** A line of the access log. */
+export interface AccessEntry {
+  readonly method: string
+  readonly path: string | undefined
+  readonly status: number
+  readonly ms: number
+  readonly remote: string | undefined
+  readonly user?: string
+  readonly aborted?: true
+  readonly agent?: string
+}
 
 export interface Observer {
   started(): void
-  target(request: FastifyRequest, kind: Kind): void
   ended(request: FastifyRequest, reply: FastifyReply, remote: string | undefined): void
 }
 
-export interface ObserverOptions {
-  readonly metrics: Metrics
-  readonly logger: FastifyBaseLogger
-  readonly accessLog: boolean
-}
-
-export function createObserver({ metrics, logger, accessLog }: ObserverOptions): Observer {
-  const kinds = new WeakMap<FastifyRequest, Kind>()
+/** Makes the observer; `log` takes the entries of the access log, unless it is switched off. */
+export function createObserver({ requests }: Metrics, log: ((entry: AccessEntry) => void) | undefined): Observer {
   return {
-    started: () => metrics.started(),
-    target: (request, kind) => void kinds.set(request, kind),
+    started: () => requests.started(),
     ended(request, reply, remote) {
-      const kind = kinds.get(request)
-      const seconds = reply.elapsedTime / 1000
+      const ms = reply.elapsedTime
       const status = reply.raw.statusCode
-      metrics.answered(kind === undefined ? 'other' : HANDLER_NAMES[kind], request.method, status, seconds)
-      if (!accessLog) return
+      const { tarn, method } = request
+      requests.answered(tarn === null ? 'other' : HANDLER_NAMES[tarn.target.kind], method, status, ms / 1000)
+      if (log === undefined) return
       const { 'user-agent': agent } = request.headers
-      const facts = {
-        method: request.method,
+      log({
+        method,
         path: request.raw.url,
         status,
-        ms: Math.round(reply.elapsedTime),
+        ms: Math.round(ms),
         remote,
+        ...(tarn?.user === undefined ? {} : { user: tarn.user }),
         ...(reply.raw.writableFinished ? {} : { aborted: true }),
         ...(agent === undefined ? {} : { agent }),
-      }
-      logger.info(facts, 'request')
+      })
     },
   }
 }

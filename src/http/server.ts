@@ -76,19 +76,22 @@ export function addCommon(
   observe: { started(): void; ended(request: FastifyRequest, reply: FastifyReply, remote: string | undefined): void },
 ): void {
   const entries = Object.entries(headers)
-  app.addHook('onRequest', async (request, reply) => {
+  app.decorateRequest('tarn', null)
+  // With callbacks, not promises: these run for every request.
+  app.addHook('onRequest', (request, reply, done) => {
     // At the close, not at the end of the answer: one that is broken off counts as well.
     const { remoteAddress } = request.raw.socket
     observe.started()
     reply.raw.once('close', () => observe.ended(request, reply, remoteAddress))
     for (const [name, values] of entries) reply.header(name, values.length === 1 ? values[0] : values)
     const flaw = findFlaw(request.raw)
-    if (flaw !== undefined) {
-      reply.header('connection', 'close')
-      throw flaw
-    }
+    if (flaw !== undefined) reply.header('connection', 'close')
+    done(flaw)
   })
-  app.addHook('onResponse', async (request) => drainAfterAnswer(request.raw))
+  app.addHook('onResponse', (request, _reply, done) => {
+    drainAfterAnswer(request.raw)
+    done()
+  })
   app.setErrorHandler((error, request, reply) => sendError(request, reply, error))
 }
 

@@ -9,7 +9,7 @@ import { sendNothing } from './answer.ts'
 import { getBlob, headBlob, removeBlob } from './blobs.ts'
 import type { Call, Exchange, Surroundings } from './call.ts'
 import { sendError } from './errors.ts'
-import type { Gate } from './gate.ts'
+import type { Entry, Gate } from './gate.ts'
 import { getCatalog, getReferrers, getTags } from './lists.ts'
 import { getManifest, putManifest, removeManifest } from './manifests.ts'
 import type { Kind, Target } from './path.ts'
@@ -66,37 +66,34 @@ export const HANDLER_NAMES: Readonly<Record<Kind, string>> = {
   invalid: 'other',
 }
 
-/** What the hooks found out about a request. */
-interface Found {
-  readonly target: Target
-  readonly user: string | undefined
-}
-
-/** Adds /v2 below the prefix. `onTarget` is told what each request is about, for the log and the metrics. */
-export function addV2(
-  app: FastifyInstance,
-  surroundings: Surroundings,
-  gate: Gate,
-  onTarget: (request: FastifyRequest, kind: Kind) => void,
-): void {
+/** Adds /v2 below the prefix to a scope that `addCommon` prepared. */
+export function addV2(app: FastifyInstance, surroundings: Surroundings, gate: Gate): void {
   const { prefix } = surroundings
-  const found = new WeakMap<FastifyRequest, Found>()
 
   app.register(async (v2) => {
     v2.removeAllContentTypeParsers()
     // Bodies are streams of bytes, whatever their type says; handlers read them from the raw request.
     v2.addContentTypeParser('*', (_request, _payload, done) => done(null))
     v2.setErrorHandler((error, request, reply) => sendError(request, reply, error))
-    v2.addHook('onRequest', async (request, reply) => {
+    v2.addHook('onRequest', (request, reply, done) => {
       reply.header('docker-distribution-api-version', 'registry/2.0')
       const target = parsePath((request.raw.url ?? '').slice(prefix.length))
-      onTarget(request, target.kind)
-      const action = routeOf(target, request.method)?.action ?? 'ping'
-      const user = await gate(request, reply, { action, repository: repositoryOf(target) })
-      found.set(request, { target, user })
+      request.tarn = { target, user: undefined }
+      const enter = (user: Entry): void => {
+        request.tarn = { target, user }
+        done()
+      }
+      try {
+        const action = routeOf(target, request.method)?.action ?? 'ping'
+        const entry = gate(request, reply, { action, repository: repositoryOf(target) })
+        if (entry instanceof Promise) entry.then(enter, done)
+        else enter(entry)
+      } catch (error) {
+        done(error as Error)
+      }
     })
     const handle = async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
-      const { target, user } = found.get(request) ?? { target: parsePath(''), user: undefined }
+      const { target, user } = request.tarn ?? { target: parsePath(''), user: undefined }
       return dispatch(target, { ...surroundings, request, reply, user, query: parseQuery(request.raw.url ?? '') })
     }
     for (const url of [`${prefix}/v2`, `${prefix}/v2/`, `${prefix}/v2/*`]) {

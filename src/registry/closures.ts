@@ -26,7 +26,7 @@ export class Closures {
 
   /** Says whether `manifest` is whole in the repository. Reads links and sizes, no blob. */
   async isWhole(name: RepositoryName, digest: Digest, manifest: Manifest): Promise<boolean> {
-    if (this.#isKnown(name, digest)) return true
+    if (this.isKnown(name, digest)) return true
     for await (const blob of inTurns(requiredBlobs(manifest))) {
       if (!this.#isHere(name, blob, manifest.kind === 'schema1')) return false
     }
@@ -34,7 +34,8 @@ export class Closures {
     return true
   }
 
-  #isKnown(name: RepositoryName, digest: Digest): boolean {
+  /** Whether that was found a moment ago. */
+  isKnown(name: RepositoryName, digest: Digest): boolean {
     const since = this.#wholeSince.get(name)?.get(digest)
     const age = since === undefined ? KEEP_MS : this.#clock() - since
     return age >= 0 && age < KEEP_MS

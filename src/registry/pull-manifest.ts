@@ -42,7 +42,9 @@ export async function findManifest(
   if (stored === undefined) return undefined
   const manifest = store.manifests.recall(digest) ?? (await store.manifests.load(digest, stored))
   if (manifest === undefined) return undefined
-  return !rules.requiresWhole || (await closures.isWhole(name, digest, manifest.manifest)) ? manifest : undefined
+  // Looked up first, since waiting for a promise costs more than that.
+  if (!rules.requiresWhole || closures.isKnown(name, digest)) return manifest
+  return (await closures.isWhole(name, digest, manifest.manifest)) ? manifest : undefined
 }
 
 /** distribution's details for a missing manifest; it never says that the repository is unknown. */

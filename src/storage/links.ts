@@ -4,20 +4,22 @@ import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Durable } from './durable.ts'
 import type { Layout } from './layout.ts'
-import { readLink } from './link.ts'
+import type { LinkReader } from './link.ts'
 
 export class Links {
   readonly #layout: Layout
   readonly #durable: Durable
+  readonly #reader: LinkReader
 
-  constructor(layout: Layout, durable: Durable) {
+  constructor(layout: Layout, durable: Durable, reader: LinkReader) {
     this.#layout = layout
     this.#durable = durable
+    this.#reader = reader
   }
 
   /** The digest under whose name the bytes are stored; undefined when the repository does not hold the blob. */
   resolve(name: RepositoryName, digest: Digest): Digest | undefined {
-    return readLink(this.#layout.layerLink(name, digest))
+    return this.#reader.read(this.#layout.layerLink(name, digest))
   }
 
   /** Makes a link that an answer is going to promise survive a power cut; false when it is not here. */
@@ -27,7 +29,7 @@ export class Links {
 
   /** Lets the repository serve `digest`, whose bytes are stored under `stored`. */
   async add(name: RepositoryName, digest: Digest, stored: Digest = digest): Promise<void> {
-    await writeLink(this.#durable, this.#layout.layerLink(name, digest), stored)
+    await writeLink(this.#durable, this.#reader, this.#layout.layerLink(name, digest), stored)
   }
 
   /** Takes that right away again; false when there was none. The bytes stay: collection frees them (I6). */
@@ -37,7 +39,7 @@ export class Links {
 }
 
 /** Makes the link at `path` hold `digest`; an equal one is only made durable. */
-export async function writeLink(durable: Durable, path: string, digest: Digest): Promise<void> {
-  if (readLink(path) === digest && (await durable.hold(path)) !== undefined) return
+export async function writeLink(durable: Durable, reader: LinkReader, path: string, digest: Digest): Promise<void> {
+  if (reader.read(path) === digest && (await durable.hold(path)) !== undefined) return
   await durable.writeSmall('link', path, digest)
 }

@@ -8,7 +8,7 @@ import type { RepositoryName } from '../oci/name.ts'
 import type { Blobs } from './blobs.ts'
 import type { Durable } from './durable.ts'
 import type { Layout } from './layout.ts'
-import { readLink } from './link.ts'
+import type { LinkReader } from './link.ts'
 import { writeLink } from './links.ts'
 import { listDirectories } from './repositories.ts'
 
@@ -26,18 +26,20 @@ export class Manifests {
   readonly #layout: Layout
   readonly #durable: Durable
   readonly #blobs: Blobs
+  readonly #reader: LinkReader
   readonly #memory = new Map<Digest, StoredManifest>()
   #bytesInMemory = 0
 
-  constructor(layout: Layout, durable: Durable, blobs: Blobs) {
+  constructor(layout: Layout, durable: Durable, reader: LinkReader, blobs: Blobs) {
     this.#layout = layout
     this.#durable = durable
     this.#blobs = blobs
+    this.#reader = reader
   }
 
   /** The digest under whose name the manifest's bytes are stored; undefined when the repository has it not. */
   resolve(name: RepositoryName, digest: Digest): Digest | undefined {
-    return readLink(this.#layout.revisionLink(name, digest))
+    return this.#reader.read(this.#layout.revisionLink(name, digest))
   }
 
   /** The manifest from memory, if it is there. Synchronous, for the hot path. */
@@ -67,7 +69,7 @@ export class Manifests {
   /** Stores the bytes and then the link that makes them a manifest of the repository. */
   async put(name: RepositoryName, manifest: StoredManifest): Promise<void> {
     await this.#blobs.put(manifest.bytes, manifest.digest)
-    await writeLink(this.#durable, this.#layout.revisionLink(name, manifest.digest), manifest.digest)
+    await writeLink(this.#durable, this.#reader, this.#layout.revisionLink(name, manifest.digest), manifest.digest)
     this.#remember(manifest)
   }
 

@@ -6,6 +6,12 @@ import { constants, readFileSync, statSync } from 'node:fs'
 
 export type Stamp = string & { readonly __brand: 'Stamp' }
 
+/**
+ * The kernel's clock for ctime moves in ticks of up to 10 ms: a file that changed just now could change again and
+ * keep its stamp, so what was read of it is good for one answer and not remembered.
+ */
+export const STILL_AFTER_MS = 50
+
 export interface FileFacts {
   /** Bytes. */
   readonly size: number

@@ -5,6 +5,7 @@ import type { Sync } from './sync.ts'
 import { Durable } from './durable.ts'
 import type { Layout } from './layout.ts'
 import { childOf, createLayout } from './layout.ts'
+import { LinkReader } from './link.ts'
 import { Links } from './links.ts'
 import { Manifests } from './manifests.ts'
 import { Mutex } from './mutex.ts'
@@ -46,16 +47,17 @@ export function openStore({ directory, keeps, clock, newId, sync }: StoreOptions
   const durable = new Durable(directory, layout.tmp, sync)
   const verdicts = new Verdicts(log('verified'), clock)
   const blobs = new Blobs(layout, durable, verdicts)
-  const manifests = new Manifests(layout, durable, blobs)
+  const reader = new LinkReader(clock)
+  const manifests = new Manifests(layout, durable, reader, blobs)
   return {
     layout,
     durable,
     blobs,
-    links: new Links(layout, durable),
+    links: new Links(layout, durable, reader),
     manifests,
     referrers: new Referrers(manifests, log('subjects')),
     repositories: new Repositories(layout, durable),
-    tags: new Tags(layout, durable),
+    tags: new Tags(layout, durable, reader),
     uploads: new Uploads(layout, clock, newId),
     verdicts,
     changes: new Mutex(),

@@ -6,7 +6,7 @@ import type { Tag } from '../oci/reference.ts'
 import { isTag } from '../oci/reference.ts'
 import type { Durable } from './durable.ts'
 import type { Layout } from './layout.ts'
-import { readLink } from './link.ts'
+import type { LinkReader } from './link.ts'
 import { writeLink } from './links.ts'
 import { compare } from './repositories.ts'
 import { isNotThere } from './stamp.ts'
@@ -15,14 +15,16 @@ import { inTurns } from './turn.ts'
 export class Tags {
   readonly #layout: Layout
   readonly #durable: Durable
+  readonly #reader: LinkReader
 
-  constructor(layout: Layout, durable: Durable) {
+  constructor(layout: Layout, durable: Durable, reader: LinkReader) {
     this.#layout = layout
     this.#durable = durable
+    this.#reader = reader
   }
 
   resolve(name: RepositoryName, tag: Tag): Digest | undefined {
-    return readLink(this.#layout.tagLink(name, tag))
+    return this.#reader.read(this.#layout.tagLink(name, tag))
   }
 
   /**
@@ -38,8 +40,8 @@ export class Tags {
 
   /** Points the tag at `digest`: its history first, what readers follow last. */
   async set(name: RepositoryName, tag: Tag, digest: Digest): Promise<void> {
-    await writeLink(this.#durable, this.#layout.tagIndexLink(name, tag, digest), digest)
-    await writeLink(this.#durable, this.#layout.tagLink(name, tag), digest)
+    await writeLink(this.#durable, this.#reader, this.#layout.tagIndexLink(name, tag, digest), digest)
+    await writeLink(this.#durable, this.#reader, this.#layout.tagLink(name, tag), digest)
   }
 
   /** Removes the tag with its history; false when it was not there. */

@@ -4,6 +4,7 @@ import type { Digest } from '../oci/digest.ts'
 import { isDigest } from '../oci/digest.ts'
 import type { DerivedLog } from './derived-log.ts'
 import type { FileFacts, Stamp } from './stamp.ts'
+import { STILL_AFTER_MS } from './stamp.ts'
 
 export interface Suspect {
   readonly digest: Digest
@@ -16,9 +17,6 @@ export interface Suspect {
 const MOST = 200_000
 // Lines of the log that may be out of date before it is written anew: rare, and never long.
 const MOST_OLD_LINES = 1000
-// The kernel's clock for ctime moves in ticks of up to 10 ms: a file that changed just now could change
-// again and keep its stamp, so what was read of it is good for one answer and not remembered.
-const STILL_AFTER_MS = 50
 
 export class Verdicts {
   readonly #log: DerivedLog

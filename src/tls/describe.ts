@@ -1,6 +1,7 @@
 // What a certificate file says, for people and for checks that a certificate has not run out. It only reads.
 import { readFileSync } from 'node:fs'
 import { X509Certificate } from 'node:crypto'
+import { isIPv6 } from 'node:net'
 import { describeUnreadable, Problem } from '../config/problem.ts'
 
 export interface CertificateDescription {
@@ -40,12 +41,13 @@ export function describeCertificate(path: string, now: number): CertificateDescr
   return blocks.map((block) => describe(readBlock(path, block), now))
 }
 
-/** The DNS names and IP addresses in the subjectAltName of a certificate. */
+/** The DNS names and IP addresses in the subjectAltName of a certificate, IPv6 in its short form (RFC 5952). */
 export function hostsOf(certificate: X509Certificate): string[] {
   return (certificate.subjectAltName ?? '')
     .split(', ')
     .map((entry) => /^(?:DNS|IP Address):(.+)$/.exec(entry)?.[1])
     .filter((host) => host !== undefined)
+    .map((host) => (isIPv6(host) ? new URL(`http://[${host}]`).hostname.slice(1, -1) : host))
 }
 
 function readBlock(path: string, block: string): X509Certificate {

@@ -92,6 +92,21 @@ t.test('warns of a world-readable file and of refused lines once for each state 
 
 t.test('does not start without a file and names the command that makes one', (t) => {
   const path = join(t.testdir(), 'htpasswd')
-  t.throws(() => open(path), { message: new RegExp(path), hint: /tarn user add/ })
+  t.throws(() => open(path), {
+    message: new RegExp(path),
+    hint: `make it with its first user: tarn user add NAME --config CONFIG.yml   (or: htpasswd -cB ${path} NAME)`,
+  })
+  t.end()
+})
+
+t.test('a file in which no line lets anybody in is said with what to do', (t) => {
+  for (const text of ['', '# nobody yet\n', 'c:{SHA}qnQ6Cq7I99eh8BRCUDlX9Nei1jQ=\n']) {
+    const path = join(t.testdir(), 'htpasswd')
+    write(path, text)
+    const { file, lines } = open(path)
+    for (let i = 0; i < 3; i += 1) file.read()
+    t.match(lines.at(-1), /^nobody can log in: .*tarn user add NAME.*htpasswd -B /)
+    t.equal(lines.filter((line) => line.startsWith('nobody')).length, 1)
+  }
   t.end()
 })

@@ -29,7 +29,7 @@ async function main(): Promise<number> {
   const seconds = Number(values.seconds)
   if (bench === undefined || positionals.length !== 1 || !isCount(rounds, 99) || !isCount(seconds, 60)) {
     progress(
-      `error: no such bench: ${process.argv.slice(2).join(' ')}\nhint: npm run bench -- ${Object.keys(BENCHES).join('|')} [--rounds 1…99] [--seconds 1…60] [--write]`,
+      `error: wrong usage: ${process.argv.slice(2).join(' ')}\nhint: npm run bench -- ${Object.keys(BENCHES).join('|')} [--rounds 1…99] [--seconds 1…60] [--write]`,
     )
     return 2
   }

@@ -7,8 +7,8 @@ const WHAT = { method: 'GET', path: '/v2/a b/"x"', status: 200, agent: 'podman/5
 /** What a logger of that configuration writes to stderr, in a process of its own. */
 function write(config: object, act: string): string[] {
   const code = `
-    import { createLogger } from ${JSON.stringify(LOG)}
-    const log = createLogger(${JSON.stringify({ level: 'info', formatter: 'text', fields: {}, accesslog: { disabled: false }, ...config })})
+    import { createLog } from ${JSON.stringify(LOG)}
+    const { logger: log, access } = createLog(${JSON.stringify({ level: 'info', formatter: 'text', fields: {}, accesslog: { disabled: false }, ...config })})
     ${act}`
   // Its stderr comes back as the stdout of the shell, whose own words stay where they are.
   const text = execFileSync('sh', ['-c', 'exec "$0" --input-type=module -e "$1" 2>&1', process.execPath, code], {
@@ -36,6 +36,17 @@ t.test('a line break or a control character cannot begin a line of its own', asy
   const lines = write({}, `log.info({ path: ${JSON.stringify(evil)} }, ${JSON.stringify(evil)})`)
   t.equal(lines.length, 1)
   for (const control of ['\r', '\u001b']) t.notOk(lines[0]?.includes(control), JSON.stringify(control))
+})
+
+t.test('the access log reads as the other lines do, in both forms, and keeps to the level', async (t) => {
+  const act = `access(${JSON.stringify({ ...WHAT, ms: 3 })})`
+  const [text] = write({ fields: { service: 'registry' } }, act)
+  t.match(text, /^time=\S+Z level=info msg=request method=GET path="\/v2\/a b\/\\"x\\"" status=200 /)
+  t.match(text, / ms=3 service=registry$/)
+  const [json = ''] = write({ formatter: 'json', fields: { service: 'registry' } }, act)
+  t.match(JSON.parse(json), { ...WHAT, ms: 3, level: 30, msg: 'request', service: 'registry', time: /Z$/ })
+  t.same(write({ level: 'warn' }, act), [])
+  t.equal(write({}, `access({ path: 'a\\nlevel=error', agent: '\\u001b[2J' })`).length, 1)
 })
 
 t.test('a line without a message has no empty one', async (t) => {

@@ -1,4 +1,7 @@
-import { readFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import t from 'tap'
 import { createOutput, reportError } from '../../src/cli/output.ts'
@@ -54,4 +57,38 @@ t.test('whatever else was thrown is a bug of ours: 70, with its stack', (t) => {
   t.equal(report('text').code, 70)
   t.equal(report(undefined).code, 70)
   t.end()
+})
+
+t.test('errors of listening and of directories say what helps', async (t) => {
+  const listen = async (options: object): Promise<string> => {
+    const server = createServer()
+    server.listen(options)
+    const [error] = await once(server, 'error')
+    return report(error).text
+  }
+  t.match(
+    await listen({ host: '192.0.2.1', port: 0 }),
+    /^error: listen EADDRNOTAVAIL.*\nhint: this machine has no such address/,
+  )
+  t.match(
+    await listen({ host: 'nowhere.invalid', port: 0 }),
+    /^error: getaddrinfo E.*\nhint: .*no address of nowhere\.invalid/,
+  )
+  // Root may listen everywhere, so that the kernel's own words cannot be had here.
+  const forbidden = Object.assign(new Error('listen EACCES: permission denied 0.0.0.0:443'), {
+    code: 'EACCES',
+    syscall: 'listen',
+    address: '0.0.0.0',
+    port: 443,
+  })
+  t.match(report(forbidden).text, /\nhint: ports below 1024 need a right .*CAP_NET_BIND_SERVICE\n$/)
+  const file = join(t.testdir({ file: '' }), 'file')
+  for (const path of [file, join(file, 'below')]) {
+    try {
+      mkdirSync(path)
+      t.fail('it was made')
+    } catch (error) {
+      t.match(report(error).text, `hint: a file stands where a directory must be; name another directory than ${path}`)
+    }
+  }
 })

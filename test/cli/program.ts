@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -74,4 +74,43 @@ t.test('an output that cannot be written is an error', (t) => {
     t.match(stderr, /^error: .*ENOSPC.*\nhint: the disk is full\n$/)
     t.end()
   })
+})
+
+t.test('a Node that is too old is named, and nothing is begun', async (t) => {
+  for (const [old, code] of [
+    ['20.20.2', 1],
+    ['24.11.9', 1],
+    ['24.12.0', 0],
+    ['26.0.0', 0],
+  ] as const) {
+    const pretend = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${old}' } })`
+    const ran = spawnSync(process.execPath, ['--import', `data:text/javascript,${pretend}`, MAIN, '--version'], {
+      encoding: 'utf8',
+    })
+    t.equal(ran.status, code, ran.stderr)
+    if (code === 0) continue
+    t.equal(ran.stdout, '')
+    t.match(ran.stderr, new RegExp(`^error: tarn needs Node 24\\.12 or newer, and this is Node ${old} .*\nhint: .*\n$`))
+  }
+})
+
+t.test('only old parts of Node are loaded before the Node is known to be new enough', async (t) => {
+  const text = readFileSync(MAIN, 'utf8')
+  t.same(
+    [...text.matchAll(/^import .* from '(.*)'$/gm)].map(([, from]) => from),
+    ['node:crypto', 'node:fs'],
+  )
+})
+
+t.test('the package runs nothing where it is installed', async (t) => {
+  const { scripts, files } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    scripts: Record<string, string>
+    files: string[]
+  }
+  t.same(files, ['dist'], 'scripts/ is not in the package, so that none of it can be run there')
+  t.same(
+    ['preinstall', 'install', 'postinstall'].filter((name) => name in scripts),
+    [],
+  )
+  t.equal(scripts['prepare'], 'node scripts/link-node.mjs', 'which npm runs in a checkout only')
 })

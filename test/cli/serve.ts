@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
+import { describeOpenness } from '../../src/cli/serve.ts'
+import { resolveConfig } from '../../src/config/load.ts'
 import { openClient } from '../helpers/client.ts'
 import { PASSWORD, USERNAME, makeLogin, makeTls } from '../helpers/login.ts'
 import { LOCAL, hear, serveConfig, startServing, writeConfig } from '../helpers/serving.ts'
@@ -225,4 +227,40 @@ t.test('it opens no connection of its own', async (t) => {
   const serving = await startServing(t, writeConfig(t), ['serve', 'config.yml', ...LOCAL], env)
   t.equal((await fetch(`${serving.url}/v2/library/alpine/manifests/latest`)).status, 404)
   t.equal(met, 0)
+})
+
+t.test('a registry without login says at each start that everybody may push', async (t) => {
+  const directory = writeConfig(t)
+  for (let i = 0; i < 2; i += 1) {
+    const serving = await serveConfig(t, directory)
+    await serving.end('SIGTERM')
+    t.match(serving.stderr(), 'nobody needs a login: everybody who reaches this address may push')
+  }
+})
+
+t.test('what everybody may do is said as it is, and nothing with a login or client certificates', (t) => {
+  const tls = { certificate: 'c', key: 'k' }
+  for (const [input, acts] of [
+    [{}, 'push;'],
+    [{ storage: { delete: { enabled: true } } }, 'push and delete;'],
+    [{ storage: { maintenance: { readonly: { enabled: true } } } }, 'pull;'],
+    [{ http: { tls } }, 'push;'],
+    [{ http: { tls: { ...tls, clientcas: ['a'] } } }, undefined],
+    [{ auth: { htpasswd: { path: 'p' } } }, undefined],
+  ] as const) {
+    const said = describeOpenness(resolveConfig(input))
+    if (acts === undefined) t.equal(said, undefined)
+    else t.match(said, `everybody who reaches this address may ${acts}`)
+  }
+  t.end()
+})
+
+t.test('a directory in the place of its configuration, and a file in the place of its data, are said', async (t) => {
+  const directory = writeConfig(t)
+  const named = await runTarn(directory, ['serve', '.'])
+  t.equal(named.stderr, 'error: . is a directory, not a configuration file\nhint: did you mean config.yml?\n')
+  writeFileSync(join(directory, 'data'), '')
+  const file = await runTarn(directory, ['serve', 'config.yml'])
+  t.equal(file.code, 1)
+  t.match(file.stderr, /error: EEXIST.*\nhint: a file stands where a directory must be; .*\/data, /)
 })

@@ -1,7 +1,15 @@
+import { randomBytes, X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
+import { hostname } from 'node:os'
+import { PassThrough } from 'node:stream'
 import { compareSync } from 'bcryptjs'
 import { existsSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { runProgram } from '../../src/cli/program.ts'
+import { findCheckout } from '../../src/cli/start.ts'
 import { openClient } from '../helpers/client.ts'
 import { startServing } from '../helpers/serving.ts'
 import { runTarn } from '../helpers/tarn.ts'
@@ -88,4 +96,53 @@ t.test('variables and stray configurations of the machine do not lead it elsewhe
   const home = t.testdir({ 'config.yml': 'version: 0.1\nstorage: {s3: {}}\n' })
   const serving = await startServing(t, home, ARGS, { REGISTRY_CONFIGURATION_PATH: '/nowhere/config.yml' })
   t.match(serving.url, /^https:/)
+})
+
+t.test('a terminal has the password also when the first start fails, and so has the file elsewhere', async (t) => {
+  const taken = createServer().listen(0, '127.0.0.1')
+  await once(taken, 'listening')
+  t.teardown(() => taken.close())
+  const listen = ['--listen', `127.0.0.1:${(taken.address() as AddressInfo).port}`]
+  for (const isTTY of [true, false]) {
+    const home = t.testdir({})
+    const [stdin, stdout, stderr] = [new PassThrough(), Object.assign(new PassThrough(), { isTTY }), new PassThrough()]
+    const context = { stdin, stdout, stderr, clock: Date.now, random: randomBytes }
+    t.equal(await runProgram(['start', '--home', home, ...listen], context), 1)
+    t.match(String(stderr.read()), /^error: listen EADDRINUSE/)
+    const said = String(stdout.read())
+    const shown = /^user admin, password (\S+) .*\nmade /.exec(said)?.[1]
+    const file = join(home, 'auth/initial-password')
+    if (!isTTY) t.match(said, `user admin, first password in ${file} `)
+    const password = shown ?? readFileSync(file, 'utf8').trim()
+    t.equal(existsSync(file), !isTTY)
+    t.equal(shown !== undefined, isTTY)
+    t.ok(compareSync(password, readFileSync(join(home, 'auth/htpasswd'), 'utf8').trim().split(':')[1] ?? ''))
+    if (isTTY) continue
+    // Whoever missed it then is told again, until the file is removed.
+    const serving = await startServing(t, home, ARGS)
+    while (!serving.stdout().includes('curl ')) await new Promise((resolve) => setTimeout(resolve, 5))
+    t.match(serving.stdout(), `first password in ${file} `)
+    t.notMatch(serving.stdout(), 'On other machines', 'it listens on loopback only')
+  }
+})
+
+t.test('a registry that others reach is named as they must name it', async (t) => {
+  const home = t.testdir({})
+  const serving = await startServing(t, home, ['start', '--home', '.', '--listen', ':0'])
+  while (!serving.stdout().includes('curl ')) await new Promise((resolve) => setTimeout(resolve, 5))
+  const { port } = new URL(serving.url)
+  const line = /^On other machines write (\S+) for localhost:(\d+)\.$/m.exec(serving.stdout())
+  const outer = new X509Certificate(readFileSync(join(home, 'certs/server.crt'))).subjectAltName
+    ?.replaceAll(/(?:DNS|IP Address):/g, '')
+    .split(', ')
+    .filter((name) => !/^(?:localhost|127\.0\.0\.1|0:0:0:0:0:0:0:1)$/.test(name))
+  if (outer?.length === 0) t.equal(line, null, 'a machine that has no name but localhost')
+  else t.same([line?.[1], line?.[2]], [`${hostname().toLowerCase()}:${port}`, port])
+  t.equal(serving.stdout().match(/Clients trust it/g)?.length, 1)
+})
+
+t.test('an installed package is no place for a home', (t) => {
+  t.equal(findCheckout('/opt/tarn/'), '/opt/tarn/')
+  t.throws(() => findCheckout('/srv/app/node_modules/tarn/'), { hint: /tarn start --home DIR$/, exitCode: 2 } as never)
+  t.end()
 })

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { findNearest } from '../../src/config/check.ts'
 import { ConfigError } from '../../src/config/config-error.ts'
 import type { LoadedConfig } from '../../src/config/load.ts'
 import { loadConfig } from '../../src/config/load.ts'
@@ -22,7 +23,8 @@ const WARNED: [name: string, text: string, warning: string][] = [
   ['report caller', 'log: {reportcaller: true}\n', 'c.yml:1: log.reportcaller: ignored: '],
   ['a key of a later Tarn', 'mirror: {upstreams: well-known}\n', 'c.yml:1: mirror: not supported yet, ignored'],
   ['a foreign top-level key', 'version: 0.1\nducks: quack\n', 'c.yml:2: ducks: unknown key, ignored'],
-  ['an unknown key of distribution’s', 'http:\n  adr: :1\n', 'c.yml:2: http.adr: unknown key, ignored'],
+  ['a key for another program', 'x-common: {log: {}}\n', 'c.yml:1: x-common: unknown key, ignored'],
+  ['an unknown key of distribution’s', 'http:\n  quic: on\n', 'c.yml:2: http.quic: unknown key, ignored'],
   [
     'an unknown key below storage.filesystem',
     'storage: {filesystem: {x: 1}}\n',
@@ -248,4 +250,32 @@ t.test('health checks get their times', async (t) => {
     { uri: 'http://h/', headers: {}, statuscode: 200, timeout: 5000, interval: 10_000, threshold: 1 },
   ])
   t.same(health.tcp, [{ addr: 'h:1', timeout: 5000, interval: 5000, threshold: 1 }])
+})
+
+for (const [text, path, meant] of [
+  ['auths: {htpasswd: {path: p}}', 'auths', 'auth'],
+  ['htp: {addr: ":1"}', 'htp', 'http'],
+  ['storge: {filesystem: {}}', 'storge', 'storage'],
+  ['HTTP: {addr: ":1"}', 'HTTP', 'http'],
+  ['auht: none', 'auht', 'auth'],
+  ['storage: {filesystem: {rootdir: /data}}', 'storage.filesystem.rootdir', 'rootdirectory'],
+  ['storage: {filesystem: {rootdirectroy: /data}}', 'storage.filesystem.rootdirectroy', 'rootdirectory'],
+  ['http: {tsl: {certificate: c, key: k}}', 'http.tsl', 'tls'],
+  ['http: {tls: {certificate: c, key: k, clientca: [a]}}', 'http.tls.clientca', 'clientcas'],
+  ['http: {tls: {certifcate: c}}', 'http.tls.certifcate', 'certificate'],
+] as const) {
+  t.test(`a misspelt key is refused, since to ignore it could open the registry: ${path}`, async (t) => {
+    t.throws(() => load(`${text}\n`), { message: `c.yml:1: ${path}: unknown key`, hint: `did you mean ${meant}?` })
+  })
+}
+
+t.test('what is like no key is not taken for one', (t) => {
+  const known = ['log', 'http', 'auth', 'storage', 'access']
+  t.same(
+    ['x', 'ab', 'ducks', 'docs', 'https-proxy', 'host', 'author', '', 'storeroom'].map((key) =>
+      findNearest(key, known),
+    ),
+    Array.from({ length: 9 }, () => undefined),
+  )
+  t.end()
 })

@@ -108,3 +108,16 @@ t.test('the names of the machine itself are always in the certificate, each once
   t.same(withLoopback(['LOCALHOST', 'a.example', 'a.example']), ['localhost', 'a.example', '127.0.0.1', '::1'])
   t.end()
 })
+
+t.test('says that the user exists before anything else can fail, and not when there was one', async (t) => {
+  const options = optionsOf(t)
+  const known: string[] = []
+  const onUser = (): void => void known.push(readFileSync(join(options.authDirectory, 'htpasswd'), 'utf8').slice(0, 6))
+  // A certificate without its key stops what comes after the user.
+  mkdirSync(options.certsDirectory, { recursive: true })
+  writeFileSync(join(options.certsDirectory, 'server.crt'), 'mine')
+  await t.rejects(makeHome({ ...options, onUser }), /its key/)
+  t.same(known, ['david:'])
+  await t.rejects(makeHome({ ...options, onUser }), /its key/)
+  t.equal(known.length, 1)
+})

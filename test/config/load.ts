@@ -123,11 +123,6 @@ t.test('a real file is read', async (t) => {
   t.match(loadConfig({ path, env: {} }), { path, config: { http: { addr: '127.0.0.1:0' } } })
 })
 
-t.test('a directory in the place of the file is one clear error', async (t) => {
-  const dir = t.testdir()
-  t.throws(() => loadConfig({ path: dir, env: {} }), { message: `cannot read the configuration file ${dir}: EISDIR` })
-})
-
 t.test('relative paths stay relative to the working directory', async (t) => {
   t.equal(loadText('storage: {filesystem: {rootdirectory: data}}').storage.filesystem.rootdirectory, 'data')
 })
@@ -157,4 +152,17 @@ t.test('an embedder’s wrong or unknown key is an error that names it', async (
   t.throws(resolveWrong({ http: { addr: 5000 } }), { message: /^http\.addr: expected :PORT/u })
   t.throws(resolveWrong({ log: { level: () => 'info' } }), { message: /^log\.level: expected one of/u })
   t.throws(resolveWrong('config.yml'), { message: /expected an object/u })
+})
+
+t.test('a directory in the place of the file is said, with the file in it that was meant', async (t) => {
+  const directory = t.testdir({ home: { 'config.yml': 'version: 0.1\n' }, empty: {} })
+  const [home, empty] = [join(directory, 'home'), join(directory, 'empty')]
+  t.throws(() => loadConfig({ path: home, env: {} }), {
+    message: `${home} is a directory, not a configuration file`,
+    hint: `did you mean ${join(home, 'config.yml')}?`,
+  })
+  t.throws(() => loadConfig({ path: empty, env: {} }), {
+    message: `${empty} is a directory, not a configuration file`,
+    hint: /^name the file itself/u,
+  })
 })

@@ -43,18 +43,26 @@ async function serve(t: Test, open: boolean) {
     prefix: '',
     manifestLimit: 1000,
     pages: { catalog: 10, tags: 10 },
+    turn: async () => undefined,
     mayPull: () => true,
   }
   const asked: Wish[] = []
   const kinds: Kind[] = []
   const app = createServer({ logger: pino({ level: 'silent' }), tls: undefined, idleTimeout: 5000, maxConnections: 10 })
   t.teardown(() => app.close())
-  addCommon(app, {}, { started: () => undefined, ended: () => undefined })
+  addCommon(
+    app,
+    {},
+    {
+      started: () => undefined,
+      ended: ({ tarn }) => void kinds.push(tarn?.target.kind ?? 'invalid'),
+    },
+  )
   const gate = async (_request: unknown, _reply: unknown, wish: Wish): Promise<undefined> => {
     asked.push(wish)
     if (!open) throw registryError('UNAUTHORIZED')
   }
-  addV2(app, surroundings, gate, (_request, kind) => void kinds.push(kind))
+  addV2(app, surroundings, gate)
   await app.ready()
   return { app, store, asked, kinds }
 }
