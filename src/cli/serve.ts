@@ -51,13 +51,13 @@ export interface ServeParts {
 export async function serve(config: Config, { listen, warnings, announce }: ServeParts): Promise<void> {
   const { logger, access } = createLog(config.log)
   for (const warning of warnings) logger.warn(warning)
-  const open = describeOpenness(config)
-  if (open !== undefined) logger.warn(open)
   // Only here: every other command would load the whole server for nothing.
   const { buildRegistry } = await import('../app.ts')
   const app = await buildRegistry(config, { logger, access })
   try {
     const url = await startListening(app, config, listen)
+    const open = describeOpenness(config)
+    if (open !== undefined) logger.warn(open)
     stopOnSignals(app, config.http.draintimeout, logger)
     ;(announce ?? printUrl)(url)
   } catch (error) {

@@ -1,8 +1,11 @@
+import { randomBytes } from 'node:crypto'
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { runProgram } from '../../src/cli/program.ts'
 import { runTarn } from '../helpers/tarn.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
@@ -21,7 +24,11 @@ t.test('--version and --help end with 0', async (t) => {
 })
 
 t.test('wrong usage ends with 2, an error and one hint', async (t) => {
-  const directory = t.testdir()
+  const run = async (args: readonly string[]) => {
+    const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()]
+    const code = await runProgram(args, { stdin, stdout, stderr, clock: Date.now, random: randomBytes })
+    return { code, stdout: String(stdout.read() ?? ''), stderr: String(stderr.read() ?? '') }
+  }
   for (const args of [
     ['nonsense'],
     ['user', 'add'],
@@ -29,12 +36,13 @@ t.test('wrong usage ends with 2, an error and one hint', async (t) => {
     ['init', 'a', 'b', '--user', 'x'],
     ['--bogus'],
   ]) {
-    const { code, stdout, stderr } = await runTarn(directory, args)
+    const { code, stdout, stderr } = await run(args)
     t.equal(code, 2, args.join(' '))
     t.equal(stdout, '')
     t.match(stderr, /^error: [^\n]*(\n\(Did you mean [^\n]*)?\nhint: see how it is used: tarn.* --help\n$/)
   }
-  for (const args of [[], ['user'], ['cert']]) t.equal((await runTarn(directory, args)).code, 2, args.join(' '))
+  for (const args of [[], ['user'], ['cert']]) t.equal((await run(args)).code, 2, args.join(' '))
+  t.equal((await runTarn(t.testdir(), ['nonsense'])).code, 2, 'the process ends with it')
 })
 
 t.test('a configuration file as the only argument means serve, as the image registry:2 has it', async (t) => {
@@ -81,7 +89,6 @@ t.test('a Node that is too old is named, and nothing is begun', async (t) => {
     ['20.20.2', 1],
     ['24.11.9', 1],
     ['24.12.0', 0],
-    ['26.0.0', 0],
   ] as const) {
     const pretend = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${old}' } })`
     const ran = spawnSync(process.execPath, ['--import', `data:text/javascript,${pretend}`, MAIN, '--version'], {

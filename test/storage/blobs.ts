@@ -1,11 +1,22 @@
-import { readFileSync, statSync, utimesSync, writeFileSync, mkdirSync, renameSync, truncateSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  chmodSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 import t from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { sendBlob } from '../../src/storage/read-blob.ts'
 import type { TestStore } from '../helpers/store.ts'
-import { A, makeStore, pushBytes } from '../helpers/store.ts'
+import { A, B, makeStore, pushBytes } from '../helpers/store.ts'
 
 const BYTES = Buffer.alloc(300_000, 'tarn')
 
@@ -208,4 +219,50 @@ t.test('a blob that is replaced while it is sent is sent as it was opened', asyn
   })
   t.ok(Buffer.concat(chunks).equals(BYTES))
   await blob.handle.close()
+})
+
+t.test('a blob whose owner or mode changes while it is sent is sent to its end', async (t) => {
+  const store = makeStore(t.testdir({}))
+  const digest = await pushBytes(store, A, BYTES)
+  const blob = await store.blobs.open(digest)
+  if (blob === undefined) throw new Error('absent')
+  const chunks: Buffer[] = []
+  await sendBlob(store.blobs, blob, { start: 0, end: BYTES.length }, true, async (chunk) => {
+    if (chunks.length === 0) chmodSync(store.layout.blobData(digest), 0o600)
+    chunks.push(Buffer.from(chunk))
+  })
+  t.ok(Buffer.concat(chunks).equals(BYTES))
+  await blob.handle.close()
+})
+
+t.test('of two first pushes of a blob the second leaves the file of the first alone', async (t) => {
+  const store = makeStore(t.testdir({}))
+  const [one] = await Promise.all([pushBytes(store, A, BYTES), pushBytes(store, B, BYTES)])
+  const { ino } = statSync(store.layout.blobData(one))
+  await pushBytes(store, B, BYTES)
+  t.equal(statSync(store.layout.blobData(one)).ino, ino)
+})
+
+t.test('a file is set aside only in the state in which it was found wrong', async (t) => {
+  const store = makeStore(t.testdir({}))
+  const digest = digestOf(BYTES)
+  plant(store, digest, Buffer.alloc(300_000, 'rot!'))
+  const stamp = store.blobs.state(digest)?.facts.stamp
+  if (stamp === undefined) throw new Error('absent')
+  const target = store.layout.quarantined(digest, 1)
+  const [, moved] = await Promise.all([pushBytes(store, A, BYTES), store.blobs.setAside(digest, stamp, target)])
+  t.equal(store.blobs.state(digest)?.verdict ?? 'gone', 'whole', `moved: ${moved}`)
+  t.equal(await store.blobs.setAside(digest, stamp, target), false)
+})
+
+t.test('a pipe or a directory in the place of a blob is no blob', async (t) => {
+  const store = makeStore(t.testdir({}))
+  const digest = digestOf(BYTES)
+  const path = store.layout.blobData(digest)
+  mkdirSync(dirname(path), { recursive: true })
+  execFileSync('mkfifo', [path])
+  t.equal(await store.blobs.open(digest), undefined)
+  rmSync(path)
+  mkdirSync(path)
+  t.equal(await store.blobs.open(digest), undefined)
 })

@@ -194,3 +194,54 @@ t.test('unfinished files of an earlier life are dropped', async (t) => {
   new Durable(root, join(root, 'tmp')).dropUnfinished()
   t.same(filesBelow(root), ['kept'])
 })
+
+t.test('what was written before an fsync failed is written once more when it is promised again', async (t) => {
+  const root = t.testdir({})
+  let broken = false
+  const durable = new Durable(
+    root,
+    join(root, 'tmp'),
+    breakSyncs('link directory', 'EIO', () => broken),
+  )
+  const path = join(root, 'a', 'link')
+  broken = true
+  await t.rejects(durable.writeSmall('link', path, 'text'), { code: 'EIO' })
+  const { birthtimeNs } = statSync(path, { bigint: true })
+  broken = false
+  t.equal((await durable.hold(path))?.size, 4)
+  t.not(statSync(path, { bigint: true }).birthtimeNs, birthtimeNs, 'another file')
+  t.equal(readFileSync(path, 'utf8'), 'text')
+  t.same(readdirSync(join(root, 'a')), ['link'])
+})
+
+t.test('nothing is removed or promised while the disk fails', async (t) => {
+  const root = t.testdir({ a: { link: 'x' } })
+  let broken = true
+  const durable = new Durable(
+    root,
+    join(root, 'tmp'),
+    breakSyncs('blob file', 'EIO', () => broken),
+  )
+  await t.rejects(durable.writeSmall('blob', join(root, 'blob'), 'x'), { code: 'EIO' })
+  await t.rejects(durable.hold(join(root, 'a/link')), { code: 'EIO' })
+  await t.rejects(durable.remove(join(root, 'a/link')), { code: 'EIO' })
+  t.ok(existsSync(join(root, 'a/link')))
+  broken = false
+  t.equal(await durable.remove(join(root, 'a/link')), true)
+})
+
+t.test('a life drops the unfinished files of others and keeps its own', async (t) => {
+  const root = t.testdir({ tmp: { old: { 'x.tmp': 'half' } } })
+  const gate = Promise.withResolvers<void>()
+  const durable = new Durable(root, join(root, 'tmp'), {
+    file: () => gate.promise,
+    directory: async () => undefined,
+  })
+  const writing = durable.writeSmall('link', join(root, 'link'), 'text')
+  while (filesBelow(join(root, 'tmp')).length < 2) await new Promise((resolve) => setImmediate(resolve))
+  durable.dropUnfinished()
+  gate.resolve()
+  await writing
+  t.equal(readFileSync(join(root, 'link'), 'utf8'), 'text')
+  t.same(filesBelow(join(root, 'tmp')), [])
+})

@@ -1,6 +1,15 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { resolve } from 'node:path'
 import pino from 'pino'
 import t from 'tap'
@@ -112,4 +121,24 @@ t.test('what keeper.json says when it is torn is nothing', async (t) => {
   const layout = createLayout(t.testdir({ '.tarn': { 'keeper.json': '{"pid":' } }))
   t.equal(readFileSync(layout.keeper, 'utf8').length, 7)
   t.equal(readKeeper(layout), undefined)
+})
+
+t.test('a lock file that this process may not write is an error, and no lock', async (t) => {
+  const layout = createLayout(t.testdir({ '.tarn': {} }))
+  const lock = layout.lock(statSync(layout.root).ino)
+  writeFileSync(lock, '')
+  chmodSync(lock, 0o444)
+  const root = process.getuid?.() === 0
+  // Root may write everything: there another user has to try.
+  if (root) for (const path of [layout.root, layout.own]) chmodSync(path, 0o777)
+  const keeper = resolve(import.meta.dirname, '../../src/storage/keeper.ts')
+  const code = `
+    const { takeKeeperLock } = await import(${JSON.stringify(keeper)})
+    const { createLayout } = await import(${JSON.stringify(keeper.replace('keeper.ts', 'layout.ts'))})
+    if (${root}) process.setuid(65534)
+    try { takeKeeperLock(createLayout(${JSON.stringify(layout.root)}), Date.now); console.log('taken') }
+    catch (error) { console.log(error.code) }`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [line] = (await once(child.stdout, 'data')) as [Buffer]
+  t.equal(line.toString(), 'EACCES\n')
 })

@@ -198,3 +198,22 @@ t.test('only unfinished uploads that are old are purged, and what is no upload s
     [false, true, true],
   )
 })
+
+t.test('a client that comes back ends its dead request', async (t) => {
+  const store = makeStore(t.testdir({}))
+  const key = await store.uploads.begin(A, undefined, 'sha256')
+  const dead = Promise.withResolvers<void>()
+  const came = Promise.withResolvers<void>()
+  async function* stalled(): AsyncGenerator<Uint8Array> {
+    yield HELLO
+    came.resolve()
+    await dead.promise
+    throw Object.assign(new Error('ended'), { code: 'ECONNRESET' })
+  }
+  const first = store.uploads.append(key, { source: stalled(), stop: () => dead.resolve() })
+  await came.promise
+  await t.rejects(store.uploads.append(key, { source: streamOf(WORLD), start: 0 }), { code: 'RANGE_INVALID' })
+  await t.rejects(first, { message: 'ended' })
+  t.equal(store.uploads.received(key), 6, 'what the dead one brought is kept')
+  t.equal(await store.uploads.append(key, { source: streamOf(WORLD), start: 6 }), 11)
+})
