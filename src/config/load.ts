@@ -87,7 +87,7 @@ function findServeFile(options: LoadOptions): FoundFile | undefined {
       where: '',
       path: '',
       what: `there is no configuration file ${named}${by}`,
-      hint: 'check the path, or make a home with `tarn init`',
+      hint: 'check the path, or make a home: tarn init DIR --host NAME --user NAME',
     },
   ])
 }

@@ -14,6 +14,12 @@ export interface Keeper {
   release(): void
 }
 
+/** Why the lock cannot be had now; `busy` when another process holds it. */
+export interface Refusal {
+  readonly refused: string
+  readonly busy: boolean
+}
+
 export interface KeeperFacts {
   readonly pid: number
   readonly since: string
@@ -23,7 +29,7 @@ export interface KeeperFacts {
  * Takes the lock of the data directory; gives the reason when it cannot be had now: somebody holds it, the disk is
  * full, the directory is gone. Throws what the file system says when this process may not write there at all.
  */
-export function takeKeeperLock(layout: Layout, clock: () => number): Keeper | { readonly refused: string } {
+export function takeKeeperLock(layout: Layout, clock: () => number): Keeper | Refusal {
   let database: DatabaseSync | undefined
   try {
     const path = layout.lock(statSync(layout.root).ino)
@@ -47,17 +53,16 @@ export function takeKeeperLock(layout: Layout, clock: () => number): Keeper | { 
     }
   } catch (error) {
     database?.close()
-    if (isPassing(error)) return { refused: (error as Error).message }
+    const { code = '', errcode, message } = error as NodeJS.ErrnoException & { errcode?: number }
+    if (errcode === SQLITE_BUSY) return { refused: message, busy: true }
+    if (PASSING.has(code)) return { refused: message, busy: false }
     throw error
   }
 }
 
 const SQLITE_BUSY = 5
-
-function isPassing(error: unknown): boolean {
-  const { code = '', errcode } = error as NodeJS.ErrnoException & { errcode?: number }
-  return errcode === SQLITE_BUSY || ['ENOSPC', 'EDQUOT', 'ENOENT', 'EEXIST'].includes(code)
-}
+// A full disk, a directory that is gone, a file system that went read-only: all of them can pass.
+const PASSING = new Set(['ENOSPC', 'EDQUOT', 'ENOENT', 'EEXIST', 'EROFS'])
 
 // Only for people to read: a full disk must not keep the registry from serving.
 function tellWho(layout: Layout, clock: () => number): void {

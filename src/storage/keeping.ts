@@ -1,7 +1,7 @@
 // Whether this process keeps the data directory, over its life: it takes the lock if it can, serves
 // read-only if it cannot, takes over when the keeper is gone, and steps back when it lost the lock (I11).
 import type { BaseLogger } from 'pino'
-import type { Keeper } from './keeper.ts'
+import type { Keeper, Refusal } from './keeper.ts'
 import { readKeeper, takeKeeperLock } from './keeper.ts'
 import type { Layout } from './layout.ts'
 
@@ -51,7 +51,7 @@ export class Keeping {
   #look(): void {
     try {
       if (this.keeps || this.#take() !== undefined) return
-      this.#options.logger.info('the keeper of the data directory ended: this process keeps it now, and takes writes')
+      this.#options.logger.info('this process keeps the data directory now, and takes writes')
     } catch (error) {
       clearInterval(this.#timer)
       this.#options.logger.warn({ err: error }, 'the data directory can no longer be written: serving read-only')
@@ -63,9 +63,9 @@ export class Keeping {
     this.#drop()
   }
 
-  #take(): string | undefined {
+  #take(): Refusal | undefined {
     const taken = takeKeeperLock(this.#options.layout, this.#options.clock)
-    if ('refused' in taken) return taken.refused
+    if ('refused' in taken) return taken
     this.#keeper = taken
     this.#end = this.#options.onKeep()
     return undefined
@@ -86,7 +86,11 @@ export class Keeping {
     else this.#sayWho(refused)
   }
 
-  #sayWho(reason: string): void {
+  #sayWho({ refused: reason, busy }: Refusal): void {
+    if (!busy) {
+      this.#options.logger.warn({ reason }, 'the data directory cannot be written now: serving read-only until it can')
+      return
+    }
     const pid = readKeeper(this.#options.layout)?.pid
     const who = pid === undefined ? 'another process' : `process ${pid}`
     this.#options.logger.warn({ reason }, `${who} keeps this data directory: serving read-only until it ends`)
