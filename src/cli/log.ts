@@ -19,7 +19,7 @@ const FLUSH_BYTES = 4096
 
 /** Makes the log that `log:` of the configuration asks for. */
 export function createLog(config: Config['log']): Log {
-  const stderr = pino.destination({ fd: 2, sync: false, minLength: FLUSH_BYTES })
+  const stderr = pino.destination({ fd: 2, sync: true, minLength: FLUSH_BYTES })
   setInterval(() => stderr.flush(), FLUSH_EVERY_MS).unref()
   process.on('exit', () => stderr.flushSync())
   const fields = { ...config.fields }

@@ -178,7 +178,7 @@ t.test('a second server on the same directory says who keeps it and serves what 
   await hear(second, `process ${first.child.pid} keeps this data directory`)
   t.equal((await fetch(`${second.url}/v2/a/blobs/uploads/`, { method: 'POST' })).status, 405)
   await first.end('SIGKILL')
-  await hear(second, 'this process keeps it now')
+  await hear(second, 'this process keeps the data directory now')
   t.equal((await fetch(`${second.url}/v2/a/blobs/uploads/`, { method: 'POST' })).status, 202)
 })
 
