@@ -12,6 +12,7 @@ import { sendNothing } from './answer.ts'
 import type { Call } from './call.ts'
 import { isGone } from './errors.ts'
 import { matchesEtag } from './etag.ts'
+import { waitForTurn } from './protocol.ts'
 import type { ByteRange } from './range.ts'
 import { parseRange } from './range.ts'
 
@@ -30,6 +31,8 @@ export async function getBlob(call: Call<'blob'>): Promise<FastifyReply | void> 
   const { context, request, reply, target } = call
   const digest = parseDigest(target.digest)
   const rangeHeader = rangeOf(request.headers, digest)
+  // Requests that were sent ahead wait without an open file and without buffers.
+  await waitForTurn(request.raw, reply.raw)
   const blob = await pullBlob(context, parseRepositoryName(target.name), digest, rangeHeader !== undefined)
   try {
     describe(reply, digest)

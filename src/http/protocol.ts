@@ -29,18 +29,28 @@ export function cutIdle(server: Server, idle: number): void {
 /** Tells a client that waits for it to send its body. */
 export async function sendContinue(
   request: IncomingMessage,
-  response: ServerResponse & { _sent100?: boolean },
+  response: ServerResponse & { _expect_continue?: boolean; _sent100?: boolean },
 ): Promise<void> {
-  // The server of an embedding program may have sent it already.
-  if (request.headers.expect?.toLowerCase() !== '100-continue' || response._sent100) return
+  // Node says whether the client waits; the server of an embedding program may have told it already.
+  if (!response._expect_continue || response._sent100) return
   // Behind an answer that is still under way node:http would put the 100 after the head of this one.
-  if (response.socket === null) {
-    await new Promise<void>((resolve) => {
-      response.once('socket', () => resolve())
-      request.socket.once('close', () => resolve())
-    })
-  }
+  await waitForTurn(request, response)
   if (!request.socket.destroyed) response.writeContinue()
+}
+
+/** Resolves when no earlier answer is under way on the connection any more, or when the connection is gone. */
+export async function waitForTurn(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { socket } = request
+  if (response.socket !== null || socket.destroyed) return
+  await new Promise<void>((resolve) => {
+    const end = (): void => {
+      response.off('socket', end)
+      socket.off('close', end)
+      resolve()
+    }
+    response.once('socket', end)
+    socket.once('close', end)
+  })
 }
 
 /** Why a request that node:http accepted is none all the same; undefined when it is one. */

@@ -61,7 +61,9 @@ export async function mountBlob(
   requireWritable(context)
   const { blobs, links, repositories } = context.store
   const stored = source === undefined ? digest : links.resolve(source, digest)
-  if (stored === undefined || (await blobs.ensureWhole(digest, stored)) === undefined) return false
+  // Bytes that cannot be read are none to mount: the client uploads, and heals them.
+  const facts = stored && (await blobs.ensureWhole(digest, stored).catch(() => undefined))
+  if (!stored || !facts) return false
   if (!(await blobs.hold(stored))) return false
   await repositories.ensure(name)
   await links.add(name, digest, stored)

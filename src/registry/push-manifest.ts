@@ -44,7 +44,9 @@ export async function pushManifest(context: Context, push: ManifestPush): Promis
   const wrong = new Set<Digest>()
   for (const { digest: blob } of required) {
     const stored = store.links.resolve(name, blob)
-    if (stored !== undefined && (await store.blobs.ensureWhole(blob, stored)) === undefined) wrong.add(blob)
+    if (stored === undefined) continue
+    const facts = await store.blobs.ensureWhole(blob, stored).catch(() => undefined)
+    if (facts === undefined) wrong.add(blob)
   }
   await store.changes.run(name, async () => {
     // The lock of the directory may have been lost while this waited.

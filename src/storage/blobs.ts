@@ -1,6 +1,6 @@
 // Bytes by digest. A blob that Tarn did not receive itself (tar, registry:2, a disk that rots) is hashed
 // before it is promised and while it is first served (I5); see registry/pull-blob.ts for the serving.
-import { constants } from 'node:fs'
+import { constants, statSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { open } from 'node:fs/promises'
 import { move } from 'fs-extra/esm'
@@ -17,6 +17,8 @@ import type { Verdicts } from './verdicts.ts'
 export interface OpenBlob {
   readonly handle: FileHandle
   readonly facts: FileFacts
+  /** When the bytes were last written, as the file says; only to notice a write after the opening. */
+  readonly mtimeNs: bigint
   /** The digest that was asked for; what the bytes must hash to. */
   readonly digest: Digest
   readonly path: string
@@ -72,7 +74,9 @@ export class Blobs {
       handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
       const stat = await handle.stat({ bigint: true })
       const facts = factsOf(stat)
-      if (stat.isFile() && this.#verdicts.of(digest, facts.stamp) !== 'suspect') return { handle, facts, digest, path }
+      if (stat.isFile() && this.#verdicts.of(digest, facts.stamp) !== 'suspect') {
+        return { handle, facts, mtimeNs: stat.mtimeNs, digest, path }
+      }
     } catch (error) {
       if (!isNotThere(error)) {
         await handle?.close()
@@ -93,10 +97,15 @@ export class Blobs {
   }
 
   /**
-   * Says whether the open file still holds the blob, by its bytes. For a file whose stamp moved while its bytes did
-   * not: another took its name, its owner or mode was changed.
+   * Says whether an open file whose stamp moved was only replaced: another file has its name now (tar unlinks before it
+   * writes), and its own bytes were not written to since it was opened. Anything else may have changed what was sent.
    */
-  async isStillRight(blob: OpenBlob): Promise<boolean> {
+  async isOnlyReplaced(blob: OpenBlob): Promise<boolean> {
+    const [open, named] = [
+      await blob.handle.stat({ bigint: true }),
+      statSync(blob.path, { bigint: true, throwIfNoEntry: false }),
+    ]
+    if (open.mtimeNs !== blob.mtimeNs || named?.ino === open.ino) return false
     return (await hashFile(blob.handle, algorithmOf(blob.digest))) === hexOf(blob.digest)
   }
 
@@ -130,7 +139,9 @@ export class Blobs {
   async put(bytes: Uint8Array, digest: Digest): Promise<void> {
     const path = this.#layout.blobData(digest)
     await this.#changes.run(digest, async () => {
-      if ((await this.ensureWhole(digest)) !== undefined && (await this.#durable.hold(path)) !== undefined) return
+      // A file that cannot be read is one to be replaced.
+      const facts = await this.ensureWhole(digest).catch(() => undefined)
+      if (facts !== undefined && (await this.#durable.hold(path)) !== undefined) return
       await this.#durable.writeSmall('blob', path, bytes)
       this.#own(digest, path)
     })

@@ -2,7 +2,7 @@
 // .tarn/lock-<inode of the data directory>, which the kernel frees when the process dies, however it dies. The
 // inode is in the name because a tar of another data directory brings its own lock files along: unpacked over
 // ours they would put a file that nobody holds in the place of the one that is held.
-import { closeSync, mkdirSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { accessSync, closeSync, constants, mkdirSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import type { Layout } from './layout.ts'
 import { readTiny } from './stamp.ts'
@@ -35,8 +35,7 @@ export function takeKeeperLock(layout: Layout, clock: () => number): Keeper | Re
     const path = layout.lock(statSync(layout.root).ino)
     // Not the root: a data directory that went away must not come back empty.
     if (inodeOf(layout.own) === undefined) mkdirSync(layout.own)
-    // SQLite would take a file that it may not write for reading, and call that a lock.
-    closeSync(openSync(path, 'a'))
+    makeWritable(path)
     database = new DatabaseSync(path, { timeout: 0 })
     database.exec('PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE')
     const held = database
@@ -47,7 +46,11 @@ export function takeKeeperLock(layout: Layout, clock: () => number): Keeper | Re
       holds,
       release() {
         // Where another file stands in the lock's place, what is said of the keeper is another's too.
-        if (holds()) rmSync(layout.keeper, { force: true })
+        try {
+          if (holds()) rmSync(layout.keeper, { force: true })
+        } catch {
+          // Only for people to read; the lock must be freed whatever the disk says.
+        }
         held.close()
       },
     }
@@ -71,6 +74,17 @@ function tellWho(layout: Layout, clock: () => number): void {
     writeFileSync(layout.keeper, `${JSON.stringify(facts)}\n`)
   } catch {
     // Nobody depends on it.
+  }
+}
+
+// SQLite would take a file that it may not write for reading, and call that a lock. A lock file that is there is
+// not opened and closed to find out: closing any descriptor of it frees the locks that this process has on it.
+function makeWritable(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx'))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    accessSync(path, constants.W_OK)
   }
 }
 

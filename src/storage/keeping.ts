@@ -22,6 +22,8 @@ export class Keeping {
   #keeper: Keeper | undefined
   #end: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
+  /** The last reason that was logged. */
+  #said = ''
 
   constructor(options: KeepingOptions) {
     this.#options = options
@@ -53,8 +55,11 @@ export class Keeping {
       if (this.keeps || this.#take() !== undefined) return
       this.#options.logger.info('this process keeps the data directory now, and takes writes')
     } catch (error) {
-      clearInterval(this.#timer)
-      this.#options.logger.warn({ err: error }, 'the data directory can no longer be written: serving read-only')
+      // Said once, tried for ever: a disk, descriptors, rights can come back.
+      const { message } = error as Error
+      if (message !== this.#said)
+        this.#options.logger.warn({ err: error }, 'cannot become the keeper: serving read-only')
+      this.#said = message
     }
   }
 
@@ -66,8 +71,13 @@ export class Keeping {
   #take(): Refusal | undefined {
     const taken = takeKeeperLock(this.#options.layout, this.#options.clock)
     if ('refused' in taken) return taken
+    try {
+      this.#end = this.#options.onKeep()
+    } catch (error) {
+      taken.release()
+      throw error
+    }
     this.#keeper = taken
-    this.#end = this.#options.onKeep()
     return undefined
   }
 

@@ -56,7 +56,7 @@ export async function sendBlob(
   while (position < range.end) end.push(Uint8Array.from(await readNext(range.end)))
   const right =
     hash === undefined
-      ? (await blobs.isUnchanged(blob)) || (await blobs.isStillRight(blob))
+      ? (await blobs.isUnchanged(blob)) || (await blobs.isOnlyReplaced(blob))
       : await blobs.judge(blob, hash.digest('hex'))
   if (!right) throw new Error('the bytes of the blob are not what its digest says')
   for (const bytes of end) await sink(bytes)

@@ -168,7 +168,7 @@ function readAuthority(ca: KeyAndCertificate, now: number): Authority {
   const notAfter = certificate.validToDate.getTime()
   if (notAfter <= now) {
     throw new Problem('the certificate authority has run out', {
-      hint: 'move ca.crt and ca.key away, run tarn init again, and give the new ca.crt to all clients',
+      hint: 'move ca.crt and ca.key away, run tarn init --host NAME --user NAME in the home again, and give the new ca.crt to all clients',
     })
   }
   return { subject, key, notAfter }

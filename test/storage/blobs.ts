@@ -1,15 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import {
-  chmodSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import t from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
@@ -221,19 +211,44 @@ t.test('a blob that is replaced while it is sent is sent as it was opened', asyn
   await blob.handle.close()
 })
 
-t.test('a blob whose owner or mode changes while it is sent is sent to its end', async (t) => {
-  const store = makeStore(t.testdir({}))
-  const digest = await pushBytes(store, A, BYTES)
+/** Sends a blob that is known to be whole, and does something to its file after the first piece. */
+async function sendWhile(store: TestStore, digest: Digest, act: (path: string) => void): Promise<Buffer> {
   const blob = await store.blobs.open(digest)
   if (blob === undefined) throw new Error('absent')
   const chunks: Buffer[] = []
-  await sendBlob(store.blobs, blob, { start: 0, end: BYTES.length }, true, async (chunk) => {
-    if (chunks.length === 0) chmodSync(store.layout.blobData(digest), 0o600)
-    chunks.push(Buffer.from(chunk))
+  try {
+    await sendBlob(store.blobs, blob, { start: 0, end: blob.facts.size }, true, async (chunk) => {
+      if (chunks.length === 0) act(blob.path)
+      chunks.push(Buffer.from(chunk))
+    })
+  } finally {
+    await blob.handle.close()
+  }
+  return Buffer.concat(chunks)
+}
+
+t.test('a blob whose name gets another file while it is sent, as by tar, is sent to its end', async (t) => {
+  const store = makeStore(t.testdir({}))
+  const digest = await pushBytes(store, A, BYTES)
+  const bytes = await sendWhile(store, digest, (path) => {
+    rmSync(path)
+    writeFileSync(path, BYTES)
   })
-  t.ok(Buffer.concat(chunks).equals(BYTES))
-  await blob.handle.close()
+  t.ok(bytes.equals(BYTES))
 })
+
+t.test(
+  'a blob that is written to while it is sent does not end, though its bytes are right again by then',
+  async (t) => {
+    const store = makeStore(t.testdir({}))
+    const digest = await pushBytes(store, A, BYTES)
+    const sending = sendWhile(store, digest, (path) => {
+      writeFileSync(path, Buffer.alloc(300_000, 'rot!'))
+      writeFileSync(path, BYTES)
+    })
+    await t.rejects(sending, /not what its digest says/)
+  },
+)
 
 t.test('of two first pushes of a blob the second leaves the file of the first alone', async (t) => {
   const store = makeStore(t.testdir({}))

@@ -142,3 +142,41 @@ t.test('a lock file that this process may not write is an error, and no lock', a
   const [line] = (await once(child.stdout, 'data')) as [Buffer]
   t.equal(line.toString(), 'EACCES\n')
 })
+
+t.test('a second try in the same process does not free the lock of the first', async (t) => {
+  const layout = createLayout(t.testdir({}))
+  const [first, second] = [makeKeeping(layout), makeKeeping(layout)]
+  first.start()
+  second.start()
+  t.same([first.keeps, second.keeps], [true, false])
+  second.stop()
+  const keeper = resolve(import.meta.dirname, '../../src/storage/keeper.ts')
+  const code = `
+    const { takeKeeperLock } = await import(${JSON.stringify(keeper)})
+    const { createLayout } = await import(${JSON.stringify(keeper.replace('keeper.ts', 'layout.ts'))})
+    console.log('release' in takeKeeperLock(createLayout(${JSON.stringify(layout.root)}), Date.now))`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [line] = (await once(child.stdout, 'data')) as [Buffer]
+  t.equal(line.toString(), 'false\n')
+})
+
+t.test('work that cannot begin leaves the lock free, and is tried again', async (t) => {
+  const layout = createLayout(t.testdir({}))
+  let broken = true
+  const keeping = new Keeping({
+    layout,
+    clock: Date.now,
+    logger,
+    mayWrite: true,
+    onKeep() {
+      if (broken) throw new Error('no descriptors')
+      return () => undefined
+    },
+  })
+  t.teardown(() => keeping.stop())
+  t.throws(() => keeping.start(), { message: 'no descriptors' })
+  t.equal(keeping.keeps, false)
+  broken = false
+  keeping.start()
+  t.equal(keeping.keeps, true)
+})
