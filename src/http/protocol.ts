@@ -42,6 +42,8 @@ export async function sendContinue(
 export async function waitForTurn(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { socket } = request
   if (response.socket !== null || socket.destroyed) return
+  // As many wait as requests were sent ahead: that is no leak, which Node would warn of.
+  socket.setMaxListeners(0)
   await new Promise<void>((resolve) => {
     const end = (): void => {
       response.off('socket', end)

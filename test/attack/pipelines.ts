@@ -1,9 +1,11 @@
 // Several requests at once on one connection: each answer must come whole, in order, and with nothing of
 // another inside it, whichever of the requests is broken or asks to be told to go on.
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import type { Test } from 'tap'
 import t from 'tap'
-import { openClient } from '../helpers/client.ts'
+import { headerOf, openClient } from '../helpers/client.ts'
 import { hashOf } from '../helpers/digest.ts'
 import { pushBlob } from '../helpers/push.ts'
 import { exchange, valuesOf } from '../helpers/raw-socket.ts'
@@ -107,4 +109,27 @@ t.test('a hundred requests come back in order', async (t) => {
     t.equal(errors[0]?.detail.Tag, `t${at}`)
     t.equal(valuesOf(answer, 'content-length').length, 1)
   }
+})
+
+t.test('an upload whose request was sent ahead on a connection that was reset is not locked', async (t) => {
+  const tarn = await serve(t)
+  const client = openClient(tarn)
+  t.teardown(() => client.close())
+  const begun = await client.send('POST', '/v2/a/blobs/uploads/')
+  const location = headerOf(begun, 'location')
+  const other = await client.send('POST', '/v2/a/blobs/uploads/')
+  const slow = headerOf(other, 'location')
+  const socket = connect(tarn.port, '127.0.0.1')
+  socket.on('error', () => undefined)
+  socket.write(
+    write(
+      `PATCH ${slow} HTTP/1.1\nHost: x\nContent-Length: 5\n\nhello` +
+        `PATCH ${location} HTTP/1.1\nHost: x\nExpect: 100-continue\nContent-Length: 5\n\nhello`,
+    ),
+    () => socket.resetAndDestroy(),
+  )
+  await once(socket, 'close')
+  const answer = await client.send('PATCH', location, { body: 'fresh' })
+  t.ok([202, 416].includes(answer.status), String(answer.status))
+  t.equal((await client.send('DELETE', location)).status, 204)
 })
