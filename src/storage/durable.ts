@@ -73,7 +73,12 @@ export class Durable {
   dropUnfinished(): void {
     for (const entry of listNames(this.#tmp)) {
       const path = `${this.#tmp}/${entry}`
-      if (path !== this.#ownTmp) rmSync(path, { recursive: true, force: true })
+      if (path === this.#ownTmp) continue
+      try {
+        rmSync(path, { recursive: true, force: true })
+      } catch {
+        // What cannot be removed is in nobody's way: no later life uses it.
+      }
     }
   }
 

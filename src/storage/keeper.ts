@@ -65,15 +65,17 @@ export function takeKeeperLock(layout: Layout, clock: () => number): Keeper | Re
 
 const SQLITE_BUSY = 5
 // A full disk, a directory that is gone, a file system that went read-only: all of them can pass.
-const PASSING = new Set(['ENOSPC', 'EDQUOT', 'ENOENT', 'EEXIST', 'EROFS'])
+const FULL = new Set(['ENOSPC', 'EDQUOT'])
+const PASSING = new Set([...FULL, 'ENOENT', 'EEXIST', 'EROFS'])
 
-// Only for people to read: a full disk must not keep the registry from serving.
+// For people to read, and the proof that something can be written at all: a file system that went read-only after an
+// error lets locks be taken. A full disk must not keep the registry from serving.
 function tellWho(layout: Layout, clock: () => number): void {
   const facts: KeeperFacts = { pid: process.pid, since: new Date(clock()).toISOString() }
   try {
     writeFileSync(layout.keeper, `${JSON.stringify(facts)}\n`)
-  } catch {
-    // Nobody depends on it.
+  } catch (error) {
+    if (!FULL.has((error as NodeJS.ErrnoException).code ?? '')) throw error
   }
 }
 
