@@ -40,6 +40,9 @@ const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   'typebox/value': ['config'],
   'fs-extra/esm': ['storage'],
   pino: ['app.ts', 'auth', 'cli', 'registry', 'storage', 'tls'],
+  croner: ['config', 'registry'],
+  semver: ['registry'],
+  'tar-stream': ['storage'],
   'node:sqlite': ['storage'],
 }
 

@@ -1,6 +1,8 @@
 // The grammars that strings of the configuration follow, each with what to say when one does not. A form may
 // normalise a value; it must never look anything up.
+import { Cron } from 'croner'
 import { parseListenAddress } from './address.ts'
+import { parseBytes, parseRoom } from './bytes.ts'
 import { compilePattern } from './pattern.ts'
 
 interface Form {
@@ -29,6 +31,16 @@ function readOrigin(text: string): string | undefined {
 function readUrl(text: string): URL | undefined {
   const url = URL.parse(text)
   return url !== null && /^https?:\/\/[^/]/u.test(text) && /^https?:$/u.test(url.protocol) ? url : undefined
+}
+
+/** `off`, or five fields of cron in local time. */
+function isSchedule(text: string): boolean {
+  if (text === 'off') return true
+  try {
+    return new Cron(text, { paused: true, mode: '5-part' }).nextRun() !== null
+  } catch {
+    return false
+  }
 }
 
 function keepIf(text: string, good: boolean): string | undefined {
@@ -77,6 +89,26 @@ export const FORMS = {
     read: (text) => keepIf(text, /^[\u0020\u0021\u0023-\u005b\u005d-\u007e]*$/u.test(text)),
     expected: 'expected plain ASCII text without quotes and backslashes',
     hint: 'write "Registry Realm"',
+  },
+  schedule: {
+    read: (text) => keepIf(text, isSchedule(text)),
+    expected: 'expected five fields of cron that come true some day, or off',
+    hint: 'write "0 3 * * *" for every day at three in the morning, local time',
+  },
+  glob: {
+    read: (text) => keepIf(text, /^[a-z0-9._/*?{},[\]!-]+$/u.test(text) && !text.startsWith('/')),
+    expected: 'expected a pattern of repository names',
+    hint: 'write team/app, team/* (one level) or team/** (all levels)',
+  },
+  bytes: {
+    read: (text) => keepIf(text, parseBytes(text) !== undefined),
+    expected: 'expected a number of bytes',
+    hint: 'write 20MB, 5GiB or 0',
+  },
+  room: {
+    read: (text) => keepIf(text, parseRoom(text) !== undefined),
+    expected: 'expected a share of the disk or a number of bytes',
+    hint: 'write 5%, 10GiB, or both as "5% 10GiB": the smaller one counts',
   },
   pattern: {
     read: (text) => keepIf(text, compilePattern(text) !== undefined),

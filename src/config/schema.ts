@@ -182,6 +182,79 @@ const limits = Type.Object(
     loginQueue: count(64, { maximum: 65_536 }),
     connections: count(1024, { maximum: 1_000_000 }),
     idleTimeout: duration(60_000, { minimum: 1000, ...TIMER }),
+    uploads: Type.Object(
+      {
+        // Uploads under way at once, of one user and of all.
+        perUser: count(100),
+        total: count(1000),
+        // An upload to which nothing came for so long is dropped.
+        idle: duration(DAY, { minimum: 1000 }),
+      },
+      { closed: OURS },
+    ),
+    room: Type.Object(
+      {
+        // Free space under which /readyz says so, and under which no new upload is taken.
+        warn: shown('10% 5GiB', { form: 'room' }),
+        stop: shown('5% 1GiB', { form: 'room' }),
+      },
+      { closed: OURS },
+    ),
+  },
+  { closed: OURS },
+)
+
+const gc = Type.Object(
+  {
+    schedule: shown('0 3 * * *', { form: 'schedule' }),
+    untagged: flag(false),
+    // How long an answer that says "it exists" is good for, and how old is what a collection takes.
+    lease: duration(DAY),
+    // How long what was collected lies in the trash before it is deleted.
+    grace: duration(DAY),
+  },
+  { closed: OURS },
+)
+
+const retention = Type.Object(
+  {
+    schedule: shown('30 2 * * *', { form: 'schedule' }),
+    dryrun: flag(false),
+    policies: Type.Array(
+      Type.Object(
+        {
+          repositories: Type.Array(shown(undefined, { form: 'glob' }), { default: ['**'] }),
+          // A tag is kept when one of the rules keeps it. Without rules all tags are kept.
+          keep: Type.Array(
+            Type.Object(
+              {
+                tags: shown('.*', { form: 'pattern' }),
+                newest: Type.Optional(Type.Integer({ minimum: 1 })),
+                by: Type.Enum(['date', 'semver'], { default: 'date' }),
+                pulledWithin: Type.Optional(Type.Number({ duration: true, minimum: 0 })),
+                pushedWithin: Type.Optional(Type.Number({ duration: true, minimum: 0 })),
+              },
+              { closed: OURS },
+            ),
+            { default: [] },
+          ),
+          // Untagged manifests that are older than this are collected, as by gc.untagged.
+          untaggedAfter: Type.Optional(Type.Number({ duration: true, minimum: 0 })),
+        },
+        { closed: OURS },
+      ),
+      { default: [] },
+    ),
+  },
+  { closed: OURS },
+)
+
+const check = Type.Object(
+  {
+    // The pass in the background that reads every blob again and again.
+    enabled: flag(true),
+    rate: shown('20MB', { form: 'bytes' }),
+    within: duration(30 * DAY, { minimum: 1000 }),
   },
   { closed: OURS },
 )
@@ -201,6 +274,9 @@ export const ConfigSchema = Type.Object({
   validation,
   access,
   limits,
+  gc,
+  retention,
+  check,
 })
 
 /** A whole, checked configuration: every key with a default is there, times are milliseconds. */

@@ -3,6 +3,7 @@
 //
 //   <root>/docker/registry/v2/
 //     blobs/<alg>/<hex[0:2]>/<hex>/data                       bytes of a layer, config or manifest
+//     blobs/<alg>/<hex[0:2]>/<hex>/trashed                    the same after collection, until it is deleted
 //     repositories/<name>/
 //       _layers/<alg>/<hex>/link                              this repository may serve that blob
 //       _manifests/revisions/<alg>/<hex>/link                 this repository holds that manifest
@@ -10,7 +11,7 @@
 //       _manifests/tags/<tag>/index/<alg>/<hex>/link          what it ever pointed to
 //       _uploads/<uuid>/{startedat,data,owner}                an upload under way
 //   <root>/.tarn/                                             what Tarn adds (docs/formats/data-dir.md)
-//     lock-<inode>  keeper.json  cache/  tmp/  quarantine/
+//     lock-<inode>  keeper.json  cache/  tmp/  quarantine/  state/
 import { join } from 'node:path'
 import type { Algorithm, Digest } from '../oci/digest.ts'
 import { algorithmOf, hexOf } from '../oci/digest.ts'
@@ -44,6 +45,9 @@ export function createLayout(root: string) {
     blobs: `${v2}/blobs`,
     blob,
     blobData: (digest: Digest): string => `${blob(digest)}/data`,
+    // Beside the bytes and not in a directory of its own: so that taking and giving back need no space, no inode and
+    // no second file system. Other programs read only files named `data` here.
+    blobTrash: (digest: Digest): string => `${blob(digest)}/trashed`,
     repository,
     layers,
     layerLink: (name: RepositoryName, digest: Digest): string => `${layers(name)}/${byDigest(digest)}/link`,
@@ -53,6 +57,7 @@ export function createLayout(root: string) {
     tags,
     tag,
     tagLink: (name: RepositoryName, t: Tag): string => `${tag(name, t)}/current/link`,
+    tagIndex: (name: RepositoryName, t: Tag): string => `${tag(name, t)}/index`,
     tagIndexLink: (name: RepositoryName, t: Tag, digest: Digest): string =>
       `${tag(name, t)}/index/${byDigest(digest)}/link`,
     uploads: (name: RepositoryName): string => `${repository(name)}/_uploads`,
@@ -65,6 +70,11 @@ export function createLayout(root: string) {
     tmp: `${own}/tmp`,
     lock: (inode: number): string => `${own}/lock-${inode}`,
     keeper: `${own}/keeper.json`,
+    state: `${own}/state`,
+    pins: `${own}/state/pins`,
+    pulls: `${own}/state/pulls`,
+    checkCursor: `${own}/state/check.json`,
+    lastCollection: `${own}/state/collection.json`,
     quarantine: `${own}/quarantine`,
     quarantined: (digest: Digest, time: number): string =>
       `${own}/quarantine/${algorithmOf(digest)}-${hexOf(digest)}.${time}`,

@@ -20,7 +20,7 @@ export interface StoredManifest {
 
 const MOST_BYTES_IN_MEMORY = 64 * 1024 * 1024
 // A stored manifest of another program may be larger than what Tarn takes; there is still an end to it.
-const LARGEST = 16 * 1024 * 1024
+export const LARGEST_MANIFEST = 16 * 1024 * 1024
 
 export class Manifests {
   readonly #layout: Layout
@@ -57,7 +57,7 @@ export class Manifests {
   async load(digest: Digest, stored: Digest = digest): Promise<StoredManifest | undefined> {
     const recalled = this.recall(digest)
     if (recalled !== undefined) return recalled
-    const bytes = await this.#blobs.readSmall(digest, stored, LARGEST)
+    const bytes = await this.#blobs.readSmall(digest, stored, LARGEST_MANIFEST)
     if (bytes === undefined) return undefined
     try {
       return this.#remember({ digest, bytes, manifest: readManifest(bytes) })

@@ -16,8 +16,10 @@ export interface FileFacts {
   /** Bytes. */
   readonly size: number
   readonly stamp: Stamp
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970: the ctime, which no program can set. */
   readonly changedAt: number
+  /** Milliseconds since 1970: the mtime, which tar restores; for people and orders, never for decisions about safety. */
+  readonly writtenAt: number
 }
 
 export function factsOf(stat: BigIntStats): FileFacts {
@@ -25,6 +27,7 @@ export function factsOf(stat: BigIntStats): FileFacts {
     size: Number(stat.size),
     stamp: `${stat.ino}:${stat.size}:${stat.ctimeNs}` as Stamp,
     changedAt: Number(stat.ctimeMs),
+    writtenAt: Number(stat.mtimeMs),
   }
 }
 

@@ -11,7 +11,7 @@ import { A, makeStore, pushBytes } from '../helpers/store.ts'
 
 const ONE = digestOf(Buffer.from('one'))
 const TWO = digestOf(Buffer.from('two'))
-const facts = (stamp: string, changedAt = 0): FileFacts => ({ size: 3, stamp: stamp as Stamp, changedAt })
+const facts = (stamp: string, changedAt = 0): FileFacts => ({ size: 3, stamp: stamp as Stamp, changedAt, writtenAt: 0 })
 const FIRST = facts('1:3:1')
 const SECOND = facts('1:3:2')
 
