@@ -8,7 +8,7 @@ import { parseReference, parseTag } from '../oci/reference.ts'
 import { requireWritable } from '../registry/context.ts'
 import { deleteManifest } from '../registry/delete.ts'
 import type { Wishes } from '../registry/pull-manifest.ts'
-import { pullManifest } from '../registry/pull-manifest.ts'
+import { promiseManifest, pullManifest } from '../registry/pull-manifest.ts'
 import { pushManifest } from '../registry/push-manifest.ts'
 import { sendBytes, sendNothing } from './answer.ts'
 import { readWhole } from './body.ts'
@@ -21,7 +21,9 @@ const MOST_TAGS = 100
 export async function getManifest(call: Call<'manifest'>): Promise<FastifyReply> {
   const { context, request, reply, target } = call
   const name = parseRepositoryName(target.name)
-  const stored = await pullManifest(context, name, readable(target.reference), wishesOf(request.headers.accept))
+  const reference = readable(target.reference)
+  const stored = await pullManifest(context, name, reference, wishesOf(request.headers.accept))
+  if (request.method === 'HEAD') await promiseManifest(context, name, reference, stored.digest)
   await call.turn()
   reply.headers({ 'docker-content-digest': stored.digest, etag: `"${stored.digest}"` })
   if (matchesEtag(request.headers['if-none-match'], stored.digest)) return sendNothing(reply.code(304))

@@ -46,6 +46,11 @@ export class Closures {
     this.#wholeSince.delete(name)
   }
 
+  /** Forgets all: a collection took blobs and links. */
+  dropAll(): void {
+    this.#wholeSince.clear()
+  }
+
   // A blob of another size is cut short, or the manifest is wrong about it: only its bytes can tell. They are read
   // behind the request; until then the manifest is not whole.
   #isHere(name: RepositoryName, { digest, size }: Descriptor, sizeUnknown: boolean): boolean {

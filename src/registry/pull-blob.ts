@@ -24,10 +24,21 @@ const HASH_FIRST = 4 * 1024 * 1024
 export async function statBlob(context: Context, name: RepositoryName, digest: Digest): Promise<number> {
   const { store } = context
   const stored = store.links.resolve(name, digest)
+  // Before anything is awaited: from here on no collection takes it.
+  if (stored !== undefined) leaseBlob(context, digest, stored)
   // What cannot be read is not here: a client that pushes then sends it, which heals it.
   const facts = stored && (await store.blobs.ensureWhole(digest, stored).catch(() => undefined))
-  if (!facts) throw blobUnknown(context, name, digest)
+  if (!stored || !facts) throw blobUnknown(context, name, digest)
+  // Hashing may have taken longer than a lease.
+  leaseBlob(context, digest, stored)
+  await store.links.promise(name, digest)
   return facts.size
+}
+
+/** Promises that a blob which somebody was told about stays: the client will name it in a manifest. */
+export function leaseBlob({ store }: Context, digest: Digest, stored: Digest): void {
+  store.leases.lease(digest)
+  if (stored !== digest) store.leases.lease(stored)
 }
 
 /**
@@ -40,10 +51,31 @@ export async function pullBlob(
   digest: Digest,
   inPart: boolean,
 ): Promise<PulledBlob> {
-  const { blobs, links } = context.store
+  const { leases, links } = context.store
   const stored = links.resolve(name, digest)
-  const blob = stored && (await blobs.open(digest, stored))
-  if (!stored || !blob) throw blobUnknown(context, name, digest)
+  if (stored === undefined) throw blobUnknown(context, name, digest)
+  // Taken away under a reader, its file would change and the download be cut.
+  const release = leases.hold([stored])
+  try {
+    const blob = await openBlob(context, name, digest, stored, inPart)
+    const close = (): Promise<void> => blob.close().finally(release)
+    return { ...blob, close }
+  } catch (error) {
+    release()
+    throw error
+  }
+}
+
+async function openBlob(
+  context: Context,
+  name: RepositoryName,
+  digest: Digest,
+  stored: Digest,
+  inPart: boolean,
+): Promise<PulledBlob> {
+  const { blobs } = context.store
+  const blob = await blobs.open(digest, stored)
+  if (blob === undefined) throw blobUnknown(context, name, digest)
   let proven = blobs.isWhole(blob)
   if (!proven && (inPart || blob.facts.size <= HASH_FIRST)) {
     const facts = await blobs.ensureWhole(digest, stored).catch(() => undefined)

@@ -1,4 +1,5 @@
 // Pulling a manifest (distribution-spec "Pulling manifests"): the stored bytes, as they came (I4).
+import type { Digest } from '../oci/digest.ts'
 import { registryError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import { chooseLinuxAmd64 } from '../oci/platform.ts'
@@ -28,6 +29,21 @@ export async function pullManifest(
   const child = chooseLinuxAmd64(found.manifest)
   const instead = child && (await findManifest(context, name, { kind: 'digest', digest: child.digest }))
   return instead ?? found
+}
+
+/**
+ * Promises that a manifest whose existence is being told stays: the client may name it in an index. Throws
+ * MANIFEST_UNKNOWN when it went away a moment ago.
+ */
+export async function promiseManifest(
+  { store }: Context,
+  name: RepositoryName,
+  reference: Reference,
+  digest: Digest,
+): Promise<void> {
+  store.leases.lease(digest)
+  if (store.manifests.resolve(name, digest) === undefined) throw manifestUnknown(name, reference)
+  await store.manifests.promise(name, digest)
 }
 
 /** The manifest, whole in the repository, or undefined. */

@@ -4,6 +4,7 @@ import type { RepositoryName } from '../oci/name.ts'
 import type { Chunk, UploadKey } from '../storage/uploads.ts'
 import type { Context } from './context.ts'
 import { requireWritable } from './context.ts'
+import { leaseBlob } from './pull-blob.ts'
 
 /** Begins an upload for `owner` (the user's name; undefined without login). */
 export async function beginUpload(
@@ -31,13 +32,20 @@ export async function finishUpload(
   chunk: Chunk | undefined,
 ): Promise<void> {
   requireWritable(context)
-  const { blobs, links, repositories, uploads } = context.store
+  const { blobs, leases, links, repositories, uploads } = context.store
   await uploads.finish(key, digest, chunk, async (data) => {
     // The lock of the directory may have been lost while the bytes came.
     requireWritable(context)
-    await repositories.ensure(key.name)
-    await blobs.commit(data, digest)
-    await links.add(key.name, digest)
+    const release = leases.hold([key.name, digest])
+    try {
+      await repositories.ensure(key.name)
+      await blobs.commit(data, digest)
+      await links.add(key.name, digest)
+      await links.promise(key.name, digest)
+      leases.lease(digest)
+    } finally {
+      release()
+    }
   })
 }
 
@@ -59,13 +67,26 @@ export async function mountBlob(
   source: RepositoryName | undefined,
 ): Promise<boolean> {
   requireWritable(context)
-  const { blobs, links, repositories } = context.store
+  const { leases, links } = context.store
   const stored = source === undefined ? digest : links.resolve(source, digest)
+  if (stored === undefined) return false
+  const release = leases.hold([name, digest, stored])
+  try {
+    return await linkBlob(context, name, digest, stored)
+  } finally {
+    release()
+  }
+}
+
+async function linkBlob(context: Context, name: RepositoryName, digest: Digest, stored: Digest): Promise<boolean> {
+  const { blobs, links, repositories } = context.store
   // Bytes that cannot be read are none to mount: the client uploads, and heals them.
-  const facts = stored && (await blobs.ensureWhole(digest, stored).catch(() => undefined))
-  if (!stored || !facts) return false
+  const facts = await blobs.ensureWhole(digest, stored).catch(() => undefined)
+  if (facts === undefined) return false
   if (!(await blobs.hold(stored))) return false
   await repositories.ensure(name)
   await links.add(name, digest, stored)
+  await links.promise(name, digest)
+  leaseBlob(context, digest, stored)
   return true
 }

@@ -8,6 +8,7 @@ import type { Manifest } from '../oci/manifest.ts'
 import { parseManifest, requiredBlobs } from '../oci/manifest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Reference, Tag } from '../oci/reference.ts'
+import type { StoredManifest } from '../storage/manifests.ts'
 import type { Context } from './context.ts'
 import { requireWritable } from './context.ts'
 
@@ -38,7 +39,31 @@ export async function pushManifest(context: Context, push: ManifestPush): Promis
   if (reference.kind === 'digest' && reference.digest !== digest) throw registryError('DIGEST_INVALID')
   const manifest = parseManifest(bytes, push.contentType)
   if (rules.allowsUrl !== undefined) refuseUrls(manifest, rules.allowsUrl)
+  // From before the first look at what it names until its links are written, nothing of it may be collected (I6).
+  const release = store.leases.hold(namedBy(context, name, digest, manifest))
+  try {
+    await storeManifest(context, push, { digest, bytes, manifest })
+    store.leases.lease(digest)
+  } finally {
+    release()
+  }
+  return { digest, subject: manifest.subject?.digest }
+}
 
+/** The repository, the manifest, and all that it names, with what stands for each in the repository. */
+function namedBy({ store }: Context, name: RepositoryName, digest: Digest, manifest: Manifest): string[] {
+  const { config, layers, manifests, subject } = manifest
+  const named = [config, ...layers, ...manifests, subject].flatMap((entry) =>
+    entry === undefined ? [] : [entry.digest],
+  )
+  const stored = named.map((entry) => store.links.resolve(name, entry)).filter((entry) => entry !== undefined)
+  return [name, digest, ...named, ...stored]
+}
+
+async function storeManifest(context: Context, push: ManifestPush, stored: StoredManifest): Promise<void> {
+  const { store, rules } = context
+  const { name, reference } = push
+  const { digest, manifest } = stored
   const required = rules.requiresWhole ? requiredBlobs(manifest) : []
   // Blobs that nobody hashed yet are hashed now, before the repository is locked: it can take a while.
   const wrong = new Set<Digest>()
@@ -54,13 +79,12 @@ export async function pushManifest(context: Context, push: ManifestPush): Promis
     await requireBlobs(context, name, required, wrong)
     await requireChildren(context, name, manifest)
     await store.repositories.ensure(name)
-    const stored = { digest, bytes, manifest }
     await store.manifests.put(name, stored)
     store.referrers.note(stored)
     const tags = reference.kind === 'tag' ? [reference.tag, ...push.tags] : push.tags
     for (const tag of tags) await store.tags.set(name, tag, digest)
+    await store.manifests.promise(name, digest)
   })
-  return { digest, subject: manifest.subject?.digest }
 }
 
 async function requireBlobs(

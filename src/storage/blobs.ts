@@ -1,6 +1,6 @@
 // Bytes by digest. A blob that Tarn did not receive itself (tar, registry:2, a disk that rots) is hashed
 // before it is promised and while it is first served (I5); see registry/pull-blob.ts for the serving.
-import { constants, statSync } from 'node:fs'
+import { constants, linkSync, renameSync, rmdirSync, statSync, unlinkSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { open } from 'node:fs/promises'
 import { move } from 'fs-extra/esm'
@@ -9,6 +9,7 @@ import { algorithmOf, digestOf, hexOf } from '../oci/digest.ts'
 import type { Durable } from './durable.ts'
 import { hashFile } from './hash-file.ts'
 import type { Layout } from './layout.ts'
+import type { LeaseTable } from './leases.ts'
 import { Mutex } from './mutex.ts'
 import type { FileFacts, Stamp } from './stamp.ts'
 import { factsOf, isNotThere, statFile } from './stamp.ts'
@@ -24,18 +25,34 @@ export interface OpenBlob {
   readonly path: string
 }
 
+// What file systems without hard links say.
+const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK'])
+
+export interface BlobsParts {
+  readonly layout: Layout
+  readonly durable: Durable
+  readonly verdicts: Verdicts
+  readonly leases: Pick<LeaseTable, 'isFree'>
+  /** Whether a blob that is asked for may be taken out of the trash now. */
+  readonly mayRestore: () => boolean
+}
+
 export class Blobs {
   readonly #layout: Layout
   readonly #durable: Durable
   readonly #verdicts: Verdicts
+  readonly #leases: Pick<LeaseTable, 'isFree'>
+  readonly #mayRestore: () => boolean
   /** Exclusion of those who put or take the file of a digest. */
   readonly #changes = new Mutex()
   readonly #flights = new Map<string, Promise<FileFacts | undefined>>()
 
-  constructor(layout: Layout, durable: Durable, verdicts: Verdicts) {
+  constructor({ layout, durable, verdicts, leases, mayRestore }: BlobsParts) {
     this.#layout = layout
     this.#durable = durable
     this.#verdicts = verdicts
+    this.#leases = leases
+    this.#mayRestore = mayRestore
   }
 
   /**
@@ -43,7 +60,8 @@ export class Blobs {
    * nobody hashed yet is `unknown`. `stored` is the digest whose file holds them (a link may be an alias).
    */
   state(digest: Digest, stored: Digest = digest): { facts: FileFacts; verdict: 'whole' | 'unknown' } | undefined {
-    const facts = statFile(this.#layout.blobData(stored))
+    const path = this.#layout.blobData(stored)
+    const facts = statFile(path) ?? (this.restore(stored) ? statFile(path) : undefined)
     if (facts === undefined) return undefined
     const verdict = this.#verdicts.of(digest, facts.stamp)
     return verdict === 'suspect' ? undefined : { facts, verdict }
@@ -67,6 +85,11 @@ export class Blobs {
 
   /** Opens the blob for reading; undefined when it is absent or suspect. The caller closes the handle. */
   async open(digest: Digest, stored: Digest = digest): Promise<OpenBlob | undefined> {
+    const blob = await this.#openData(digest, stored)
+    return blob === undefined && this.restore(stored) ? this.#openData(digest, stored) : blob
+  }
+
+  async #openData(digest: Digest, stored: Digest): Promise<OpenBlob | undefined> {
     const path = this.#layout.blobData(stored)
     let handle: FileHandle | undefined
     try {
@@ -144,6 +167,58 @@ export class Blobs {
       if (facts !== undefined && (await this.#durable.hold(path)) !== undefined) return
       await this.#durable.writeSmall('blob', path, bytes)
       this.#own(digest, path)
+    })
+  }
+
+  /**
+   * Takes the blob out of the trash, because a link leads to it after all (a tar that brings links and keeps older
+   * files, for one). False when it is not in the trash, or a file stands in its place already.
+   */
+  restore(stored: Digest): boolean {
+    const trash = this.#layout.blobTrash(stored)
+    if (statFile(trash) === undefined || !this.#mayRestore()) return false
+    try {
+      // Not a rename: a push may have put a good file there a moment ago.
+      linkSync(trash, this.#layout.blobData(stored))
+      unlinkSync(trash)
+      return true
+    } catch (error) {
+      const { code = '' } = error as NodeJS.ErrnoException
+      if (code === 'EEXIST') return true
+      if (!NO_LINKS.has(code)) return false
+    }
+    try {
+      renameSync(trash, this.#layout.blobData(stored))
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /**
+   * Puts the file of `digest` into the trash, where reading it finds it again. Synchronous, so that nothing comes
+   * between the question whether somebody was promised it and the act. False when it is not free, or not in the state
+   * `stamp` any more.
+   */
+  trash(digest: Digest, stamp: Stamp): boolean {
+    const path = this.#layout.blobData(digest)
+    if (!this.#leases.isFree(digest) || statFile(path)?.stamp !== stamp) return false
+    renameSync(path, this.#layout.blobTrash(digest))
+    return true
+  }
+
+  /** Deletes what lies in the trash in the state `stamp`, with the blob's directory when that is empty; false when not. */
+  async deleteTrashed(digest: Digest, stamp: Stamp): Promise<boolean> {
+    const path = this.#layout.blobTrash(digest)
+    return this.#changes.run(digest, async () => {
+      if (!this.#leases.isFree(digest) || statFile(path)?.stamp !== stamp) return false
+      unlinkSync(path)
+      try {
+        rmdirSync(this.#layout.blob(digest))
+      } catch {
+        // Something else lies there.
+      }
+      return true
     })
   }
 

@@ -4,17 +4,20 @@ import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Durable } from './durable.ts'
 import type { Layout } from './layout.ts'
+import type { LinkPromises } from './link-promises.ts'
 import type { LinkReader } from './link.ts'
 
 export class Links {
   readonly #layout: Layout
   readonly #durable: Durable
   readonly #reader: LinkReader
+  readonly #promises: LinkPromises
 
-  constructor(layout: Layout, durable: Durable, reader: LinkReader) {
+  constructor(layout: Layout, durable: Durable, reader: LinkReader, promises: LinkPromises) {
     this.#layout = layout
     this.#durable = durable
     this.#reader = reader
+    this.#promises = promises
   }
 
   /** The digest under whose name the bytes are stored; undefined when the repository does not hold the blob. */
@@ -30,6 +33,11 @@ export class Links {
   /** Lets the repository serve `digest`, whose bytes are stored under `stored`. */
   async add(name: RepositoryName, digest: Digest, stored: Digest = digest): Promise<void> {
     await writeLink(this.#durable, this.#reader, this.#layout.layerLink(name, digest), stored)
+  }
+
+  /** Makes the promise that the repository holds `digest` outlive this process. */
+  async promise(name: RepositoryName, digest: Digest): Promise<void> {
+    await this.#promises.touch(this.#layout.layerLink(name, digest))
   }
 
   /** Takes that right away again; false when there was none. The bytes stay: collection frees them (I6). */

@@ -8,6 +8,7 @@ import type { RepositoryName } from '../oci/name.ts'
 import type { Blobs } from './blobs.ts'
 import type { Durable } from './durable.ts'
 import type { Layout } from './layout.ts'
+import type { LinkPromises } from './link-promises.ts'
 import type { LinkReader } from './link.ts'
 import { writeLink } from './links.ts'
 import { listDirectories } from './repositories.ts'
@@ -22,19 +23,29 @@ const MOST_BYTES_IN_MEMORY = 64 * 1024 * 1024
 // A stored manifest of another program may be larger than what Tarn takes; there is still an end to it.
 export const LARGEST_MANIFEST = 16 * 1024 * 1024
 
+export interface ManifestsParts {
+  readonly layout: Layout
+  readonly durable: Durable
+  readonly reader: LinkReader
+  readonly promises: LinkPromises
+  readonly blobs: Blobs
+}
+
 export class Manifests {
   readonly #layout: Layout
   readonly #durable: Durable
   readonly #blobs: Blobs
   readonly #reader: LinkReader
+  readonly #promises: LinkPromises
   readonly #memory = new Map<Digest, StoredManifest>()
   #bytesInMemory = 0
 
-  constructor(layout: Layout, durable: Durable, reader: LinkReader, blobs: Blobs) {
+  constructor({ layout, durable, reader, promises, blobs }: ManifestsParts) {
     this.#layout = layout
     this.#durable = durable
     this.#blobs = blobs
     this.#reader = reader
+    this.#promises = promises
   }
 
   /** The digest under whose name the manifest's bytes are stored; undefined when the repository has it not. */
@@ -78,6 +89,11 @@ export class Manifests {
     const stored = this.resolve(name, digest)
     if (stored === undefined || !(await this.#blobs.hold(stored))) return false
     return (await this.#durable.hold(this.#layout.revisionLink(name, digest))) !== undefined
+  }
+
+  /** Makes the promise that the repository holds the manifest outlive this process. */
+  async promise(name: RepositoryName, digest: Digest): Promise<void> {
+    await this.#promises.touch(this.#layout.revisionLink(name, digest))
   }
 
   async remove(name: RepositoryName, digest: Digest): Promise<boolean> {

@@ -4,7 +4,10 @@ import { DerivedLog } from './derived-log.ts'
 import type { Sync } from './sync.ts'
 import { Durable } from './durable.ts'
 import type { Layout } from './layout.ts'
+import type { LeaseTable } from './leases.ts'
+import { Leases } from './leases.ts'
 import { childOf, createLayout } from './layout.ts'
+import { LinkPromises } from './link-promises.ts'
 import { LinkReader } from './link.ts'
 import { Links } from './links.ts'
 import { Manifests } from './manifests.ts'
@@ -26,6 +29,8 @@ export interface Store {
   readonly tags: Tags
   readonly uploads: Uploads
   readonly verdicts: Verdicts
+  /** What was promised, which collection leaves alone. */
+  readonly leases: LeaseTable
   /** Exclusion of changes to one repository's manifests and tags; the key is its name. */
   readonly changes: Mutex
 }
@@ -38,28 +43,40 @@ export interface StoreOptions {
   readonly clock: () => number
   readonly newId: () => string
   readonly sync?: Sync | undefined
+  /** Milliseconds for which "it exists" is good; a day unless told. */
+  readonly lease?: number | undefined
+  /** What stands in the place of the leases: for tests that show what happens without them. */
+  readonly leases?: LeaseTable | undefined
+  /** False keeps what is in the trash there even when it is asked for: for tests as well. */
+  readonly restores?: boolean | undefined
 }
 
+const DAY_MS = 86_400_000
+
 /** Opens the data directory, which exists. Throws what the file system says when it cannot be read. */
-export function openStore({ directory, keeps, clock, newId, sync }: StoreOptions): Store {
+export function openStore(options: StoreOptions): Store {
+  const { directory, keeps, clock, newId, sync, lease = DAY_MS, restores = true } = options
   const layout = createLayout(directory)
   const log = (name: string): DerivedLog => new DerivedLog(childOf(layout.cache, name), directory, keeps)
   const durable = new Durable(directory, layout.tmp, sync)
   const verdicts = new Verdicts(log('verified'), clock)
-  const blobs = new Blobs(layout, durable, verdicts)
+  const leases = options.leases ?? new Leases(lease)
+  const blobs = new Blobs({ layout, durable, verdicts, leases, mayRestore: () => restores && keeps() })
   const reader = new LinkReader(clock)
-  const manifests = new Manifests(layout, durable, reader, blobs)
+  const promises = new LinkPromises(leases.duration, keeps, clock)
+  const manifests = new Manifests({ layout, durable, reader, promises, blobs })
   return {
     layout,
     durable,
     blobs,
-    links: new Links(layout, durable, reader),
+    links: new Links(layout, durable, reader, promises),
     manifests,
     referrers: new Referrers(manifests, log('subjects')),
     repositories: new Repositories(layout, durable),
     tags: new Tags(layout, durable, reader),
     uploads: new Uploads(layout, clock, newId),
     verdicts,
+    leases,
     changes: new Mutex(),
   }
 }

@@ -8,7 +8,7 @@ import { Closures } from '../../src/registry/closures.ts'
 import type { Context, Rules } from '../../src/registry/context.ts'
 import type { Sync, SyncSite } from '../../src/storage/sync.ts'
 import { realSync } from '../../src/storage/sync.ts'
-import type { Store } from '../../src/storage/store.ts'
+import type { Store, StoreOptions } from '../../src/storage/store.ts'
 import { openStore } from '../../src/storage/store.ts'
 
 export interface TestStore extends Store {
@@ -19,11 +19,11 @@ export interface TestStore extends Store {
   turn(milliseconds: number): void
 }
 
-export function makeStore(directory: string, sync?: Sync): TestStore {
+export function makeStore(directory: string, sync?: Sync, options: Partial<StoreOptions> = {}): TestStore {
   // Ahead of every ctime, so that no file counts as changing.
   let ahead = 10_000
   const clock = (): number => Date.now() + ahead
-  const store = openStore({ directory, keeps: () => true, clock, newId: randomUUID, sync })
+  const store = openStore({ directory, keeps: () => true, clock, newId: randomUUID, sync, ...options })
   return {
     ...store,
     directory,
