@@ -28,6 +28,10 @@ const FORMED: Record<string, fc.Arbitrary<string>> = {
   path: WORD.map((path) => `/${path}`),
   header: fc.stringMatching(/^[!-~][ -~]{0,9}[!-~]$/),
   realm: fc.stringMatching(/^[A-Za-z#@&*][A-Za-z #:]{0,9}[A-Za-z]$/),
+  schedule: fc.constantFrom('off', '0 3 * * *', '*/5 * * * 1-5'),
+  glob: WORD.map((name) => `${name}/**`),
+  bytes: fc.constantFrom('20MB', '5GiB', '1024'),
+  room: fc.constantFrom('5%', '1GiB', '5% 1GiB'),
   pattern: WORD.map((host) => `^https://${host}\\.com/`),
 }
 
