@@ -1,34 +1,46 @@
 // The only place where the parts of the registry are made and handed to each other.
 import { randomBytes, randomUUID } from 'node:crypto'
-import { accessSync, constants } from 'node:fs'
+import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import pino from 'pino'
 import { createAuthenticator } from './auth/authenticator.ts'
 import { createPolicy } from './auth/policy.ts'
-import { describeUnwritable } from './config/problem.ts'
+import { Problem, describeUnwritable } from './config/problem.ts'
 import type { Config } from './config/schema.ts'
+import { addApi } from './http/api/add-api.ts'
+import type { ApiParts } from './http/api/given.ts'
+import { Jobs } from './http/api/jobs.ts'
 import type { Surroundings } from './http/call.ts'
 import { addDebugListener } from './http/debug.ts'
 import { createGate } from './http/gate.ts'
-import type { Readiness } from './http/health.ts'
 import { addHealth } from './http/health.ts'
 import { startHealthChecks } from './http/health-checks.ts'
+import { startLocalSocket } from './http/local-socket.ts'
 import { createMetrics } from './http/metrics.ts'
+import { watchEventLoop } from './http/event-loop.ts'
+import { createReadiness } from './http/readiness.ts'
 import type { AccessEntry } from './http/observe.ts'
 import { createObserver } from './http/observe.ts'
 import { addCommon, createServer } from './http/server.ts'
+import type { SocketPlaces } from './http/socket-path.ts'
 import { createTurn } from './http/turn.ts'
 import { addV2 } from './http/v2.ts'
 import { Closures } from './registry/closures.ts'
-import type { Context } from './registry/context.ts'
+import type { CollectReport } from './registry/collect.ts'
+import { KeptElsewhere } from './registry/kept-elsewhere.ts'
 import { maintain } from './registry/maintain.ts'
 import { makeRules } from './registry/rules.ts'
+import { scheduleUpkeep } from './registry/schedule.ts'
+import type { Upkeep } from './registry/upkeep.ts'
+import { createUpkeep } from './registry/upkeep.ts'
 import type { Sync } from './storage/sync.ts'
+import { readKeeper, takeKeeperLock } from './storage/keeper.ts'
 import { Keeping } from './storage/keeping.ts'
 import { createLayout } from './storage/layout.ts'
+import type { LeaseTable } from './storage/leases.ts'
 import { openDirectory } from './storage/open-directory.ts'
-import type { Store } from './storage/store.ts'
+import { countQuarantined } from './storage/quarantine.ts'
 import { openStore } from './storage/store.ts'
 import { watchTls } from './tls/watch.ts'
 
@@ -42,6 +54,10 @@ export interface Parts {
   readonly access?: ((entry: AccessEntry) => void) | undefined
   /** An instance to register into, with its own server; without it one is made. */
   readonly fastify?: FastifyInstance | undefined
+  /** Where a local socket may be for commands that need the keeper; without it there is none. */
+  readonly localSocket?: SocketPlaces | undefined
+  readonly leases?: LeaseTable | undefined
+  readonly restores?: boolean | undefined
 }
 
 // How often certificates are looked at; a new one is in use for new connections after this at the latest.
@@ -74,30 +90,60 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
       loginQueue: config.limits.loginQueue,
     })
 
+  const metrics = createMetrics(clock)
   const keeping = new Keeping({
     layout,
     clock,
     logger,
     mayWrite: state.kind === 'writable' && !readOnly,
-    onKeep: () => {
-      store.durable.dropUnfinished()
-      return maintain({ store, purging: config.storage.maintenance.uploadpurging, clock, logger })
-    },
+    onKeep: () => keep(),
   })
-  const store = openStore({ directory, keeps: () => keeping.keeps, clock, newId: randomUUID, sync: parts.sync })
-  const metrics = createMetrics()
+  const keeps = (): boolean => keeping.keeps
+  const whyReadOnly = (): string | undefined => (keeps() ? undefined : whyNot(readOnly))
+  const onCollected = (report: CollectReport | undefined): void => metrics.collections.ended(report)
+  const upkeep = openParts(config, { ...parts, directory, keeps, whyReadOnly, clock, serving: true, onCollected })
+  const { context } = upkeep
+  const { store } = context
+  const api: ApiParts = {
+    upkeep,
+    grace: config.gc.grace,
+    jobs: new Jobs(clock),
+    standing: () => ({
+      directory: { path: directory, inode: statSync(directory).ino },
+      keeper: readKeeper(layout),
+      keeps: keeps(),
+      readOnly: whyReadOnly(),
+      room: store.room.read(),
+    }),
+  }
+  // What the keeper of the directory does; gives what ends it.
+  const keep = (): (() => void) => {
+    store.durable.dropUnfinished()
+    const purging = config.storage.maintenance.uploadpurging
+    const ends = [
+      maintain({ store, purging, idle: config.limits.uploads.idle, clock, logger }),
+      scheduleUpkeep({ upkeep, config, logger }),
+    ]
+    if (parts.localSocket !== undefined) {
+      const onListening = (path: string): void => keeping.tellSocket(path)
+      const socket = startLocalSocket({ directory, api, logger, places: parts.localSocket, onListening })
+      // It leaves its place at once; the connections that it has may take a moment.
+      ends.push(() => void socket.close())
+    }
+    return () => ends.forEach((end) => end())
+  }
+
+  const loop = watchEventLoop()
   const health = startHealthChecks(config.health)
-  const context: Context = {
+  const certificateLeft = tls && (() => tls.endsAt() - clock())
+  const readiness = createReadiness({
     store,
-    closures: new Closures(store, clock),
-    rules: makeRules(config, () => (keeping.keeps ? undefined : whyNot(readOnly))),
-  }
-  const readiness: Readiness = {
-    async problems() {
-      return [...describeProblems(store, keeping), ...health.problems()]
-    },
-    notes: () => (keeping.keeps ? [] : ['read-only']),
-  }
+    keeps,
+    checks: () => health.problems(),
+    isStalled: () => loop.isStalled(),
+    certificateLeft,
+    lastCollection: () => metrics.collections.last,
+  })
 
   const app =
     parts.fastify ??
@@ -128,6 +174,7 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     addCommon(scope, config.http.headers, observer)
     const gate = await createGate(scope, authenticator, policy)
     addV2(scope, surroundings, gate)
+    addApi(scope, api, { prefix, host: config.http.host ?? '', gate })
     // The pages for people and supervisors are the host's, where there is one.
     if (parts.fastify === undefined) addHealth(scope, gate, readiness, metrics, prefix)
   }
@@ -136,13 +183,22 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
 
   if (parts.fastify === undefined) addDebugListener(app, config.http.debug, { readiness, metrics, logger })
   keeping.start()
-  metrics.watchKeeper(() => keeping.keeps)
+  metrics.watchKeeper(keeps)
+  metrics.watchKeeping({
+    lastCollection: () => upkeep.collector.last,
+    scrub: () => upkeep.checker.scrub,
+    room: () => store.room.read(),
+    uploads: () => store.uploads.open.count(),
+    quarantined: () => countQuarantined(layout),
+    ...(certificateLeft && { certificateLeft }),
+  })
   if (tls !== undefined && 'setSecureContext' in app.server) {
     const { server } = app
     tls.start((secure) => (server as unknown as { setSecureContext(c: typeof secure): void }).setSecureContext(secure))
   }
   app.addHook('onClose', async () => {
     health.close()
+    loop.close()
     tls?.close()
     await authenticator?.close()
     keeping.stop()
@@ -156,12 +212,64 @@ function whyNot(maintenance: boolean): string {
     : 'the registry is read-only: another process keeps its data directory, or it cannot be written'
 }
 
-function describeProblems({ layout, durable }: Store, keeping: Keeping): string[] {
-  if (durable.failure !== undefined) return ['the disk of the data directory reports errors: nothing is written']
-  try {
-    accessSync(layout.root, keeping.keeps ? constants.R_OK | constants.W_OK : constants.R_OK)
-    return []
-  } catch {
-    return [`the data directory cannot be ${keeping.keeps ? 'written' : 'read'}`]
+interface OpenOptions extends Pick<Parts, 'sync' | 'leases' | 'restores'> {
+  readonly directory: string
+  readonly keeps: () => boolean
+  readonly whyReadOnly: () => string | undefined
+  readonly clock: () => number
+  readonly serving: boolean
+  readonly onCollected?: (report: CollectReport | undefined) => void
+}
+
+// The data directory with everything that keeps it in order: the same for a server and for a command without one.
+function openParts(config: Config, options: OpenOptions): Upkeep {
+  const { directory, keeps, clock, sync, leases, restores } = options
+  const { gc, limits } = config
+  const store = openStore({
+    directory,
+    keeps,
+    clock,
+    newId: randomUUID,
+    sync,
+    lease: gc.lease,
+    leases,
+    restores,
+    uploads: limits.uploads,
+    room: limits.room,
+  })
+  const rules = makeRules(config, options.whyReadOnly)
+  return createUpkeep({ ...options, context: { store, closures: new Closures(store, clock), rules }, config })
+}
+
+/**
+ * Opens the data directory of `config` for a command that works on it without a server: takes its lock until `close`.
+ * Throws KeptElsewhere while another process has it, and a Problem when it cannot be written.
+ */
+export async function openUpkeep(
+  config: Config,
+  { clock = Date.now }: Pick<Parts, 'clock'> = {},
+): Promise<{ readonly upkeep: Upkeep; close(): Promise<void> }> {
+  const directory = resolve(config.storage.filesystem.rootdirectory)
+  const layout = createLayout(directory)
+  const state = openDirectory(layout)
+  if (state.kind === 'forbidden') throw describeUnwritable(state.path)
+  const keeper = takeKeeperLock(layout, clock)
+  if ('refused' in keeper) {
+    if (keeper.busy) throw new KeptElsewhere(directory, readKeeper(layout)?.pid)
+    throw new Problem(`the data directory ${directory} cannot be written: ${keeper.refused}`, {
+      hint: 'free some space on its disk, or see why it is read-only',
+    })
+  }
+  const keeps = (): boolean => keeper.holds()
+  const whyReadOnly = (): string | undefined => (keeps() ? undefined : 'the lock of the data directory was lost')
+  const upkeep = openParts(config, { directory, keeps, whyReadOnly, clock, serving: false })
+  const { store } = upkeep.context
+  store.durable.dropUnfinished()
+  return {
+    upkeep,
+    async close() {
+      store.pulls.flush()
+      keeper.release()
+    },
   }
 }

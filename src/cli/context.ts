@@ -7,7 +7,7 @@ import { createOutput } from './output.ts'
 export interface CommandContext {
   readonly stdin: Readable & { readonly isTTY?: boolean }
   readonly stdout: Writable & { readonly isTTY?: boolean }
-  readonly stderr: Writable
+  readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number }
   /** Milliseconds since 1970. */
   readonly clock: () => number
   readonly random: (size: number) => Uint8Array

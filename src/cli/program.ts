@@ -2,9 +2,17 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { certCommand } from './cert.ts'
+import { checkCommand } from './check.ts'
 import type { CommandContext } from './context.ts'
+import { garbageCollectCommand } from './garbage-collect.ts'
+import { gcCommand } from './gc.ts'
 import { initCommand } from './init.ts'
+import { inspectCommand } from './inspect.ts'
+import { lsCommand } from './ls.ts'
 import { EXIT, reportError, toleratePipe } from './output.ts'
+import { pinCommand } from './pin.ts'
+import { retainCommand } from './retain.ts'
+import { rmCommand } from './rm.ts'
 import { serveCommand } from './serve.ts'
 import { startCommand } from './start.ts'
 import { userCommand } from './user.ts'
@@ -37,6 +45,14 @@ function makeProgram(context: CommandContext): Command {
     .addCommand(initCommand(context))
     .addCommand(userCommand(context))
     .addCommand(certCommand(context))
+    .addCommand(lsCommand(context))
+    .addCommand(inspectCommand(context))
+    .addCommand(rmCommand(context))
+    .addCommand(pinCommand(context))
+    .addCommand(gcCommand(context))
+    .addCommand(checkCommand(context))
+    .addCommand(garbageCollectCommand(context))
+    .addCommand(retainCommand(context))
   speakOurWay(program, program.name(), context)
   return program
 }

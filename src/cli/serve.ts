@@ -10,6 +10,7 @@ import { loadConfig } from '../config/load.ts'
 import { printConfig } from '../config/print.ts'
 import { Problem } from '../config/problem.ts'
 import type { Config } from '../config/schema.ts'
+import { readSocketPlaces } from '../http/socket-path.ts'
 import { createLog } from './log.ts'
 
 const IDLE_EVERY_MS = 100
@@ -53,7 +54,8 @@ export async function serve(config: Config, { listen, warnings, announce }: Serv
   for (const warning of warnings) logger.warn(warning)
   // Only here: every other command would load the whole server for nothing.
   const { buildRegistry } = await import('../app.ts')
-  const app = await buildRegistry(config, { logger, access })
+  const localSocket = readSocketPlaces(process.env)
+  const app = await buildRegistry(config, { logger, access, localSocket })
   try {
     const url = await startListening(app, config, listen)
     const open = describeOpenness(config)

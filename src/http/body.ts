@@ -26,9 +26,14 @@ export async function* readBody(request: FastifyRequest, reply: FastifyReply): A
 }
 
 /** The whole body; throws 413 SIZE_INVALID when it is larger than `limit` bytes, before reading it if it says so. */
-export async function readWhole(request: FastifyRequest, reply: FastifyReply, limit: number): Promise<Uint8Array> {
+export async function readWhole(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  limit: number,
+  what = 'manifest',
+): Promise<Uint8Array> {
   const tooLarge = (): Error =>
-    registryError('SIZE_INVALID', { status: 413, message: `the manifest is larger than ${limit} bytes` })
+    registryError('SIZE_INVALID', { status: 413, message: `the ${what} is larger than ${limit} bytes` })
   const announced = Number(request.headers['content-length'] ?? 0)
   if (announced > limit) throw tooLarge()
   // Copied into one buffer: a client that sends byte by byte would otherwise have us keep a buffer for each.

@@ -1,9 +1,9 @@
 // Turns whatever was thrown into the specification's JSON. Internal texts, paths and stacks stay in the log.
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { RegistryError, errorBody, registryError } from '../oci/errors.ts'
+import { isNoRoom, noRoom } from '../storage/room.ts'
 
 const GONE = new Set(['ECONNRESET', 'EPIPE', 'ERR_STREAM_DESTROYED', 'ERR_STREAM_PREMATURE_CLOSE'])
-const NO_ROOM = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 const NO_WRITING = new Set(['EROFS', 'EACCES', 'EPERM'])
 const BROKEN_DISK = new Set(['EIO'])
 const NO_FILES = new Set(['EMFILE', 'ENFILE'])
@@ -12,12 +12,7 @@ const NO_FILES = new Set(['EMFILE', 'ENFILE'])
 export function toRegistryError(error: unknown): RegistryError {
   if (error instanceof RegistryError) return error
   const { code = '', statusCode } = (error ?? {}) as Partial<FastifyError>
-  if (NO_ROOM.has(code)) {
-    return registryError('UNAVAILABLE', {
-      message: 'no space left for the data directory: free some and try again',
-      cause: error,
-    })
-  }
+  if (isNoRoom(error)) return noRoom(error)
   if (NO_WRITING.has(code)) {
     return registryError('UNAVAILABLE', {
       message: 'the data directory cannot be used: see the log of the registry',
@@ -63,8 +58,10 @@ export function isGone(error: unknown): boolean {
 /** Answers with an error; what is our fault goes to the log with its cause. */
 export function sendError(request: FastifyRequest, reply: FastifyReply, thrown: unknown): FastifyReply {
   const error = toRegistryError(thrown)
-  // A client that went away is nobody's fault and gets no answer.
-  if (error.status >= 500 && !isGone(thrown)) request.log.error({ err: error.cause ?? error }, 'request failed')
+  // A client that went away is nobody's fault and gets no answer. A refusal that was decided upon is in the access log.
+  const isRefusal = thrown instanceof RegistryError && thrown.status === 503 && thrown.cause === undefined
+  if (error.status >= 500 && !isRefusal && !isGone(thrown))
+    request.log.error({ err: error.cause ?? error }, 'request failed')
   return reply
     .code(error.status)
     .headers({ ...error.headers, 'content-type': 'application/json' })

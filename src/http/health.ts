@@ -5,6 +5,8 @@ import type { Gate } from './gate.ts'
 import type { Metrics } from './metrics.ts'
 
 export interface Readiness {
+  /** Whether the process was held up so long that a restart may help. */
+  isStalled(): boolean
   /** Lines about what is wrong; none when the registry can do its work. */
   problems(): Promise<string[]>
   /** Lines about what somebody should know: read-only, and so on. */
@@ -41,7 +43,13 @@ export function addHealth(
 }
 
 export function addProbes(app: FastifyInstance, readiness: Readiness, prefix: string): void {
-  app.get(`${prefix}/livez`, async (_request, reply) => reply.type('text/plain').send('ok\n'))
+  app.get(`${prefix}/livez`, async (_request, reply) => {
+    const isStalled = readiness.isStalled()
+    return reply
+      .code(isStalled ? 503 : 200)
+      .type('text/plain')
+      .send(isStalled ? 'the process was held up for more than five seconds\n' : 'ok\n')
+  })
   app.get(`${prefix}/readyz`, async (_request, reply) => {
     const problems = await readiness.problems()
     const lines = [...(problems.length === 0 ? ['ok'] : problems), ...readiness.notes()]

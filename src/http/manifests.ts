@@ -8,8 +8,9 @@ import { parseReference, parseTag } from '../oci/reference.ts'
 import { requireWritable } from '../registry/context.ts'
 import { deleteManifest } from '../registry/delete.ts'
 import type { Wishes } from '../registry/pull-manifest.ts'
-import { promiseManifest, pullManifest } from '../registry/pull-manifest.ts'
+import { notePull, promiseManifest, pullManifest } from '../registry/pull-manifest.ts'
 import { pushManifest } from '../registry/push-manifest.ts'
+import { INODES_OF_ONE } from '../storage/room.ts'
 import { sendBytes, sendNothing } from './answer.ts'
 import { readWhole } from './body.ts'
 import type { Call } from './call.ts'
@@ -24,6 +25,7 @@ export async function getManifest(call: Call<'manifest'>): Promise<FastifyReply>
   const reference = readable(target.reference)
   const stored = await pullManifest(context, name, reference, wishesOf(request.headers.accept))
   if (request.method === 'HEAD') await promiseManifest(context, name, reference, stored.digest)
+  else notePull(context, name, stored.digest)
   await call.turn()
   reply.headers({ 'docker-content-digest': stored.digest, etag: `"${stored.digest}"` })
   if (matchesEtag(request.headers['if-none-match'], stored.digest)) return sendNothing(reply.code(304))
@@ -41,6 +43,7 @@ export async function putManifest(call: Call<'manifest'>): Promise<FastifyReply>
     throw registryError('UNSUPPORTED', { status: 414, message: `more than ${MOST_TAGS} tags in one request` })
   }
   requireWritable(context)
+  context.store.room.requireSpace(Number(request.headers['content-length'] ?? 0), INODES_OF_ONE)
   const bytes = await readWhole(request, reply, call.manifestLimit)
   const contentType = request.headers['content-type']
   const pushed = await pushManifest(context, { name, reference, tags, bytes, contentType })

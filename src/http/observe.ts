@@ -2,6 +2,7 @@
 // header: logins travel there.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Metrics } from './metrics.ts'
+import type { Sizes } from './request-tally.ts'
 import { HANDLER_NAMES } from './v2.ts'
 
 /** A line of the access log. */
@@ -29,7 +30,8 @@ export function createObserver({ requests }: Metrics, log: ((entry: AccessEntry)
       const ms = reply.elapsedTime
       const status = reply.raw.statusCode
       const { tarn, method } = request
-      requests.answered(tarn === null ? 'other' : HANDLER_NAMES[tarn.target.kind], method, status, ms / 1000)
+      const handler = tarn === null ? 'other' : HANDLER_NAMES[tarn.target.kind]
+      requests.answered(handler, method, status, ms / 1000, sizesOf(request, reply))
       if (log === undefined) return
       const { 'user-agent': agent } = request.headers
       log({
@@ -43,5 +45,14 @@ export function createObserver({ requests }: Metrics, log: ((entry: AccessEntry)
         ...(agent === undefined ? {} : { agent }),
       })
     },
+  }
+}
+
+// As announced: counting the bytes themselves would cost every chunk a little.
+function sizesOf({ headers, method }: FastifyRequest, reply: FastifyReply): Sizes {
+  const hasBody = method !== 'HEAD' && reply.raw.statusCode !== 304
+  return {
+    received: headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : undefined,
+    sent: reply.raw.writableFinished ? Number((hasBody && reply.getHeader('content-length')) || 0) : undefined,
   }
 }

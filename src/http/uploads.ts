@@ -1,6 +1,6 @@
 // /v2/<name>/blobs/uploads/ (distribution-spec "Pushing blobs": POST then PUT, single POST, in chunks,
 // mounting, cancelling). Uploads have no state but their directory: the Location is the same throughout.
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Algorithm, Digest } from '../oci/digest.ts'
 import { ALGORITHMS, algorithmOf, digestOf, parseDigest } from '../oci/digest.ts'
 import { RegistryError, registryError } from '../oci/errors.ts'
@@ -23,7 +23,8 @@ export async function postUpload(call: Call<'uploads'>): Promise<FastifyReply> {
   }
   const digestText = mount === null ? query.get('digest') : null
   const digest = digestText === null ? undefined : parseDigest(digestText)
-  const key = await beginUpload(context, name, user, digest ? algorithmOf(digest) : algorithmAsked(query))
+  const algorithm = digest ? algorithmOf(digest) : algorithmAsked(query)
+  const key = await beginUpload(context, name, user, algorithm, digest ? announcedOf(request) : 0)
   // `?digest=` without a body is the whole blob only if the blob is empty.
   if (digest === undefined || !(hasBody(request) || digest === digestOf(new Uint8Array(), algorithmOf(digest)))) {
     return sendNothing(describe(call, key, reply.code(202)))
@@ -98,14 +99,20 @@ function chunkOf({ request, reply }: Exchange): Chunk {
   const source = readBody(request, reply)
   const header = request.headers['content-range']
   const stop = (): void => void request.raw.destroy()
-  if (header === undefined) return { source, stop }
+  const announced = announcedOf(request)
+  if (header === undefined) return { source, stop, announced }
   const range = parseContentRange(header)
   if (range === undefined) {
     throw registryError('RANGE_INVALID', { message: 'malformed Content-Range: expected <first>-<last>' })
   }
   const length = request.headers['content-length']
   if (length !== undefined && Number(length) !== range.length) throw registryError('SIZE_INVALID')
-  return { source, stop, ...range }
+  return { source, stop, announced, ...range }
+}
+
+// A body that comes in chunks says nothing of its size; it goes as far as there is room.
+function announcedOf({ headers }: FastifyRequest): number {
+  return Number(headers['content-length'] ?? 0)
 }
 
 // A client that is told its chunk does not fit is told in the same answer what is there.

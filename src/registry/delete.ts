@@ -3,7 +3,8 @@
 import type { Digest } from '../oci/digest.ts'
 import { registryError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/name.ts'
-import type { Reference } from '../oci/reference.ts'
+import type { Reference, Tag } from '../oci/reference.ts'
+import type { Store } from '../storage/store.ts'
 import type { Context } from './context.ts'
 import { requireDeletable } from './context.ts'
 import { manifestUnknown } from './pull-manifest.ts'
@@ -21,10 +22,33 @@ export async function deleteManifest(context: Context, name: RepositoryName, ref
       return
     }
     if (store.manifests.resolve(name, reference.digest) === undefined) throw manifestUnknown(name, reference)
-    // Tags first: a tag must never lead to a manifest that is gone.
-    for (const tag of await store.tags.pointingTo(name, reference.digest)) await store.tags.remove(name, tag)
-    await store.manifests.remove(name, reference.digest)
+    const tags = await store.tags.pointingTo(name, reference.digest)
+    await removeManifests(store, name, { tags, manifests: [reference.digest] })
   })
+}
+
+/** Removes tags and then manifests, durably, in the order given. The caller excludes other changes to the repository. */
+export async function removeManifests(
+  store: Store,
+  name: RepositoryName,
+  { tags, manifests }: { readonly tags: readonly Tag[]; readonly manifests: readonly Digest[] },
+): Promise<void> {
+  // Tags first: a tag must never lead to a manifest that is gone.
+  await inParallel(tags, (tag) => store.tags.remove(name, tag))
+  await inParallel(manifests, (digest) => store.manifests.remove(name, digest))
+}
+
+// Each removal waits for the disk; a few at a time share its fsyncs.
+const AT_ONCE = 8
+
+/** Does `act` for every item, a few at a time and those in order. */
+export async function inParallel<T>(items: readonly T[], act: (item: T) => Promise<unknown>): Promise<void> {
+  for (let first = 0; first < items.length; first += AT_ONCE) {
+    // None may go on behind the caller's back when another one failed.
+    for (const done of await Promise.allSettled(items.slice(first, first + AT_ONCE).map(act))) {
+      if (done.status === 'rejected') throw done.reason
+    }
+  }
 }
 
 /** Takes a blob from the repository; others that hold it keep it. Throws BLOB_UNKNOWN, UNSUPPORTED. */

@@ -46,6 +46,11 @@ export async function promiseManifest(
   await store.manifests.promise(name, digest)
 }
 
+/** Notes that the manifest was pulled, which retention and lists go by. No I/O. */
+export function notePull({ store }: Context, name: RepositoryName, digest: Digest): void {
+  store.pulls.note(name, digest)
+}
+
 /** The manifest, whole in the repository, or undefined. */
 export async function findManifest(
   { store, closures, rules }: Context,

@@ -1,26 +1,33 @@
 // Pushing a blob (distribution-spec "Pushing blobs") and mounting one from another repository.
 import type { Algorithm, Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
+import { INODES_OF_ONE } from '../storage/room.ts'
 import type { Chunk, UploadKey } from '../storage/uploads.ts'
 import type { Context } from './context.ts'
 import { requireWritable } from './context.ts'
 import { leaseBlob } from './pull-blob.ts'
 
-/** Begins an upload for `owner` (the user's name; undefined without login). */
+/**
+ * Begins an upload for `owner` (the user's name; undefined without login); `announced` is how many bytes the same
+ * request is going to bring. Throws UNAVAILABLE where there is no room for it, TOOMANYREQUESTS.
+ */
 export async function beginUpload(
   context: Context,
   name: RepositoryName,
   owner: string | undefined,
   algorithm: Algorithm,
+  announced = 0,
 ): Promise<UploadKey> {
   requireWritable(context)
+  context.store.room.requireRoom(announced)
   // The repository comes into being with the first thing that is stored in it, not with an attempt.
   return context.store.uploads.begin(name, owner, algorithm)
 }
 
-/** Appends to an upload; gives the bytes received in all. Throws BLOB_UPLOAD_UNKNOWN, RANGE_INVALID, SIZE_INVALID. */
+/** Appends to an upload; gives the bytes received in all. Throws BLOB_UPLOAD_UNKNOWN, RANGE_INVALID, SIZE_INVALID, UNAVAILABLE. */
 export async function appendUpload(context: Context, key: UploadKey, chunk: Chunk): Promise<number> {
   requireWritable(context)
+  context.store.room.requireSpace(chunk.announced)
   return context.store.uploads.append(key, chunk)
 }
 
@@ -32,7 +39,8 @@ export async function finishUpload(
   chunk: Chunk | undefined,
 ): Promise<void> {
   requireWritable(context)
-  const { blobs, leases, links, repositories, uploads } = context.store
+  const { blobs, leases, links, repositories, room, uploads } = context.store
+  if (chunk !== undefined) room.requireSpace(chunk.announced, INODES_OF_ONE)
   await uploads.finish(key, digest, chunk, async (data) => {
     // The lock of the directory may have been lost while the bytes came.
     requireWritable(context)

@@ -2,10 +2,11 @@
 // survives a power cut: the file's bytes, its name, and the name of every directory above it (I3).
 // The order is that of restic and SQLite: write a private file, fsync it, rename it, fsync its directory.
 import { randomUUID } from 'node:crypto'
-import { readdirSync, rmSync } from 'node:fs'
+import { readdirSync, rmSync, rmdirSync, unlinkSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
-import { copyFile, mkdir, open, rename, rm, unlink } from 'node:fs/promises'
+import { copyFile, mkdir, open, readdir, rename, rm, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { isNoRoom } from './room.ts'
 import type { FileFacts, Stamp } from './stamp.ts'
 import { directoryIdentity, isNotThere, statFile } from './stamp.ts'
 import type { Sync, SyncSite } from './sync.ts'
@@ -133,6 +134,10 @@ export class Durable {
     const handle = await open(from, 'r+')
     try {
       await this.#syncFile('blob file', handle)
+    } catch (error) {
+      // Another fsync of it would say that all is well although bytes may be lost: it must not be tried again.
+      await rm(from, { force: true })
+      throw error
     } finally {
       await handle.close()
     }
@@ -192,11 +197,17 @@ export class Durable {
     return statFile(path)
   }
 
-  /** Removes the file `path`; false when it was not there. */
-  async remove(path: string): Promise<boolean> {
-    await this.requireSyncs()
+  /**
+   * Removes the file `path`; false when it was not there, or is no longer the one that `seen` tells of. A full disk
+   * does not stand in the way.
+   */
+  async remove(path: string, seen?: Stamp): Promise<boolean> {
+    if (!isNoRoom(this.#failure)) await this.requireSyncs()
     try {
-      await unlink(path)
+      // In one step, so that what a tar puts in its place is not taken for it.
+      if (seen !== undefined && statFile(path)?.stamp !== seen) return false
+      if (seen === undefined) await unlink(path)
+      else unlinkSync(path)
     } catch (error) {
       if (isNotThere(error)) return false
       throw error
@@ -206,9 +217,12 @@ export class Durable {
     return true
   }
 
-  /** Removes the directory `path` and all below it; its links must have been removed one by one before. */
-  async removeTree(path: string): Promise<void> {
-    await rm(path, { recursive: true, force: true })
+  /**
+   * Removes the directory `path` and all below it; its links must have been removed one by one before. A file `except`
+   * that came back meanwhile (by tar, which asks nobody) stays, and so do the directories above it.
+   */
+  async removeTree(path: string, except?: string): Promise<void> {
+    await clear(path, except)
     this.#directories.delete(path)
     await this.#syncDirectory('removed name', dirname(path))
   }
@@ -243,6 +257,21 @@ export class Durable {
   #rememberFile(path: string): void {
     const facts = statFile(path)
     if (facts !== undefined) remember(this.#files, path, facts.stamp)
+  }
+}
+
+async function clear(directory: string, except: string | undefined): Promise<void> {
+  try {
+    for (const entry of await readdir(directory, { withFileTypes: true })) {
+      const path = `${directory}/${entry.name}`
+      if (entry.isDirectory()) await clear(path, except)
+      else if (path !== except) await rm(path, { force: true })
+    }
+    // Fails where something is left.
+    rmdirSync(directory)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (!isNotThere(error) && code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error
   }
 }
 

@@ -10,6 +10,8 @@ import { readTiny } from './stamp.ts'
 export interface Keeper {
   /** Whether the held lock is still the one that others would ask for; a tar of our own past can replace the file. */
   holds(): boolean
+  /** Writes into keeper.json over which socket commands reach this process; best effort. */
+  tellSocket(path: string): void
   /** Frees the lock. */
   release(): void
 }
@@ -23,6 +25,8 @@ export interface Refusal {
 export interface KeeperFacts {
   readonly pid: number
   readonly since: string
+  /** The local socket, when there is one. */
+  readonly socket?: string
 }
 
 /**
@@ -41,9 +45,17 @@ export function takeKeeperLock(layout: Layout, clock: () => number): Keeper | Re
     const held = database
     const inode = inodeOf(path)
     const holds = (): boolean => inode !== undefined && inodeOf(path) === inode
-    tellWho(layout, clock)
+    const facts: KeeperFacts = { pid: process.pid, since: new Date(clock()).toISOString() }
+    tellWho(layout, facts)
     return {
       holds,
+      tellSocket(socket) {
+        try {
+          if (holds()) tellWho(layout, { ...facts, socket })
+        } catch {
+          // Commands look in the usual places too.
+        }
+      },
       release() {
         // Where another file stands in the lock's place, what is said of the keeper is another's too.
         try {
@@ -70,8 +82,7 @@ const PASSING = new Set([...FULL, 'ENOENT', 'EEXIST', 'EROFS'])
 
 // For people to read, and the proof that something can be written at all: a file system that went read-only after an
 // error lets locks be taken. A full disk must not keep the registry from serving.
-function tellWho(layout: Layout, clock: () => number): void {
-  const facts: KeeperFacts = { pid: process.pid, since: new Date(clock()).toISOString() }
+function tellWho(layout: Layout, facts: KeeperFacts): void {
   try {
     writeFileSync(layout.keeper, `${JSON.stringify(facts)}\n`)
   } catch (error) {

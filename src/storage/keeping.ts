@@ -35,6 +35,11 @@ export class Keeping {
     return this.#keeper !== undefined
   }
 
+  /** Lets others know over which socket commands reach this process. */
+  tellSocket(path: string): void {
+    this.#keeper?.tellSocket(path)
+  }
+
   /**
    * Takes the lock, or says once that it cannot be had; looks after it from now on. Throws what the file system says
    * when this process may not write there.
@@ -82,14 +87,20 @@ export class Keeping {
   }
 
   #drop(): void {
-    this.#end?.()
+    const end = this.#end
+    this.#end = undefined
+    end?.()
     this.#keeper?.release()
     this.#keeper = undefined
   }
 
   // Somebody put another file in the place of the lock. Whoever holds that one keeps the directory now.
   #retake(): void {
+    // First of all: what ends now asks whether it may write.
+    const lost = this.#keeper
+    this.#keeper = undefined
     this.#drop()
+    lost?.release()
     const refused = this.#take()
     if (refused === undefined)
       this.#options.logger.warn('the lock file of the data directory was replaced: taken again')

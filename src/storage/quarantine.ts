@@ -1,9 +1,10 @@
 // What becomes of a suspect blob. It may be a tar that is still extracting, so it is left alone until it
 // has stood still for ten minutes over two readings; then it is hashed once more and, still wrong, moved out of
 // the way. It is never deleted here, and a push of the blob puts a good one in its place at any time.
+import { readdirSync } from 'node:fs'
 import type { Blobs } from './blobs.ts'
 import type { Layout } from './layout.ts'
-import { statFile } from './stamp.ts'
+import { isNotThere, statFile } from './stamp.ts'
 import type { Suspect, Verdicts } from './verdicts.ts'
 
 export const STILL_FOR_MS = 10 * 60 * 1000
@@ -27,6 +28,16 @@ export async function quarantineSuspects(parts: QuarantineParts): Promise<Suspec
     parts.verdicts.forget(suspect.digest)
   }
   return moved
+}
+
+/** How many files lie in quarantine. Throws when they cannot be listed. */
+export function countQuarantined({ quarantine }: Pick<Layout, 'quarantine'>): number {
+  try {
+    return readdirSync(quarantine).length
+  } catch (error) {
+    if (isNotThere(error)) return 0
+    throw error
+  }
 }
 
 // The second reading: the same file state as ten minutes ago, hashed again with the verdict forgotten.

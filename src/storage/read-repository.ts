@@ -57,6 +57,7 @@ export function readRepository(layout: Layout, name: RepositoryName, report: Wal
       unreadable = true
       report.onUnreadable(path, error)
     },
+    onLeftover: (path, digest) => report.onLeftover?.(path, digest),
   }
   const top = new Set(readEntries(layout.repository(name), inner).map((entry) => entry.name))
   const layers = top.has('_layers') ? readLinks(layout.layers(name), inner) : []
@@ -84,17 +85,22 @@ function readTags(layout: Layout, name: RepositoryName, report: WalkReport): Fou
       report.onStray(path)
       continue
     }
-    const link = readLink(layout.tagLink(name, entry.name), report)
-    tags.push({
-      tag: entry.name,
-      target: link?.target,
-      torn: link !== undefined && link.target === undefined,
-      changedAt: link?.changedAt ?? 0,
-      writtenAt: link?.writtenAt ?? 0,
-      history: readLinks(layout.tagIndex(name, entry.name), report),
-    })
+    tags.push(readTag(layout, name, entry.name, report))
   }
   return tags
+}
+
+/** Reads one tag, whose directory may be missing. */
+export function readTag(layout: Layout, name: RepositoryName, tag: Tag, report: WalkReport): FoundTag {
+  const link = readLink(layout.tagLink(name, tag), report)
+  return {
+    tag,
+    target: link?.target,
+    torn: link !== undefined && link.target === undefined,
+    changedAt: link?.changedAt ?? 0,
+    writtenAt: link?.writtenAt ?? 0,
+    history: readLinks(layout.tagIndex(name, tag), report),
+  }
 }
 
 function readUploads(layout: Layout, name: RepositoryName, report: WalkReport): UploadId[] {
@@ -120,6 +126,7 @@ function readLinks(directory: string, report: WalkReport): FoundLink[] {
       const link = digest && readLink(childOf(childOf(path, hex), 'link'), report)
       if (digest === undefined) report.onStray(childOf(path, hex))
       else if (link !== undefined) found.push({ digest, ...link })
+      else report.onLeftover?.(childOf(path, hex), digest)
     }
   }
   return found

@@ -12,8 +12,13 @@ import { LinkReader } from './link.ts'
 import { Links } from './links.ts'
 import { Manifests } from './manifests.ts'
 import { Mutex } from './mutex.ts'
+import { Pins } from './pins.ts'
+import { Pulls } from './pulls.ts'
 import { Referrers } from './referrers.ts'
+import type { UploadLimits } from './open-uploads.ts'
 import { Repositories } from './repositories.ts'
+import type { RoomMarks } from './room.ts'
+import { Room } from './room.ts'
 import { Tags } from './tags.ts'
 import { Uploads } from './uploads.ts'
 import { Verdicts } from './verdicts.ts'
@@ -24,8 +29,11 @@ export interface Store {
   readonly blobs: Blobs
   readonly links: Links
   readonly manifests: Manifests
+  readonly pins: Pins
+  readonly pulls: Pulls
   readonly referrers: Referrers
   readonly repositories: Repositories
+  readonly room: Room
   readonly tags: Tags
   readonly uploads: Uploads
   readonly verdicts: Verdicts
@@ -45,6 +53,10 @@ export interface StoreOptions {
   readonly sync?: Sync | undefined
   /** Milliseconds for which "it exists" is good; a day unless told. */
   readonly lease?: number | undefined
+  /** How many uploads may wait for their bytes; any number unless told. */
+  readonly uploads?: UploadLimits | undefined
+  /** How much must stay free; without it only what does not fit is refused. */
+  readonly room?: RoomMarks | undefined
   /** What stands in the place of the leases: for tests that show what happens without them. */
   readonly leases?: LeaseTable | undefined
   /** False keeps what is in the trash there even when it is asked for: for tests as well. */
@@ -71,10 +83,13 @@ export function openStore(options: StoreOptions): Store {
     blobs,
     links: new Links(layout, durable, reader, promises),
     manifests,
+    pins: new Pins({ layout, durable, leases }),
+    pulls: new Pulls({ path: layout.pulls, clock, writable: keeps }),
     referrers: new Referrers(manifests, log('subjects')),
     repositories: new Repositories(layout, durable),
     tags: new Tags(layout, durable, reader),
-    uploads: new Uploads(layout, clock, newId),
+    room: new Room(directory, options.room),
+    uploads: new Uploads(layout, clock, newId, options.uploads),
     verdicts,
     leases,
     changes: new Mutex(),

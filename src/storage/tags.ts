@@ -1,5 +1,5 @@
 // Tags: names that can move. Every answer is read from the directory at the time of the request (I2).
-import { readdir } from 'node:fs/promises'
+import { readdir, utimes } from 'node:fs/promises'
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'
@@ -9,6 +9,7 @@ import type { Layout } from './layout.ts'
 import type { LinkReader } from './link.ts'
 import { writeLink } from './links.ts'
 import { compare } from './repositories.ts'
+import type { Stamp } from './stamp.ts'
 import { isNotThere } from './stamp.ts'
 import { inTurns } from './turn.ts'
 
@@ -40,14 +41,20 @@ export class Tags {
 
   /** Points the tag at `digest`: its history first, what readers follow last. */
   async set(name: RepositoryName, tag: Tag, digest: Digest): Promise<void> {
+    const link = this.#layout.tagLink(name, tag)
+    const isSame = this.#reader.read(link) === digest
     await writeLink(this.#durable, this.#reader, this.#layout.tagIndexLink(name, tag, digest), digest)
-    await writeLink(this.#durable, this.#reader, this.#layout.tagLink(name, tag), digest)
+    await writeLink(this.#durable, this.#reader, link, digest)
+    // What is pushed once more is pushed now: retention goes by these times. Nothing else does, and nobody is promised them.
+    const now = new Date()
+    if (isSame) await utimes(link, now, now).catch(() => undefined)
   }
 
-  /** Removes the tag with its history; false when it was not there. */
-  async remove(name: RepositoryName, tag: Tag): Promise<boolean> {
-    const removed = await this.#durable.remove(this.#layout.tagLink(name, tag))
-    if (removed) await this.#durable.removeTree(this.#layout.tag(name, tag))
+  /** Removes the tag with its history; false when it was not there, or moved since its link was in the state `seen`. */
+  async remove(name: RepositoryName, tag: Tag, seen?: Stamp): Promise<boolean> {
+    const link = this.#layout.tagLink(name, tag)
+    const removed = await this.#durable.remove(link, seen)
+    if (removed) await this.#durable.removeTree(this.#layout.tag(name, tag), link)
     return removed
   }
 

@@ -1,7 +1,6 @@
 // Uploads under way. The directory is the truth: `data` holds the bytes that came, its size is the offset,
 // and a restart loses nothing but the running hash. A POST or PATCH promises no more than that Range tells
 // what is there; durability begins with the commit (I3).
-import type { Hash } from 'node:crypto'
 import { createHash } from 'node:crypto'
 import { open, truncate } from 'node:fs/promises'
 import { outputFile, remove } from 'fs-extra/esm'
@@ -13,6 +12,10 @@ import { appendStream } from './append.ts'
 import { hashFile } from './hash-file.ts'
 import type { Layout } from './layout.ts'
 import { Mutex } from './mutex.ts'
+import type { OpenUpload, Owner, UploadLimits } from './open-uploads.ts'
+import { OpenUploads } from './open-uploads.ts'
+import { isNoRoom } from './room.ts'
+import { RunningHashes } from './running-hashes.ts'
 import { readTiny, statFile } from './stamp.ts'
 import type { UploadId } from './upload-id.ts'
 import { isUploadId } from './upload-id.ts'
@@ -31,43 +34,66 @@ export interface Chunk {
   readonly start?: number | undefined
   /** Bytes that Content-Range promises. */
   readonly length?: number | undefined
+  /** Bytes that the request is going to bring, where it says so (Content-Length). */
+  readonly announced?: number | undefined
   /** Ends the source. Called when the client comes with another request for the same upload: this one is dead. */
   readonly stop?: (() => void) | undefined
 }
 
-interface RunningHash {
-  readonly algorithm: Algorithm
-  readonly hash: Hash
-  /** Bytes that went into the hash. */
-  readonly offset: number
+/** What the directory says of an upload, in milliseconds since 1970. */
+export interface UploadTimes {
+  /** NaN when `startedat` holds no time. */
+  readonly begunAt: number
+  /** When bytes came last. */
+  readonly activeAt: number
 }
 
-const MOST_HASHES = 1000
+const NO_LIMITS: UploadLimits = { perUser: Infinity, total: Infinity }
+/** An upload that was left alone for so long is dropped when its place is wanted for another. */
+const FORSAKEN_MS = 60 * 60_000
+/** Seconds. */
+const RETRY_AFTER = '60'
 
 export class Uploads {
+  /** Those that are known to be under way. */
+  readonly open = new OpenUploads()
   readonly #layout: Layout
   readonly #clock: () => number
   readonly #newId: () => string
+  readonly #limits: UploadLimits
   readonly #mutex = new Mutex()
-  readonly #hashes = new Map<UploadId, RunningHash>()
+  readonly #hashes = new RunningHashes()
   /** How to end the chunk that is being received, by upload. */
   readonly #running = new Map<UploadId, () => void>()
 
-  constructor(layout: Layout, clock: () => number, newId: () => string) {
+  constructor(layout: Layout, clock: () => number, newId: () => string, limits = NO_LIMITS) {
     this.#layout = layout
     this.#clock = clock
     this.#newId = newId
+    this.#limits = limits
   }
 
-  /** Begins an upload; `algorithm` is the hash that its digest will probably be of. */
+  /**
+   * Begins an upload; `algorithm` is the hash that its digest will probably be of. Throws TOOMANYREQUESTS when too many
+   * wait for their bytes and none of them was left alone for an hour.
+   */
   async begin(name: RepositoryName, owner: string | undefined, algorithm: Algorithm): Promise<UploadKey> {
     const id = this.#newId() as UploadId
     const key = { name, id, owner }
+    await this.#takePlace(key, owner === undefined ? 'anonymous' : { user: owner })
     const startedAt = `${new Date(this.#clock()).toISOString().slice(0, 19)}Z`
-    await outputFile(this.#layout.uploadStartedAt(name, id), startedAt)
-    if (owner !== undefined) await outputFile(this.#layout.uploadOwner(name, id), owner)
-    await outputFile(this.#layout.uploadData(name, id), '')
-    this.#keepHash(id, { algorithm, hash: createHash(algorithm), offset: 0 })
+    await this.#mutex.run(id, async () => {
+      try {
+        await outputFile(this.#layout.uploadStartedAt(name, id), startedAt)
+        if (owner !== undefined) await outputFile(this.#layout.uploadOwner(name, id), owner)
+        await outputFile(this.#layout.uploadData(name, id), '')
+      } catch (error) {
+        // A full disk: what could be made of it would lie there until the purge.
+        await this.#end(key)
+        throw error
+      }
+    })
+    this.#hashes.set(id, { algorithm, hash: createHash(algorithm), offset: 0 })
     return key
   }
 
@@ -76,7 +102,10 @@ export class Uploads {
     if (isUploadId(id) && this.#isWhole(name, id)) {
       // An upload without owner was begun by another program: whoever may push here may end it.
       const theirs = readTiny(this.#layout.uploadOwner(name, id))
-      if (theirs === undefined || theirs === Buffer.from(owner ?? '').toString('latin1')) return { name, id, owner }
+      if (theirs === undefined || theirs === Buffer.from(owner ?? '').toString('latin1')) {
+        this.learn(name, id)
+        return { name, id, owner }
+      }
     }
     throw registryError('BLOB_UPLOAD_UNKNOWN')
   }
@@ -100,7 +129,12 @@ export class Uploads {
    */
   async append(key: UploadKey, chunk: Chunk): Promise<number> {
     this.#stopOlder(key)
-    return this.#mutex.run(key.id, () => this.#append(key, chunk))
+    const leave = this.open.enter(key, this.#clock)
+    try {
+      return await this.#mutex.run(key.id, () => this.#append(key, chunk))
+    } finally {
+      leave()
+    }
   }
 
   /**
@@ -114,18 +148,26 @@ export class Uploads {
     commit: (data: string) => Promise<void>,
   ): Promise<void> {
     this.#stopOlder(key)
-    await this.#mutex.run(key.id, async () => {
-      if (chunk === undefined) this.find(key.name, key.id, key.owner)
-      else await this.#append(key, chunk)
-      const data = this.#layout.uploadData(key.name, key.id)
-      if ((await this.#hexOf(key, data, algorithmOf(digest))) !== hexOf(digest)) {
-        throw registryError('DIGEST_INVALID')
-      }
-      await commit(data)
-      this.#hashes.delete(key.id)
-      // The blob is there: what is left of the upload is a matter for the purge, not for the client.
-      await this.#removeDirectory(key).catch(() => undefined)
-    })
+    const leave = this.open.enter(key, this.#clock)
+    await this.#mutex
+      .run(key.id, async () => {
+        if (chunk === undefined) this.find(key.name, key.id, key.owner)
+        else await this.#append(key, chunk)
+        const data = this.#layout.uploadData(key.name, key.id)
+        if ((await this.#hexOf(key, data, algorithmOf(digest))) !== hexOf(digest)) {
+          throw registryError('DIGEST_INVALID')
+        }
+        try {
+          await commit(data)
+        } catch (error) {
+          // Without its bytes there is nothing to try again with: they are a blob already, or lost.
+          if (statFile(data) === undefined) await this.#end(key)
+          throw error
+        }
+        // The blob is there: what is left of the upload is a matter for the purge, not for the client.
+        await this.#end(key)
+      })
+      .finally(leave)
   }
 
   /** Drops the upload with its bytes. */
@@ -135,22 +177,67 @@ export class Uploads {
       this.find(key.name, key.id, key.owner)
       this.#hashes.delete(key.id)
       await this.#removeDirectory(key)
+      this.open.remove(key)
     })
   }
 
-  /** Drops an upload that was begun before `before` (milliseconds since 1970) and is not being sent now. */
-  async purge(name: RepositoryName, id: UploadId, before: number): Promise<void> {
-    if (this.#running.has(id)) return
-    await this.#mutex.run(id, async () => {
-      if (!(this.startedAt(name, id) < before)) return
+  /**
+   * Drops an upload of which `isDue` says so in the turn of its requests and to which nobody is sending, or that is
+   * gone already. False when it stays.
+   */
+  async drop({ name, id }: Pick<OpenUpload, 'name' | 'id'>, isDue: (times: UploadTimes) => boolean): Promise<boolean> {
+    const key = { name, id, owner: undefined }
+    if (this.open.isSending(key)) return false
+    return this.#mutex.run(id, async () => {
+      const times = this.times(name, id)
+      if (times !== undefined && !isDue(times)) return false
       this.#hashes.delete(id)
-      await this.#removeDirectory({ name, id, owner: undefined })
+      if (times !== undefined) await this.#removeDirectory(key)
+      this.open.remove(key)
+      return true
     })
   }
 
-  /** When the upload was begun, in milliseconds since 1970; NaN when the directory does not say. */
-  startedAt(name: RepositoryName, id: UploadId): number {
-    return Date.parse(readTiny(this.#layout.uploadStartedAt(name, id)) ?? '')
+  /** What the directory says of an upload; undefined for what is none. */
+  times(name: RepositoryName, id: UploadId): UploadTimes | undefined {
+    const startedAt = readTiny(this.#layout.uploadStartedAt(name, id))
+    const facts = statFile(this.#layout.uploadData(name, id)) ?? statFile(this.#layout.uploadStartedAt(name, id))
+    if (startedAt === undefined || facts === undefined) return undefined
+    // tar gives a file its old mtime back, which is when bytes came last; a time to come is none.
+    return { begunAt: Date.parse(startedAt), activeAt: Math.min(facts.writtenAt, facts.changedAt) }
+  }
+
+  /** Takes an upload that lies in the directory into the table of those under way; false when there is none. */
+  learn(name: RepositoryName, id: UploadId): boolean {
+    if (this.open.has({ name, id })) return true
+    const times = this.times(name, id)
+    if (times === undefined) return false
+    const user = readTiny(this.#layout.uploadOwner(name, id))
+    const owner = user === undefined ? 'unknown' : { user: Buffer.from(user, 'latin1').toString() }
+    this.open.add({ name, id }, owner, times.activeAt)
+    return true
+  }
+
+  // One comes when one goes: where another program left thousands, a push must not wait until all are gone.
+  async #takePlace(key: UploadKey, owner: Owner): Promise<void> {
+    const before = this.#clock() - FORSAKEN_MS
+    for (let isFree = false; !isFree;) {
+      const limit = this.open.brokenLimit(owner, this.#limits)
+      if (limit === undefined) break
+      const forsaken = this.open.longestIdle(before, limit === 'user' ? owner : undefined)
+      if (forsaken === undefined) {
+        throw registryError('TOOMANYREQUESTS', {
+          message: `too many uploads wait for their bytes${limit === 'user' ? ' in your name' : ''}: end or cancel some`,
+          headers: { 'retry-after': RETRY_AFTER },
+        })
+      }
+      // At once, so that nobody else counts on the same place.
+      this.open.remove(forsaken)
+      isFree = await this.drop(forsaken, ({ activeAt }) => activeAt < before)
+      // Somebody sent to it meanwhile; then the next one is tried.
+      if (!isFree) this.learn(forsaken.name, forsaken.id)
+    }
+    this.open.add(key, owner, this.#clock())
   }
 
   // A client whose connection died may come back long before this end notices: its new request must not wait.
@@ -171,6 +258,10 @@ export class Uploads {
     if (stop !== undefined) this.#running.set(key.id, stop)
     try {
       result = await appendStream(handle, size, source, usable?.hash)
+    } catch (error) {
+      // A full disk: nobody was told that these bytes are here, and others can use their room.
+      if (isNoRoom(error)) await handle.truncate(size).catch(() => undefined)
+      throw error
     } finally {
       this.#running.delete(key.id)
       await handle.close()
@@ -180,7 +271,7 @@ export class Uploads {
       throw registryError('SIZE_INVALID')
     }
     const received = size + result.written
-    if (usable !== undefined) this.#keepHash(key.id, { ...usable, offset: received })
+    if (usable !== undefined) this.#hashes.set(key.id, { ...usable, offset: received })
     if (result.broken !== undefined) throw result.broken
     return received
   }
@@ -199,15 +290,13 @@ export class Uploads {
     }
   }
 
-  async #removeDirectory({ name, id }: UploadKey): Promise<void> {
-    await remove(this.#layout.upload(name, id))
+  async #end(key: UploadKey): Promise<void> {
+    this.#hashes.delete(key.id)
+    this.open.remove(key)
+    await this.#removeDirectory(key).catch(() => undefined)
   }
 
-  #keepHash(id: UploadId, running: RunningHash): void {
-    this.#hashes.set(id, running)
-    for (const [oldest] of this.#hashes) {
-      if (this.#hashes.size <= MOST_HASHES) break
-      this.#hashes.delete(oldest)
-    }
+  async #removeDirectory({ name, id }: UploadKey): Promise<void> {
+    await remove(this.#layout.upload(name, id))
   }
 }

@@ -2,7 +2,7 @@
 // for a worker or a command of its own, never for the server's event loop. Read-only. What does not belong is told to
 // `onStray` and stepped over; a directory that cannot be read is told to `onUnreadable`, because what it holds is unknown.
 import type { Dirent } from 'node:fs'
-import { readdirSync, statSync } from 'node:fs'
+import { lstatSync, readdirSync, statSync } from 'node:fs'
 import type { Algorithm, Digest } from '../oci/digest.ts'
 import { ALGORITHMS, joinDigest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
@@ -17,6 +17,10 @@ export interface WalkReport {
   onStray(path: string): void
   /** A directory or file that is there and cannot be read; `error` is the system's. */
   onUnreadable(path: string, error: Error): void
+  /** The directory of a link or of a blob, without it: what a deletion leaves. */
+  onLeftover?(path: string, digest: Digest): void
+  /** A directory of repositories in which there is nothing at all; `name` is what a repository there would be called. */
+  onEmpty?(path: string, name: RepositoryName): void
 }
 
 /** Every repository: a directory with a name of one that holds `_layers`, `_manifests` or `_uploads`. In byte order of parts. */
@@ -28,7 +32,9 @@ function* walkBelow(directories: readonly string[], prefix: string, report: Walk
   const directory = directories.at(-1) ?? ''
   let isRepository = false
   const below: string[] = []
-  for (const entry of readEntries(directory, report)) {
+  const entries = readEntries(directory, report)
+  if (entries.length === 0 && prefix !== '') report.onEmpty?.(directory, prefix.slice(0, -1) as RepositoryName)
+  for (const entry of entries) {
     const path = childOf(directory, entry.name)
     const isOwn =
       prefix !== '' && (entry.name === '_layers' || entry.name === '_manifests' || entry.name === '_uploads')
@@ -98,7 +104,9 @@ export function readBlobEntry(layout: Layout, digest: Digest, report: WalkReport
   try {
     const data = statFile(layout.blobData(digest))
     const trashed = statFile(layout.blobTrash(digest))
-    return data === undefined && trashed === undefined ? undefined : { digest, data, trashed }
+    if (data !== undefined || trashed !== undefined) return { digest, data, trashed }
+    report.onLeftover?.(layout.blob(digest), digest)
+    return undefined
   } catch (error) {
     report.onUnreadable(layout.blob(digest), error as Error)
     return undefined
@@ -110,9 +118,20 @@ export function readEntries(path: string, report: WalkReport): Dirent[] {
   try {
     return readdirSync(path, { withFileTypes: true }).toSorted((a, b) => (a.name < b.name ? -1 : 1))
   } catch (error) {
-    if (!isNotThere(error)) report.onUnreadable(path, error as Error)
+    // A link that leads nowhere may lead to a disk that is not mounted: what lies there is unknown, not absent.
+    if (!isNotThere(error) || isDeadLink(path)) report.onUnreadable(path, error as Error)
     else if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') report.onStray(path)
     return []
+  }
+}
+
+/** Whether `path` is a symbolic link that leads to nothing. */
+export function isDeadLink(path: string): boolean {
+  try {
+    const itself = lstatSync(path, { throwIfNoEntry: false })
+    return itself?.isSymbolicLink() === true && statSync(path, { throwIfNoEntry: false }) === undefined
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ELOOP'
   }
 }
 

@@ -1,5 +1,6 @@
 // Gives the running server a new certificate when the files change. A pair that does not work (half copied, wrong
 // key, garbage) is named once in the log and the old one stays in use.
+import { X509Certificate } from 'node:crypto'
 import type { BaseLogger } from 'pino'
 import type { SecureContextOptions } from 'node:tls'
 import { Problem } from '../config/problem.ts'
@@ -10,6 +11,8 @@ import { joinStamps, loadTls, tlsFiles } from './load.ts'
 export interface TlsWatch {
   /** What to start the server with. */
   readonly loaded: LoadedTls
+  /** When the certificate in use ends, in milliseconds since 1970. */
+  endsAt(): number
   /** Looks at once (SIGHUP, tests); true when a new certificate was taken up. Never throws. */
   check(): boolean
   /** Looks every `interval` milliseconds and hands each new context to `apply`, until `close`. */
@@ -33,6 +36,7 @@ export function watchTls({ config, interval, clock, logger }: TlsWatchOptions): 
   const loaded = loadTls(config, { clock, warn })
   let stamp = loaded.stamp
   let current = loaded.context
+  let endsAt = endOf(current)
   let refused = { stamp: '', looks: 0 }
   let apply: ((context: SecureContextOptions) => void) | undefined
   let timer: NodeJS.Timeout | undefined
@@ -50,6 +54,7 @@ export function watchTls({ config, interval, clock, logger }: TlsWatchOptions): 
       if (isNew) {
         apply?.(next.context)
         current = next.context
+        endsAt = endOf(current)
         warnings.forEach(warn)
         logger.info({ certificate: config.certificate }, 'the new certificate is in use')
       }
@@ -65,6 +70,7 @@ export function watchTls({ config, interval, clock, logger }: TlsWatchOptions): 
 
   return {
     loaded,
+    endsAt: () => endsAt,
     check,
     start(next) {
       apply = next
@@ -78,6 +84,11 @@ export function watchTls({ config, interval, clock, logger }: TlsWatchOptions): 
       apply = undefined
     },
   }
+}
+
+// The server's own certificate is the first one of its file.
+function endOf({ cert }: SecureContextOptions): number {
+  return new X509Certificate(cert as Buffer).validToDate.getTime()
 }
 
 function isSame(one: SecureContextOptions, other: SecureContextOptions): boolean {

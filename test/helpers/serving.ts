@@ -3,7 +3,8 @@
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
@@ -27,9 +28,12 @@ export async function startServing(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<Serving> {
+  // The local socket goes to a directory of the test's own; its path is too long for one in most of theirs.
+  const run = mkdtempSync(join(tmpdir(), 'tarn-run-'))
+  t.teardown(() => rmSync(run, { recursive: true, force: true }))
   const child = spawn(process.execPath, [MAIN, ...args], {
     cwd: directory,
-    env: { PATH: process.env['PATH'], HOME: directory, ...env },
+    env: { PATH: process.env['PATH'], HOME: directory, XDG_RUNTIME_DIR: run, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let [stdout, stderr] = ['', '']

@@ -13,11 +13,16 @@ const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const DEADLINE_MS = 30_000
 
 /** Runs `tarn ARGS` in `directory` with `input` on stdin until it ends; one that does not end in 30 s is killed. */
-export function runTarn(directory: string, args: readonly string[], input = ''): Promise<Ran> {
+export function runTarn(
+  directory: string,
+  args: readonly string[],
+  input = '',
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [MAIN, ...args], {
       cwd: directory,
-      env: { PATH: process.env['PATH'], HOME: directory },
+      env: { PATH: process.env['PATH'], HOME: directory, ...env },
       timeout: DEADLINE_MS,
     })
     let stdout = ''

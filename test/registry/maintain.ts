@@ -27,12 +27,12 @@ function listen() {
 }
 
 /** Begins the work on timers that `pass` moves on. */
-function begin(t: Test, store: TestStore, purging: Partial<Purging> = {}) {
+function begin(t: Test, store: TestStore, purging: Partial<Purging> = {}, more: { readonly idle?: number } = {}) {
   const heard = listen()
   mock.timers.enable({ apis: ['setInterval'] })
   t.teardown(() => mock.timers.reset())
   const all = { enabled: true, age: HOUR, interval: HOUR, dryrun: false, ...purging }
-  const end = maintain({ store, purging: all, clock: store.clock, logger: heard.logger as never })
+  const end = maintain({ store, purging: all, ...more, clock: store.clock, logger: heard.logger as never })
   t.teardown(end)
   const pass = async (milliseconds: number): Promise<void> => {
     const heardOf = heard.next()
@@ -92,4 +92,50 @@ t.test('suspects are looked after every minute, and their move is told', async (
   await pass(60_000)
   t.match(lines[0], { level: 'warn', fields: { digest: DIGEST }, text: /quarantine/ })
   t.notOk(existsSync(store.layout.blobData(DIGEST)))
+})
+
+t.test('an upload to which nothing came is dropped within a minute, without waiting for the interval', async (t) => {
+  const store = makeStore(t.testdir({}))
+  const key = await store.uploads.begin(A, undefined, 'sha256')
+  store.turn(2 * HOUR)
+  const { pass, lines } = begin(t, store, { age: 100 * HOUR, interval: 100 * HOUR }, { idle: HOUR })
+  await pass(60_000)
+  t.notOk(existsSync(store.layout.upload(A, key.id)))
+  t.match(lines[0], { level: 'info', fields: { purged: 1 } })
+})
+
+t.test('where purging is off, or only tried, no idle upload is dropped', async (t) => {
+  for (const purging of [{ enabled: false }, { dryrun: true, interval: HOUR }]) {
+    const store = makeStore(t.testdir({}))
+    const key = await store.uploads.begin(A, undefined, 'sha256')
+    store.turn(2 * HOUR)
+    const { end } = begin(t, store, purging, { idle: 1000 })
+    mock.timers.tick(120_000)
+    await new Promise((resolve) => setImmediate(resolve))
+    t.ok(existsSync(store.layout.upload(A, key.id)))
+    end()
+    mock.timers.reset()
+  }
+})
+
+t.test('uploads of an earlier life are purged too', async (t) => {
+  const directory = t.testdir({})
+  const before = makeStore(directory)
+  const key = await before.uploads.begin(A, 'ann', 'sha256')
+  const store = makeStore(directory)
+  store.turn(2 * HOUR)
+  const { pass } = begin(t, store)
+  while (store.uploads.open.count().waiting === 0) await new Promise((resolve) => setImmediate(resolve))
+  await pass(HOUR)
+  t.notOk(existsSync(store.layout.upload(A, key.id)))
+})
+
+t.test('a disk that fills up is said once', async (t) => {
+  const store = makeStore(t.testdir({}), undefined, { room: { warn: '100%', stop: '100%' } })
+  const { pass, lines } = begin(t, store, { enabled: false })
+  await pass(5000)
+  mock.timers.tick(20_000)
+  await new Promise((resolve) => setImmediate(resolve))
+  t.equal(lines.length, 1)
+  t.match(lines[0], { level: 'warn', text: 'no room: new uploads are refused', fields: { free: Number } })
 })

@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { DerivedLog } from '../../src/storage/derived-log.ts'
@@ -110,4 +110,38 @@ t.test('a disk that takes nothing harms nobody', async (t) => {
   const log = new DerivedLog(join(root, 'file/below'), root, always)
   t.same(log.load(), [])
   t.doesNotThrow(() => log.append('x'))
+})
+
+t.test('a disk that was full is written again after a rest, and nothing half is left', async (t) => {
+  const root = t.testdir({ cache: 'a file in the place of the directory' })
+  const path = join(root, 'cache/log')
+  let elapsed = 0
+  const log = new DerivedLog(path, root, always, () => elapsed)
+  log.load()
+  log.append('lost')
+  rmSync(join(root, 'cache'))
+  log.append('lost as well')
+  t.notOk(existsSync(path), 'it rests')
+  elapsed += 10_000
+  log.append('kept')
+  t.same(new DerivedLog(path, root, always).load(), ['kept'])
+})
+
+t.test('a line after one that may be torn begins on its own', async (t) => {
+  const root = t.testdir({})
+  const path = join(root, 'log')
+  let elapsed = 0
+  const log = new DerivedLog(path, root, always, () => elapsed)
+  log.load()
+  log.append('whole')
+  // What a full disk does to a line: a part of it stays.
+  const text = readFileSync(path, 'utf8')
+  rmSync(path)
+  mkdirSync(path)
+  log.append('lost')
+  rmdirSync(path)
+  writeFileSync(path, `${text}tor`)
+  elapsed += 10_000
+  log.append('next')
+  t.same(new DerivedLog(path, root, always).load(), ['whole', 'tor', 'next'])
 })

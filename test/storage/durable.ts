@@ -245,3 +245,35 @@ t.test('a life drops the unfinished files of others and keeps its own', async (t
   t.equal(readFileSync(join(root, 'link'), 'utf8'), 'text')
   t.same(filesBelow(join(root, 'tmp')), [])
 })
+
+t.test('bytes whose fsync failed are dropped: asking again would be told that all is well', async (t) => {
+  const root = t.testdir({ upload: 'x' })
+  let broken = true
+  const durable = new Durable(
+    root,
+    join(root, 'tmp'),
+    breakSyncs('blob file', 'ENOSPC', () => broken),
+  )
+  await t.rejects(durable.moveIn(join(root, 'upload'), join(root, 'blob')), { code: 'ENOSPC' })
+  t.notOk(existsSync(join(root, 'upload')))
+  broken = false
+  await t.rejects(durable.moveIn(join(root, 'upload'), join(root, 'blob')), { code: 'ENOENT' })
+  t.equal(durable.failure, undefined)
+})
+
+t.test('a disk that is only full lets names be removed, and takes writes when space is back', async (t) => {
+  const root = t.testdir({ a: { link: 'x' } })
+  let full = true
+  const durable = new Durable(
+    root,
+    join(root, 'tmp'),
+    breakSyncs('blob file', 'ENOSPC', () => full),
+  )
+  const write = () => durable.writeSmall('blob', join(root, 'blob'), 'x')
+  await t.rejects(write(), { code: 'ENOSPC' })
+  await t.rejects(write(), { code: 'ENOSPC' })
+  t.equal(await durable.remove(join(root, 'a/link')), true)
+  full = false
+  await write()
+  t.equal(durable.failure, undefined)
+})

@@ -8,6 +8,8 @@ import { isRepositoryName, parseRepositoryName } from '../../src/oci/name.ts'
 import type { Tag } from '../../src/oci/reference.ts'
 import { parseTag } from '../../src/oci/reference.ts'
 import { compare } from '../../src/storage/repositories.ts'
+import { statFile } from '../../src/storage/stamp.ts'
+import { realSync } from '../../src/storage/sync.ts'
 import { A, makeStore } from '../helpers/store.ts'
 
 const ONE = digestOf(Buffer.from('one'))
@@ -79,6 +81,49 @@ t.test('a removed tag is gone with its history, and says whether it was there', 
   t.equal(await store.tags.remove(A, V1), true)
   t.equal(await store.tags.remove(A, V1), false)
   t.same(readdirSync(store.layout.tags(A)), ['v2'])
+})
+
+t.test('a tag is only removed in the state in which it was seen', async (t) => {
+  const store = makeStore(t.testdir({}))
+  await store.tags.set(A, V1, ONE)
+  const path = store.layout.tagLink(A, V1)
+  const seen = statFile(path)?.stamp
+  await store.tags.set(A, V1, TWO)
+  t.equal(await store.tags.remove(A, V1, seen), false)
+  t.equal(store.tags.resolve(A, V1), TWO)
+  t.equal(await store.tags.remove(A, V1, statFile(path)?.stamp), true)
+  t.equal(await store.tags.remove(A, V1, seen), false)
+  t.same(readdirSync(store.layout.tags(A)), [])
+})
+
+t.test('a tag that a tar brings back while it is removed stays', async (t) => {
+  let arrive = (): void => undefined
+  const store = makeStore(t.testdir({}), {
+    file: (site, handle) => realSync.file(site, handle),
+    async directory(site, path) {
+      if (site === 'removed name') arrive()
+      await realSync.directory(site, path)
+    },
+  })
+  await store.tags.set(A, V1, ONE)
+  arrive = () => {
+    writeFileSync(store.layout.tagLink(A, V1), TWO)
+    arrive = () => undefined
+  }
+  t.equal(await store.tags.remove(A, V1), true)
+  t.equal(store.tags.resolve(A, V1), TWO)
+  t.equal(await store.tags.remove(A, V1), true)
+  t.same(readdirSync(store.layout.tags(A)), [])
+})
+
+t.test('what is pushed once more under its tag is as young as what was pushed first', async (t) => {
+  const store = makeStore(t.testdir({}))
+  await store.tags.set(A, V1, ONE)
+  const path = store.layout.tagLink(A, V1)
+  utimesSync(path, 1000, 1000)
+  const before = Date.now()
+  await store.tags.set(A, V1, ONE)
+  t.ok(statSync(path).mtimeMs >= before - 10)
 })
 
 t.test('a repository has all directories that either major version of distribution knows it by', async (t) => {

@@ -1,4 +1,13 @@
-import { appendFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
@@ -189,10 +198,10 @@ t.test('only unfinished uploads that are old are purged, and what is no upload s
   const [old, young, odd] = await Promise.all([1, 2, 3].map(() => store.uploads.begin(A, undefined, 'sha256')))
   writeFileSync(store.layout.uploadStartedAt(A, old?.id as UploadId), '2020-01-01T00:00:00Z')
   writeFileSync(store.layout.uploadStartedAt(A, odd?.id as UploadId), 'no date')
-  const before = Date.now() - 3_600_000
-  t.equal(await purgeUploads(store, before, true), 1)
+  const due = { begunBefore: Date.now() - 3_600_000, idleBefore: -Infinity }
+  t.equal(await purgeUploads(store, due, true), 1)
   t.ok(existsSync(store.layout.upload(A, old?.id as UploadId)), 'a dry run only counts')
-  t.equal(await purgeUploads(store, before, false), 1)
+  t.equal(await purgeUploads(store, due, false), 1)
   t.same(
     [old, young, odd].map((key) => existsSync(store.layout.upload(A, key?.id as UploadId))),
     [false, true, true],
@@ -216,4 +225,139 @@ t.test('a client that comes back ends its dead request', async (t) => {
   await t.rejects(first, { message: 'ended' })
   t.equal(store.uploads.received(key), 6, 'what the dead one brought is kept')
   t.equal(await store.uploads.append(key, { source: streamOf(WORLD), start: 6 }), 11)
+})
+
+const HOUR = 3_600_000
+
+t.test('an upload whose blob is there but whose end failed leaves nothing', async (t) => {
+  const store = makeStore(t.testdir({}))
+  const key = await store.uploads.begin(A, undefined, 'sha256')
+  await store.uploads.append(key, { source: streamOf(HELLO) })
+  const failing = store.uploads.finish(key, digestOf(HELLO), undefined, async (data) => {
+    rmSync(data)
+    throw new Error('no link')
+  })
+  await t.rejects(failing, { message: 'no link' })
+  t.notOk(existsSync(store.layout.upload(A, key.id)))
+  t.same(store.uploads.open.count(), { sending: 0, waiting: 0 })
+})
+
+t.test('an upload that cannot be begun leaves nothing behind', async (t) => {
+  const store = makeStore(t.testdir({}))
+  mkdirSync(store.layout.repository(A), { recursive: true })
+  writeFileSync(store.layout.uploads(A), 'a file in the place of the directory')
+  await t.rejects(store.uploads.begin(A, undefined, 'sha256'))
+  t.same(store.uploads.open.count(), { sending: 0, waiting: 0 })
+})
+
+t.test('a user may have so many uploads that wait, and those that end make place', async (t) => {
+  const store = makeStore(t.testdir({}), undefined, { uploads: { perUser: 2, total: 3 } })
+  const begin = (owner?: string) => store.uploads.begin(A, owner, 'sha256')
+  const [first] = [await begin('ann'), await begin('ann')]
+  await t.rejects(begin('ann'), { code: 'TOOMANYREQUESTS', status: 429, headers: { 'retry-after': '60' } })
+  await begin()
+  await t.rejects(begin('bob'), { code: 'TOOMANYREQUESTS' }, 'all together')
+  await store.uploads.cancel(first)
+  const next = await begin('ann')
+  await finish(store, next, HELLO, HELLO)
+  await begin('ann')
+})
+
+t.test('at the limit one that was left alone for an hour makes place, in the name of the same user', async (t) => {
+  const store = makeStore(t.testdir({}), undefined, { uploads: { perUser: 2, total: 9 } })
+  const begin = (owner: string) => store.uploads.begin(A, owner, 'sha256')
+  const [anns, bobs] = [await begin('ann'), await begin('bob')]
+  store.turn(HOUR / 2)
+  const younger = await begin('ann')
+  await t.rejects(begin('ann'), { code: 'TOOMANYREQUESTS' })
+  store.turn(HOUR / 2 + 1)
+  await begin('ann')
+  t.same(
+    [anns, bobs, younger].map((key) => existsSync(store.layout.upload(A, key.id))),
+    [false, true, true],
+  )
+})
+
+t.test('an upload that looks left alone and is not stays, and the next one goes', async (t) => {
+  const store = makeStore(t.testdir({}), undefined, { uploads: { perUser: 9, total: 2 } })
+  const begin = () => store.uploads.begin(A, undefined, 'sha256')
+  const [one, two] = [await begin(), await begin()]
+  // What the table says of both is old; the directory knows better of the first.
+  store.uploads.open.note(one, 0)
+  store.uploads.open.note(two, 1)
+  utimesSync(store.layout.uploadData(A, two.id), new Date(0), new Date(0))
+  await begin()
+  t.same(
+    [one, two].map((key) => existsSync(store.layout.upload(A, key.id))),
+    [true, false],
+  )
+})
+
+t.test('the walk after a start learns what is there, whose it is, and removes what a crash left empty', async (t) => {
+  const directory = t.testdir({})
+  const before = makeStore(directory)
+  await before.repositories.ensure(A)
+  const [anns, nobodys] = [
+    await before.uploads.begin(A, 'jürgen', 'sha256'),
+    await before.uploads.begin(A, undefined, 'sha256'),
+  ]
+  const leftOver = before.layout.upload(A, '00000000-0000-4000-8000-000000000000' as UploadId)
+  const half = before.layout.upload(A, '00000000-0000-4000-8000-000000000001' as UploadId)
+  mkdirSync(leftOver)
+  mkdirSync(half)
+  writeFileSync(`${half}/data`, 'x')
+  const { findUploads } = await import('../../src/storage/purge.ts')
+  const after = makeStore(directory)
+  await findUploads(after, after.clock)
+  t.ok(existsSync(leftOver), 'it may be one that is being made')
+  after.turn(2 * HOUR)
+  await findUploads(after, after.clock)
+  t.notOk(existsSync(leftOver))
+  t.ok(existsSync(half), 'what holds something is not touched')
+  const owners = new Map(after.uploads.open.list().map(({ id, owner }) => [id, owner]))
+  t.same([owners.get(anns.id), owners.get(nobodys.id), owners.size], [{ user: 'jürgen' }, 'unknown', 2])
+})
+
+t.test('an upload to which nothing came for too long is dropped, however young or old it is', async (t) => {
+  const { findUploads, purgeUploads } = await import('../../src/storage/purge.ts')
+  const directory = t.testdir({})
+  const before = makeStore(directory)
+  const begin = () => before.uploads.begin(A, undefined, 'sha256')
+  const [idle, active, gone] = [await begin(), await begin(), await begin()]
+  const long = new Date(Date.now() - 48 * HOUR)
+  // tar gives a file the time at which bytes came last.
+  utimesSync(before.layout.uploadData(A, idle.id), long, long)
+  const store = makeStore(directory)
+  await findUploads(store, store.clock)
+  rmSync(store.layout.upload(A, gone.id), { recursive: true })
+  const due = { begunBefore: -Infinity, idleBefore: Date.now() - 24 * HOUR }
+  t.equal(await purgeUploads(store, due, true), 1)
+  t.ok(existsSync(store.layout.upload(A, idle.id)), 'a dry run only counts')
+  t.equal(await purgeUploads(store, due, false), 1)
+  t.same(
+    store.uploads.open.list().map(({ id }) => id),
+    [active.id],
+    'what another program removed is forgotten',
+  )
+})
+
+t.test('nothing is dropped while somebody sends to it', async (t) => {
+  const { purgeUploads } = await import('../../src/storage/purge.ts')
+  const store = makeStore(t.testdir({}))
+  const key = await store.uploads.begin(A, undefined, 'sha256')
+  const rest = Promise.withResolvers<void>()
+  const came = Promise.withResolvers<void>()
+  async function* slow(): AsyncGenerator<Uint8Array> {
+    yield HELLO
+    came.resolve()
+    await rest.promise
+    yield WORLD
+  }
+  const sending = store.uploads.append(key, { source: slow() })
+  await came.promise
+  t.same(store.uploads.open.count(), { sending: 1, waiting: 0 })
+  t.equal(await purgeUploads(store, { begunBefore: Infinity, idleBefore: Infinity }, false), 0)
+  rest.resolve()
+  t.equal(await sending, 11)
+  t.equal(await purgeUploads(store, { begunBefore: Infinity, idleBefore: Infinity }, false), 1)
 })

@@ -1,0 +1,108 @@
+// How far a long act is, on stderr: a bar with speed and time left on a terminal, else one line a step, so that a log
+// or a pipe is not filled. Never on stdout, never with --quiet.
+import type { Command } from 'commander'
+import type { ActEvent } from '../http/api/given.ts'
+import type { Finding } from '../registry/check.ts'
+import type { Progress } from '../registry/collect.ts'
+import type { CommandContext } from './context.ts'
+import { formatBytes } from './table.ts'
+
+export interface ProgressView {
+  update(progress: Progress): void
+  /** A line of the act itself, such as a finding: above the bar. */
+  line(text: string): void
+  /** Takes the bar away. */
+  end(): void
+}
+
+export interface ProgressOptions {
+  readonly stderr: CommandContext['stderr']
+  readonly quiet: boolean
+  /** Milliseconds; only differences count. */
+  readonly clock: () => number
+}
+
+const BAR_CELLS = 20
+const ERASE = '\r\u001b[K'
+const NARROWEST = 40
+// A guess from less than that jumps about.
+const FIRST_GUESS_MS = 2000
+
+export function createProgress({ stderr, quiet, clock }: ProgressOptions): ProgressView {
+  if (quiet) return { update: () => undefined, line: () => undefined, end: () => undefined }
+  const isTerminal = stderr.isTTY === true
+  let begun: { readonly phase: string; readonly at: number } | undefined
+  let shown = false
+  const erase = (): void => {
+    if (shown) stderr.write(ERASE)
+    shown = false
+  }
+  return {
+    update(progress) {
+      const { phase } = progress
+      // The registry says it first of all; it is worth seeing only where it goes away again.
+      if (phase === 'waiting' && !isTerminal) return
+      const step = begun?.phase === phase ? begun : { phase, at: clock() }
+      if (!isTerminal && step !== begun) stderr.write(`${phase}\n`)
+      begun = step
+      if (!isTerminal) return
+      const width = Math.max(NARROWEST, stderr.columns ?? 80)
+      stderr.write(`${ERASE}${formatProgress(progress, clock() - step.at).slice(0, width - 1)}`)
+      shown = true
+    },
+    line(text) {
+      erase()
+      stderr.write(`${text}\n`)
+    },
+    end: erase,
+  }
+}
+
+/** `sweep  [#####---------------]  25%  1200 of 4800  300/s  12 s left`, of a step that began `elapsed` ms ago. */
+export function formatProgress({ phase, done, total, bytes }: Progress, elapsed: number): string {
+  const share = total === undefined || total === 0 ? undefined : Math.min(1, done / total)
+  const cells = Math.round((share ?? 0) * BAR_CELLS)
+  const parts = [
+    phase,
+    ...(share === undefined ? [] : [`[${'#'.repeat(cells)}${'-'.repeat(BAR_CELLS - cells)}]`]),
+    ...(share === undefined ? [] : [`${String(Math.floor(share * 100)).padStart(3)}%`]),
+    total === undefined ? String(done) : `${done} of ${total}`,
+  ]
+  if (elapsed > 0 && done > 0) {
+    parts.push(`${formatRate(bytes, done, elapsed)}/s`)
+    if (share !== undefined && share > 0 && share < 1 && elapsed >= FIRST_GUESS_MS) {
+      parts.push(`${formatLeft((elapsed / share) * (1 - share))} left`)
+    }
+  }
+  return parts.join('  ')
+}
+
+function formatRate(bytes: number | undefined, done: number, elapsed: number): string {
+  return bytes === undefined ? String(Math.round((done * 1000) / elapsed)) : formatBytes(Math.round((bytes * 1000) / elapsed))
+}
+
+/** `40 s`, `12 min 5 s`, `3 h 20 min`. */
+function formatLeft(milliseconds: number): string {
+  const seconds = Math.ceil(milliseconds / 1000)
+  if (seconds < 60) return `${seconds} s`
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 60) return `${minutes} min ${seconds % 60} s`
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+}
+
+/** Shows the events of an act under the global --quiet: progress, and findings as `describe` words them. */
+export function watchProgress(
+  command: Command,
+  { stderr, clock }: Pick<CommandContext, 'stderr' | 'clock'>,
+  describe?: (finding: Finding) => string,
+): { onEvent(event: ActEvent): void; end(): void } {
+  const { quiet = false } = command.optsWithGlobals<{ quiet?: boolean }>()
+  const view = createProgress({ stderr, quiet, clock })
+  return {
+    onEvent(event) {
+      if ('phase' in event) view.update(event)
+      else if (describe !== undefined) view.line(describe(event))
+    },
+    end: () => view.end(),
+  }
+}

@@ -1,0 +1,152 @@
+// How a command gets work done on a data directory: through the registry that keeps it, over its local socket, else
+// with the directory's lock in this process. It never works beside a keeper, and never takes its lock away.
+import { statSync } from 'node:fs'
+import { basename, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { LoadedConfig } from '../config/load.ts'
+import { Problem } from '../config/problem.ts'
+import type { ActEvent, ApiParts } from '../http/api/given.ts'
+import { Jobs } from '../http/api/jobs.ts'
+import type { OptionsOf, ReportOf, RouteName } from '../http/api/routes.ts'
+import { prepareCall } from '../http/api/routes.ts'
+import { findOwner, readSocketPlaces, socketDirectories, socketName } from '../http/socket-path.ts'
+import { RegistryError } from '../oci/errors.ts'
+import { KeptElsewhere } from '../registry/kept-elsewhere.ts'
+import { readKeeper } from '../storage/keeper.ts'
+import type { Layout } from '../storage/layout.ts'
+import type { CommandContext } from './context.ts'
+import { findDataDirectory } from './data-directory.ts'
+import { callSocket } from './socket-client.ts'
+
+export interface Reached {
+  /** Whether a running registry does the work; its leases then hold. */
+  readonly served: boolean
+  /** Carries out an act of the admin API (`POST /gc`); throws what is wrong for a person to read. */
+  call<Name extends RouteName>(
+    name: Name,
+    options: OptionsOf<Name>,
+    onEvent?: (event: ActEvent) => void,
+  ): Promise<ReportOf<Name>>
+  /** Frees what was taken. */
+  close(): Promise<void>
+}
+
+// A keeper that has just begun, or is about to end, has the lock for a moment and no socket.
+const PATIENCE_MS = 3000
+const AGAIN_MS = 100
+const ANSWER_MS = 5000
+
+/**
+ * Finds the registry of the home, or takes its directory. Throws a Problem when there is no directory, or when a
+ * process that does not answer keeps it.
+ */
+export async function reach(home: LoadedConfig, { clock }: Pick<CommandContext, 'clock'>): Promise<Reached> {
+  const layout = findDataDirectory(home)
+  const until = performance.now() + PATIENCE_MS
+  for (;;) {
+    const found = await findServer(layout)
+    if ('path' in found) return reachSocket(found.path)
+    try {
+      return await reachDirectory(home, clock)
+    } catch (error) {
+      if (!(error instanceof KeptElsewhere)) throw error
+      if (performance.now() > until) throw describeSilence(error, found.refused)
+    }
+    await sleep(AGAIN_MS)
+  }
+}
+
+/** The socket on which the keeper of this directory answers, or why those that are there are not it. */
+async function findServer(layout: Layout): Promise<{ readonly path: string } | { readonly refused: string[] }> {
+  const places = readSocketPlaces(process.env)
+  const { uid } = places
+  const name = socketName(layout.root)
+  const told = readKeeper(layout)?.socket
+  const usual = socketDirectories(places).map((place) => `${place}/${name}`)
+  // A data directory can come from a stranger, with a file that names any path.
+  const paths = new Set([...(told !== undefined && basename(told) === name ? [told] : []), ...usual])
+  const uids = [uid, 0, ...(uid === 0 ? keeperUids(layout) : [])]
+  const refused: string[] = []
+  for (const path of paths) {
+    try {
+      const owner = findOwner(path, uids)
+      if (owner === undefined) continue
+      if (owner !== 'trusted') refused.push(`${path} belongs to uid ${owner.uid}, or others may write there`)
+      else if (await answersFor(layout.root, path)) return { path }
+      else refused.push(`another registry answers on ${path}`)
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException
+      // Nobody listens there any more.
+      if (code !== 'ECONNREFUSED' && code !== 'ENOENT') refused.push(`${path}: ${code ?? message}`)
+    }
+  }
+  return { refused }
+}
+
+// Root may give work to a registry of whichever user: the one who wrote the file of the keeper.
+function keeperUids(layout: Layout): number[] {
+  const uid = statSync(layout.keeper, { throwIfNoEntry: false })?.uid
+  return uid === undefined ? [] : [uid]
+}
+
+async function answersFor(directory: string, socketPath: string): Promise<boolean> {
+  const call = { socketPath, name: 'GET /status', options: {}, onEvent: () => undefined, within: ANSWER_MS }
+  const status = (await callSocket(call)) as ReportOf<'GET /status'>
+  return status.keeps && status.directory.inode === statSync(directory).ino
+}
+
+function describeSilence({ message }: KeptElsewhere, refused: readonly string[]): Problem {
+  const tried = refused.length === 0 ? '' : ` (${refused.join('; ')})`
+  return new Problem(`${message}, and cannot be reached over a local socket${tried}`, {
+    hint: 'give the command as the user of that process, in a container with: podman exec NAME tarn …; or end that process first',
+  })
+}
+
+function reachSocket(socketPath: string): Reached {
+  return {
+    served: true,
+    async call<Name extends RouteName>(
+      name: Name,
+      options: OptionsOf<Name>,
+      onEvent: (event: ActEvent) => void = () => undefined,
+    ) {
+      return (await callSocket({ socketPath, name, options: options as object, onEvent })) as ReportOf<Name>
+    },
+    close: async () => undefined,
+  }
+}
+
+async function reachDirectory({ config }: LoadedConfig, clock: () => number): Promise<Reached> {
+  // Only here: with a registry at hand nothing of it need be loaded.
+  const { openUpkeep } = await import('../app.ts')
+  const { upkeep, close } = await openUpkeep(config, { clock })
+  const root = resolve(config.storage.filesystem.rootdirectory)
+  const parts: ApiParts = {
+    upkeep,
+    grace: config.gc.grace,
+    jobs: new Jobs(clock),
+    standing: () => ({
+      directory: { path: root, inode: statSync(root).ino },
+      keeper: undefined,
+      keeps: true,
+      readOnly: undefined,
+      room: undefined,
+    }),
+  }
+  return {
+    served: false,
+    async call<Name extends RouteName>(
+      name: Name,
+      options: OptionsOf<Name>,
+      onEvent: (event: ActEvent) => void = () => undefined,
+    ) {
+      try {
+        return (await prepareCall(name, options).act(parts, onEvent)) as ReportOf<Name>
+      } catch (error) {
+        if (!(error instanceof RegistryError) || error.status !== 400) throw error
+        throw new Problem(error.message, { exitCode: 2, cause: error })
+      }
+    },
+    close,
+  }
+}

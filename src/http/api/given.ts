@@ -1,0 +1,38 @@
+// What the acts of the admin API are handed, over HTTP as in a command's own process.
+import type { Finding } from '../../registry/check.ts'
+import type { Progress } from '../../registry/collect.ts'
+import type { Upkeep } from '../../registry/upkeep.ts'
+import type { KeeperFacts } from '../../storage/keeper.ts'
+import type { RoomNumbers } from '../../storage/room.ts'
+import type { Jobs } from './jobs.ts'
+
+/** What the registry says of itself at the moment. */
+export interface Standing {
+  /** The data directory: its path as this process sees it, and what tells it from another at that path. */
+  readonly directory: { readonly path: string; readonly inode: number }
+  /** Who keeps the directory; this process when `keeps`. */
+  readonly keeper: KeeperFacts | undefined
+  readonly keeps: boolean
+  /** Why nothing can be changed now, as a sentence. */
+  readonly readOnly: string | undefined
+  /** Undefined when the file system does not say. */
+  readonly room: RoomNumbers | undefined
+}
+
+export interface ApiParts {
+  readonly upkeep: Upkeep
+  readonly standing: () => Standing
+  /** `gc.grace` */
+  readonly grace: number
+  readonly jobs: Jobs
+}
+
+/** What an act says while it runs. */
+export type ActEvent = Progress | Finding
+
+export interface Given<Body> {
+  readonly parts: ApiParts
+  readonly body: Body
+  readonly emit: (event: ActEvent) => void
+}
+

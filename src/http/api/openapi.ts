@@ -1,0 +1,71 @@
+// The OpenAPI 3.1 document of the admin API, made from the table of its routes: what is not in the table is not
+// served, and what is in it is here.
+import Type from 'typebox'
+import { Failure, Finding, Progress } from './reports.ts'
+import type { Route } from './route.ts'
+
+const REFUSALS: Readonly<Record<string, string>> = {
+  400: 'the options are wrong; the message names them',
+  401: 'a login is needed',
+  403: 'this user is no administrator, the request comes from another origin, or it is for the local socket only',
+  405: 'the registry is read-only',
+  413: 'the body is larger than 64 KiB',
+  415: 'the body is not application/json',
+}
+
+const Events = Type.Union([
+  Type.Intersect([Type.Object({ event: Type.Literal('progress') }), Progress]),
+  Type.Intersect([Type.Object({ event: Type.Literal('finding') }), Finding]),
+  Type.Object({ event: Type.Literal('report'), report: Type.Unknown() }),
+  Type.Object({ event: Type.Literal('error'), message: Type.String(), hint: Type.Optional(Type.String()) }),
+])
+
+/** Describes the routes; the keys are method and path, as in `POST /gc`. */
+export function describeApi(routes: Readonly<Record<string, Pick<Route, 'summary' | 'body' | 'report' | 'long'>>>): object {
+  const paths: Record<string, Record<string, object>> = {}
+  for (const [name, facts] of Object.entries(routes)) {
+    const [method = '', path = ''] = name.split(' ')
+    const item = (paths[`/api/v1${path}`] ??= {})
+    item[method.toLowerCase()] = describeRoute(method, path, facts)
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Tarn admin API',
+      version: '1',
+      description:
+        'On the local socket of the registry without login, and over HTTP for the users of access.admins. Durations are written as in Go: 24h, 90m, 0s.',
+    },
+    security: [{ basic: [] }],
+    paths,
+    components: { securitySchemes: { basic: { type: 'http', scheme: 'basic' } }, schemas: { Event: Events, Failure } },
+  }
+}
+
+function describeRoute(
+  method: string,
+  path: string,
+  { summary, body, report, long }: Pick<Route, 'summary' | 'body' | 'report' | 'long'>,
+): object {
+  const failure = { 'application/json': { schema: { $ref: '#/components/schemas/Failure' } } }
+  return {
+    operationId: `${method.toLowerCase()}-${path.slice(1).replace(/\W+/g, '-')}`,
+    summary,
+    ...(method === 'GET' ? {} : { requestBody: { content: { 'application/json': { schema: body } } } }),
+    responses: {
+      200: long ? describeStream(report) : { description: 'done', content: { 'application/json': { schema: report } } },
+      ...Object.fromEntries(
+        Object.entries(REFUSALS).map(([status, description]) => [status, { description, content: failure }]),
+      ),
+    },
+  }
+}
+
+// OpenAPI 3.1 has no word for the lines of a stream: the schema is that of one line, the report's is beside it.
+function describeStream(report: object): object {
+  return {
+    description:
+      'one JSON object a line: progress (ten a second at most), findings, and last the report or an error. The act goes on when the client goes away.',
+    content: { 'application/x-ndjson': { schema: { $ref: '#/components/schemas/Event' }, 'x-report': report } },
+  }
+}

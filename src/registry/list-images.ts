@@ -1,0 +1,251 @@
+// What is in a data directory, repository by repository, for `tarn ls`: read from the directory at the time of the
+// question, without lock and without server, also where nothing may be written. Synchronous: never in the server.
+import type { Digest } from '../oci/digest.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import type { Tag } from '../oci/reference.ts'
+import { findHeld } from '../storage/holders.ts'
+import type { Layout } from '../storage/layout.ts'
+import { readManifestFile } from '../storage/read-manifest-file.ts'
+import type { FoundRepository } from '../storage/read-repository.ts'
+import { readRepository } from '../storage/read-repository.ts'
+import { statFile } from '../storage/stamp.ts'
+import type { WalkReport } from '../storage/walk.ts'
+import { walkRepositories } from '../storage/walk.ts'
+import type { ManifestNode } from './describe-manifest.ts'
+import { describeManifest, formatPlatform, listParts } from './describe-manifest.ts'
+import type { Selection } from './select.ts'
+import { selectImages } from './select.ts'
+
+export interface ListOptions {
+  /** All repositories when there are none. */
+  readonly patterns: readonly string[]
+  /** Whether each tag is described too; the manifests are read for that. */
+  readonly images: boolean
+  /** Whether manifests without a tag, which no index names, are described with them. */
+  readonly untagged: boolean
+  /** Whether sizes are taken and compared with what all other repositories hold. */
+  readonly sizes: boolean
+  /** Milliseconds since 1970. */
+  readonly lastPulled: (name: RepositoryName, digest: Digest) => number | undefined
+  readonly onProgress?: (phase: string, done: number, total: number) => void
+}
+
+export interface Sizes {
+  /** Bytes on disk, each blob counted once. */
+  readonly bytes: number
+  /** How many of them another repository holds as well. */
+  readonly sharedBytes: number
+}
+
+export interface ListedImage extends Partial<Sizes> {
+  /** Undefined for a manifest without a tag. */
+  readonly tag: Tag | undefined
+  readonly digest: Digest
+  readonly mediaType: string
+  readonly platforms: readonly string[]
+  readonly state: ManifestNode['state']
+  readonly pushedAt: number
+  readonly pulledAt: number | undefined
+  readonly node: ManifestNode
+}
+
+export interface ListedRepository extends Partial<Sizes> {
+  readonly name: RepositoryName
+  readonly tags: number
+  readonly manifests: number
+  readonly uploads: number
+  /** When its newest link was written; times are milliseconds since 1970. */
+  readonly pushedAt: number | undefined
+  readonly pulledAt: number | undefined
+  readonly images: readonly ListedImage[]
+}
+
+export interface ListReport {
+  readonly repositories: readonly ListedRepository[]
+  readonly tags: number
+  /** Of what is listed, each blob once; undefined when sizes were not asked for. */
+  readonly blobs: number | undefined
+  readonly bytes: number | undefined
+  readonly problems: readonly { readonly path: string; readonly what: string }[]
+  /** False when something could not be read, so that there may be more than is listed. */
+  readonly complete: boolean
+}
+
+/** Lists what the patterns select. Throws a Problem for a pattern that is none; what cannot be read is a problem of the report. */
+export function listImages(layout: Layout, options: ListOptions): ListReport {
+  const selection = options.patterns.length === 0 ? undefined : selectImages(options.patterns)
+  const problems: { path: string; what: string }[] = []
+  let complete = true
+  const addProblem = (path: string, what: string): void =>
+    void problems.push({ path: path.slice(layout.root.length + 1), what })
+  const walking: WalkReport = {
+    onStray: () => undefined,
+    onUnreadable(path, error) {
+      complete = false
+      addProblem(path, error.message)
+    },
+  }
+  const mustWalk = selection?.names === undefined || options.sizes
+  const all = mustWalk ? [...walkRepositories(layout, walking)] : (selection.names ?? [])
+  const usage = new Usage(layout)
+  const rows: { row: ListedRepository; held: readonly Digest[] }[] = []
+  const others: RepositoryName[] = []
+  for (const [done, name] of all.entries()) {
+    options.onProgress?.('reading repositories', done, all.length)
+    if (selection !== undefined && selection.of(name).length === 0) {
+      others.push(name)
+      continue
+    }
+    const found = readRepository(layout, name, walking)
+    if (!found.hasLayers && !found.hasManifests && found.uploads.length === 0) continue
+    for (const { tag, torn } of found.tags) if (torn) addProblem(layout.tagLink(name, tag), 'a torn tag')
+    const row = describeRepository(layout, found, selection, options)
+    if (row === undefined) continue
+    const held = options.sizes ? heldBy(found) : []
+    usage.add(held)
+    rows.push({ row, held })
+  }
+  const repositories = rows.map(({ row }) => row)
+  const tags = repositories.reduce((sum, row) => sum + row.tags, 0)
+  if (!options.sizes) return { repositories, tags, blobs: undefined, bytes: undefined, problems, complete }
+
+  for (const [done, name] of others.entries()) {
+    options.onProgress?.('comparing with other repositories', done, others.length)
+    usage.add(findHeld(layout, name, usage))
+  }
+  return {
+    repositories: rows.map(({ row, held }) => ({
+      ...row,
+      ...usage.measure(held),
+      images: row.images.map((image) => ({
+        ...image,
+        ...usage.measure(listParts(image.node).map(({ digest, storedAs = digest }) => storedAs)),
+      })),
+    })),
+    tags,
+    ...usage.total(new Set(rows.flatMap(({ held }) => held))),
+    problems,
+    complete,
+  }
+}
+
+function describeRepository(
+  layout: Layout,
+  found: FoundRepository,
+  selection: Selection | undefined,
+  { images, untagged, lastPulled }: ListOptions,
+): ListedRepository | undefined {
+  const { name } = found
+  const patterns = selection?.of(name) ?? []
+  const isWhole = selection === undefined || patterns.some(({ kind }) => kind === 'repository')
+  const tags = found.tags.flatMap(({ tag, target, writtenAt }) =>
+    target === undefined ? [] : [{ tag, digest: target, pushedAt: writtenAt }],
+  )
+  const chosen = tags.filter(({ tag }) => isWhole || patterns.some((pattern) => pattern.matchesTag(tag)))
+  const byDigest = found.revisions.filter(({ digest }) => patterns.some((pattern) => pattern.matchesDigest(digest)))
+  if (!isWhole && chosen.length + byDigest.length === 0) return undefined
+  const describe = (one: { tag?: Tag; digest: Digest; pushedAt: number }): ListedImage => {
+    const node = describeManifest(layout, name, one.digest)
+    return {
+      tag: one.tag,
+      digest: one.digest,
+      mediaType: node.mediaType,
+      platforms: node.children.map(({ platform }) => formatPlatform(platform)).filter((text) => text !== ''),
+      state: node.state,
+      pushedAt: one.pushedAt,
+      pulledAt: lastPulled(name, one.digest),
+      node,
+    }
+  }
+  const bare =
+    untagged && isWhole
+      ? findUntagged(layout, found)
+      : byDigest.map(({ digest, writtenAt }) => ({ digest, pushedAt: writtenAt }))
+  return {
+    name,
+    tags: tags.length,
+    manifests: found.revisions.length,
+    uploads: found.uploads.length,
+    pushedAt: newest([...found.revisions, ...found.tags].map(({ writtenAt }) => writtenAt)),
+    pulledAt: newest(found.revisions.map(({ digest }) => lastPulled(name, digest) ?? 0)),
+    images: images ? [...chosen, ...bare].map(describe) : [],
+  }
+}
+
+function findUntagged(layout: Layout, { revisions, tags }: FoundRepository): { digest: Digest; pushedAt: number }[] {
+  const named = new Set(tags.map(({ target }) => target))
+  for (const { digest } of revisions) {
+    const file = readManifestFile(layout, digest)
+    if (file.state === 'read') for (const child of file.manifest.manifests) named.add(child.digest)
+  }
+  return revisions
+    .filter(({ digest }) => !named.has(digest))
+    .map(({ digest, writtenAt }) => ({ digest, pushedAt: writtenAt }))
+}
+
+function heldBy({ layers, revisions }: FoundRepository): Digest[] {
+  const held = new Set<Digest>()
+  for (const { target } of [...layers, ...revisions]) if (target !== undefined) held.add(target)
+  return [...held]
+}
+
+function newest(times: readonly number[]): number | undefined {
+  // Not Math.max(...times): a repository may hold more links than a call takes arguments.
+  const time = times.reduce((latest, one) => Math.max(latest, one), 0)
+  return time === 0 ? undefined : time
+}
+
+/** How many repositories hold each blob, and its size, asked once. */
+class Usage {
+  readonly #layout: Layout
+  readonly #holders = new Map<Digest, number>()
+  readonly #sizes = new Map<Digest, number>()
+
+  constructor(layout: Layout) {
+    this.#layout = layout
+  }
+
+  has(digest: Digest): boolean {
+    return this.#holders.has(digest)
+  }
+
+  /** Counts one repository that holds `digests`. */
+  add(digests: readonly Digest[]): void {
+    for (const digest of digests) this.#holders.set(digest, (this.#holders.get(digest) ?? 0) + 1)
+  }
+
+  measure(digests: readonly Digest[]): Sizes {
+    let bytes = 0
+    let sharedBytes = 0
+    for (const digest of digests) {
+      const size = this.#sizeOf(digest)
+      bytes += size
+      if ((this.#holders.get(digest) ?? 0) > 1) sharedBytes += size
+    }
+    return { bytes, sharedBytes }
+  }
+
+  total(digests: ReadonlySet<Digest>): { blobs: number; bytes: number } {
+    let blobs = 0
+    let bytes = 0
+    for (const digest of digests) {
+      const size = this.#sizeOf(digest)
+      bytes += size
+      if (size > 0) blobs += 1
+    }
+    return { blobs, bytes }
+  }
+
+  #sizeOf(digest: Digest): number {
+    let size = this.#sizes.get(digest)
+    if (size === undefined) {
+      try {
+        size = statFile(this.#layout.blobData(digest))?.size ?? 0
+      } catch {
+        size = 0
+      }
+      this.#sizes.set(digest, size)
+    }
+    return size
+  }
+}

@@ -1,0 +1,193 @@
+// Removing images by tag, digest, repository and pattern. Links go, tags first and each for good; the bytes are freed by
+// collection, the only deleter of blobs (I6). What is pinned stays, and so does what something that stays needs.
+//
+// This is an act of who keeps the registry, through its own socket or on the directory itself. So it heeds a registry
+// that is read-only, and not `storage.delete.enabled`, which is about what clients may do over HTTP.
+import { Problem } from '../config/problem.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { Manifest } from '../oci/manifest.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import type { Tag } from '../oci/reference.ts'
+import type { StoredPin } from '../storage/pins.ts'
+import type { Store } from '../storage/store.ts'
+import { inTurns } from '../storage/turn.ts'
+import type { Context } from './context.ts'
+import { requireWritable } from './context.ts'
+import { removeManifests } from './delete.ts'
+import { Freeable } from './freeable.ts'
+import type { RemovalPlan } from './plan-removal.ts'
+import { planRemoval } from './plan-removal.ts'
+import { dropRepository } from './drop-repository.ts'
+import type { ImagePattern, Selection } from './select.ts'
+import { selectImages } from './select.ts'
+
+export interface RemoveOptions {
+  readonly dryRun: boolean
+}
+
+export interface RemovedFrom {
+  readonly name: RepositoryName
+  /** Whether the repository itself went. */
+  readonly whole: boolean
+  readonly tags: readonly Tag[]
+  readonly manifests: readonly Digest[]
+}
+
+export interface RefusedImage {
+  /** `repo:tag` or `repo@digest` */
+  readonly image: string
+  readonly why: 'pinned' | 'needed'
+}
+
+export interface RemoveReport {
+  readonly dryRun: boolean
+  readonly repositories: readonly RemovedFrom[]
+  readonly tags: number
+  readonly manifests: number
+  /** What a collection will free because of this: blobs that nothing else holds. */
+  readonly freeable: { readonly blobs: number; readonly bytes: number }
+  readonly refused: readonly RefusedImage[]
+  /** Patterns that match nothing. */
+  readonly missing: readonly string[]
+  /** Repositories where manifests could not be read, so that what they may need stays. */
+  readonly problems: readonly { readonly path: string; readonly what: string }[]
+}
+
+/**
+ * Removes what `patterns` select, or with `dryRun` says what it would. Throws UNSUPPORTED when the registry is read-only,
+ * and a Problem for a pattern that is none or a pin that cannot be read.
+ */
+export async function removeImages(
+  context: Context,
+  patterns: readonly string[],
+  { dryRun }: RemoveOptions,
+): Promise<RemoveReport> {
+  const selection = selectImages(patterns)
+  if (!dryRun) requireWritable(context)
+  const { store } = context
+  const pinned = readPinned(store)
+  const freeable = new Freeable(store)
+  const matched = new Set<ImagePattern>()
+  const repositories: RemovedFrom[] = []
+  const refused: RefusedImage[] = []
+  const problems: { path: string; what: string }[] = []
+  for (const name of await findRepositories(store, selection)) {
+    const wanted = selection.of(name)
+    await store.changes.run(name, async () => {
+      // The lock of the directory may have been lost while this waited.
+      if (!dryRun) requireWritable(context)
+      const { plan, whole } = await makePlan(store, name, wanted, { pinned, matched, freeable })
+      for (const { tag, digest, why } of plan.refused) {
+        refused.push({ image: digest === undefined ? `${name}:${tag}` : `${name}@${digest}`, why })
+      }
+      if (plan.unreadable.length > 0) {
+        const what = `manifests that cannot be read: ${plan.unreadable.length}; what they may need stays`
+        problems.push({ path: store.layout.revisions(name).slice(store.layout.root.length + 1), what })
+      }
+      const isWhole = whole && plan.refused.length === 0 && plan.unreadable.length === 0
+      if (isWhole || plan.tags.length > 0 || plan.manifests.length > 0) {
+        repositories.push({ name, whole: isWhole, tags: plan.tags, manifests: plan.manifests })
+      }
+      if (dryRun) return
+      await removeManifests(store, name, plan)
+      if (isWhole) await dropRepository(store, name)
+      context.closures.drop(name)
+    })
+  }
+  return {
+    dryRun,
+    repositories,
+    tags: count(repositories, ({ tags }) => tags),
+    manifests: count(repositories, ({ manifests }) => manifests),
+    freeable: await freeable.measure(pinned.flatMap(({ blobs }) => blobs)),
+    refused,
+    missing: selection.patterns.filter((pattern) => !matched.has(pattern)).map(({ text }) => text),
+    problems,
+  }
+}
+
+interface Surroundings {
+  readonly pinned: readonly StoredPin[]
+  /** Takes the patterns that match something. */
+  readonly matched: Set<ImagePattern>
+  readonly freeable: Freeable
+}
+
+async function makePlan(
+  store: Store,
+  name: RepositoryName,
+  patterns: readonly ImagePattern[],
+  { pinned, matched, freeable }: Surroundings,
+): Promise<{ plan: RemovalPlan; whole: boolean }> {
+  const tags = await readTags(store, name)
+  const manifests = await readManifests(store, name)
+  const wantedTags = new Set<Tag>()
+  const wantedDigests = new Set<Digest>()
+  let whole = false
+  for (const pattern of patterns) {
+    const someTags = [...tags.keys()].filter((tag) => pattern.matchesTag(tag))
+    const someDigests = [...manifests.keys()].filter((digest) => pattern.matchesDigest(digest))
+    for (const tag of someTags) wantedTags.add(tag)
+    for (const digest of someDigests) wantedDigests.add(digest)
+    if (pattern.kind === 'repository') whole = true
+    if (pattern.kind === 'repository' || someTags.length + someDigests.length > 0) matched.add(pattern)
+  }
+  const own = pinned.flatMap(({ images }) => images.filter((image) => image.name === name))
+  const plan = planRemoval(
+    { tags, manifests },
+    {
+      tags: whole ? new Set(tags.keys()) : wantedTags,
+      digests: whole ? new Set() : wantedDigests,
+      whole,
+      pinned: {
+        tags: new Set(own.map(({ tag }) => tag).filter((tag) => tag !== undefined)),
+        digests: new Set(own.map(({ digest }) => digest).filter((digest) => digest !== undefined)),
+      },
+    },
+  )
+  await freeable.note(name, manifests, new Set(plan.manifests), whole && plan.refused.length === 0)
+  return { plan, whole }
+}
+
+function readPinned({ pins }: Store): readonly StoredPin[] {
+  const list = pins.list()
+  const [broken] = list.unreadable
+  if (broken !== undefined) {
+    throw new Problem(`a pin cannot be read, so nothing may be removed: ${broken.path}: ${broken.why}`, {
+      hint: 'repair that file or delete it',
+    })
+  }
+  return list.pins
+}
+
+async function findRepositories(store: Store, selection: Selection): Promise<RepositoryName[]> {
+  if (selection.names !== undefined) return selection.names.filter((name) => store.repositories.exists(name))
+  const found: RepositoryName[] = []
+  for await (const name of store.repositories.names()) if (selection.of(name).length > 0) found.push(name)
+  return found
+}
+
+async function readTags(store: Store, name: RepositoryName): Promise<Map<Tag, Digest>> {
+  const tags = new Map<Tag, Digest>()
+  for await (const tag of store.tags.list(name)) {
+    const target = store.tags.resolve(name, tag)
+    if (target !== undefined) tags.set(tag, target)
+  }
+  return tags
+}
+
+// What the disk refuses to give counts as unreadable, never as "not there".
+async function readManifests(store: Store, name: RepositoryName): Promise<Map<Digest, Manifest | undefined>> {
+  const manifests = new Map<Digest, Manifest | undefined>()
+  for await (const digest of inTurns(await store.manifests.revisions(name))) {
+    const stored = store.manifests.resolve(name, digest)
+    if (stored === undefined) continue
+    const found = await store.manifests.load(digest, stored).catch(() => undefined)
+    manifests.set(digest, found?.manifest)
+  }
+  return manifests
+}
+
+function count(repositories: readonly RemovedFrom[], of: (removed: RemovedFrom) => readonly unknown[]): number {
+  return repositories.reduce((sum, removed) => sum + of(removed).length, 0)
+}

@@ -1,0 +1,56 @@
+// Retention's acts on one repository, while neither pushes nor deletions change it. Everything that the plan rests on
+// is looked at once more: time has passed since, and a tar asks nobody. A dry run does all but the removing.
+import type { RepositoryName } from '../oci/name.ts'
+import type { StoredPin } from '../storage/pins.ts'
+import { readLinkState, walkTags } from '../storage/read-tags.ts'
+import type { Context } from './context.ts'
+import { requireWritable } from './context.ts'
+import type { Going, Plan, PlanParts } from './retention-plan.ts'
+import { REPORT, isPinned, stays } from './retention-plan.ts'
+
+export interface ActParts extends Pick<PlanParts, 'pulls' | 'pace' | 'now'> {
+  readonly context: Context
+  /** The pins as they are at the moment. Throws Unclear. */
+  readonly readPins: () => readonly StoredPin[]
+  readonly dryRun: boolean
+}
+
+/** Removes what is still to go; gives what went. Throws Unclear, and UNSUPPORTED when the lock was lost. */
+export async function removeTags(
+  parts: ActParts,
+  name: RepositoryName,
+  { seen, going, followers }: Pick<Plan, 'seen' | 'going' | 'followers'>,
+): Promise<Going[]> {
+  const { store } = parts.context
+  return store.changes.run(name, async () => {
+    const gone: Going[] = []
+    for (const each of going) if (await removeTag(parts, name, each)) gone.push(each)
+    // A tag that stays, or came, may lead to what the others follow. Followers go last: an image without its signature
+    // would be refused, a signature without its image is in nobody's way.
+    if (followers.length === 0 || gone.length < going.length || !(await areUnmoved(parts, name, seen))) return gone
+    for (const each of followers) {
+      if (each.subject !== undefined && !store.leases.isFree(each.subject)) continue
+      if (await removeTag(parts, name, each)) gone.push(each)
+    }
+    return gone
+  })
+}
+
+async function removeTag(parts: ActParts, name: RepositoryName, going: Going): Promise<boolean> {
+  const { context, readPins, pace, dryRun } = parts
+  if (pace.isDue) await pace.pause()
+  // The lock of the directory may have been lost while this waited.
+  if (!dryRun) requireWritable(context)
+  const { tag, path, facts } = going.seen
+  if (stays(parts, name, going) || isPinned(readPins(), name, going.seen)) return false
+  if (dryRun) return readLinkState(path, REPORT)?.facts.stamp === facts.stamp
+  return context.store.tags.remove(name, tag, facts.stamp)
+}
+
+async function areUnmoved({ context, pace }: ActParts, name: RepositoryName, seen: Plan['seen']): Promise<boolean> {
+  const known = new Map(seen.map(({ tag, facts }) => [tag, facts.stamp]))
+  for await (const { tag, facts } of pace.over(walkTags(context.store.layout, name, REPORT))) {
+    if (known.get(tag) !== facts.stamp) return false
+  }
+  return true
+}

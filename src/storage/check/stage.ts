@@ -1,0 +1,50 @@
+// Brings bytes from elsewhere into a private file below `.tarn/tmp`, hashing them on the way: only what hashes right can
+// become a blob. What is left after a crash is dropped when the directory is next kept.
+import { createHash, randomUUID } from 'node:crypto'
+import { mkdir, open, rm } from 'node:fs/promises'
+import type { Digest } from '../../oci/digest.ts'
+import { algorithmOf, hexOf } from '../../oci/digest.ts'
+import { appendStream } from '../append.ts'
+import type { Store } from '../store.ts'
+import { childOf } from '../layout.ts'
+
+/**
+ * Makes the bytes the blob `digest` if that is what they hash to; false when they are something else, or more than
+ * `size` bytes where that is known. Throws what the disk says, and what `bytes` throws.
+ */
+export async function takeIn(
+  { layout, blobs }: Pick<Store, 'layout' | 'blobs'>,
+  digest: Digest,
+  bytes: AsyncIterable<Uint8Array>,
+  size: number | undefined,
+): Promise<boolean> {
+  const path = childOf(layout.tmp, `heal-${randomUUID()}`)
+  try {
+    await mkdir(layout.tmp, { recursive: true })
+    const hash = createHash(algorithmOf(digest))
+    const handle = await open(path, 'wx', 0o666)
+    try {
+      const { broken } = await appendStream(handle, 0, limit(bytes, size), hash)
+      if (broken instanceof TooMuch) return false
+      if (broken !== undefined) throw broken
+    } finally {
+      await handle.close()
+    }
+    if (hash.digest('hex') !== hexOf(digest)) return false
+    await blobs.commit(path, digest)
+    return true
+  } finally {
+    await rm(path, { force: true })
+  }
+}
+
+class TooMuch extends Error {}
+
+async function* limit(bytes: AsyncIterable<Uint8Array>, size = Infinity): AsyncGenerator<Uint8Array> {
+  let left = size
+  for await (const chunk of bytes) {
+    left -= chunk.byteLength
+    if (left < 0) throw new TooMuch('it is longer than it should be')
+    yield chunk
+  }
+}

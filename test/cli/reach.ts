@@ -1,0 +1,132 @@
+import { chownSync, existsSync, lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import t from 'tap'
+import { socketName } from '../../src/http/socket-path.ts'
+import { takeKeeperLock } from '../../src/storage/keeper.ts'
+import { createLayout } from '../../src/storage/layout.ts'
+import { makeHome } from '../helpers/home.ts'
+import { makeDirectory } from '../helpers/server.ts'
+import { hear } from '../helpers/serving.ts'
+import { runTarn } from '../helpers/tarn.ts'
+
+const socketOf = (data: string): string | undefined =>
+  (JSON.parse(readFileSync(join(data, '.tarn', 'keeper.json'), 'utf8')) as { socket?: string }).socket
+
+t.test('a command reaches the running registry, which says where, and the directory itself when there is none', async (t) => {
+  const { directory, data, serve } = makeHome(t)
+  const serving = await serve()
+  await hear(serving, 'commands reach this registry')
+  const socket = socketOf(data) ?? ''
+  t.equal(lstatSync(socket).mode & 0o777, 0o600)
+  const served = await runTarn(directory, ['gc', '--older-than', '0s'])
+  t.equal(served.code, 0, served.stderr)
+  t.match(served.stderr, /the registry is running: what is younger than gc.lease \(24h\) stays/)
+  t.match(serving.stderr(), /admin act.*POST \/gc.*local socket/, 'the log says who did what')
+  await serving.end('SIGTERM')
+  t.notOk(existsSync(socket), 'nothing is left behind')
+  const alone = await runTarn(directory, ['gc', '--older-than', '0s'])
+  t.equal(alone.code, 0, alone.stderr)
+  t.notMatch(alone.stderr, /is running/)
+  t.notOk(existsSync(join(data, '.tarn', 'keeper.json')), 'the lock was freed')
+})
+
+t.test('what a killed registry left is passed over, and replaced by the next one', async (t) => {
+  const { directory, data, serve } = makeHome(t)
+  const run = makeDirectory(t)
+  const first = await serve({ XDG_RUNTIME_DIR: run })
+  await hear(first, 'commands reach this registry')
+  await first.end('SIGKILL')
+  const socket = socketOf(data) ?? ''
+  const { ino } = lstatSync(socket)
+  t.equal((await runTarn(directory, ['gc'])).code, 0)
+  const second = await serve({ XDG_RUNTIME_DIR: run })
+  await hear(second, 'commands reach this registry')
+  t.equal(socketOf(data), socket)
+  t.not(lstatSync(socket).ino, ino)
+  t.match((await runTarn(directory, ['gc', '--older-than', '0s'])).stderr, /is running/)
+})
+
+t.test('of two registries on one directory only the keeper listens; the other does when it takes over', async (t) => {
+  const { directory, data, serve } = makeHome(t)
+  const run = makeDirectory(t)
+  const keeper = await serve({ XDG_RUNTIME_DIR: run })
+  await hear(keeper, 'commands reach this registry')
+  const socket = socketOf(data) ?? ''
+  const { ino } = lstatSync(socket)
+  const reader = await serve({ XDG_RUNTIME_DIR: run })
+  await hear(reader, 'serving read-only')
+  t.equal(lstatSync(socket).ino, ino)
+  t.equal((await runTarn(directory, ['gc'])).code, 0)
+  t.match(keeper.stderr(), /admin act/)
+  t.notMatch(reader.stderr(), /admin act|commands reach/)
+  await keeper.end('SIGKILL')
+  await hear(reader, 'commands reach this registry')
+  t.equal((await runTarn(directory, ['gc'])).code, 0)
+  t.match(reader.stderr(), /admin act/)
+})
+
+t.test('a process that keeps the directory and does not answer is named, and left alone', async (t) => {
+  const { directory, data } = makeHome(t)
+  const lock = takeKeeperLock(createLayout(data), Date.now)
+  if ('refused' in lock) throw new Error(lock.refused)
+  t.teardown(() => lock.release())
+  const { code, stdout, stderr } = await runTarn(directory, ['gc'])
+  t.equal(code, 1)
+  t.equal(stdout, '')
+  t.match(stderr, new RegExp(`^error: process ${process.pid} keeps the data directory ${data}, and cannot be reached`))
+  t.match(stderr, /\nhint: .*podman exec/)
+  t.ok(lock.holds())
+})
+
+t.test('a socket is not trusted because a file of the data directory names it', async (t) => {
+  const { directory, data } = makeHome(t)
+  const elsewhere = makeDirectory(t)
+  const heard: string[] = []
+  const spy = createServer((connection) => {
+    heard.push('connection')
+    connection.destroy()
+  })
+  t.teardown(() => spy.close())
+  const name = (path: string): void => {
+    mkdirSync(join(data, '.tarn'), { recursive: true })
+    writeFileSync(join(data, '.tarn', 'keeper.json'), JSON.stringify({ pid: 1, since: '', socket: path }))
+  }
+  spy.listen(join(elsewhere, 'other.sock'))
+  await once(spy, 'listening')
+  name(join(elsewhere, 'other.sock'))
+  t.equal((await runTarn(directory, ['gc'])).code, 0)
+  t.same(heard, [], 'another name')
+  if (process.getuid?.() !== 0) return
+  renameSync(join(elsewhere, 'other.sock'), join(elsewhere, socketName(data)))
+  chownSync(elsewhere, 12_345, 12_345)
+  name(join(elsewhere, socketName(data)))
+  t.equal((await runTarn(directory, ['gc'])).code, 0)
+  t.same(heard, [], 'the directory of somebody else')
+})
+
+t.test('what answers on the socket must be the keeper of this very directory', async (t) => {
+  const { directory, data, serve } = makeHome(t)
+  const other = makeHome(t)
+  const serving = await serve()
+  await hear(serving, 'commands reach this registry')
+  const socket = socketOf(data) ?? ''
+  // As a container with another data directory at the same path would have it, over a shared run-time directory.
+  const taken = join(makeDirectory(t), socketName(other.data))
+  renameSync(socket, taken)
+  mkdirSync(join(other.data, '.tarn'))
+  writeFileSync(join(other.data, '.tarn', 'keeper.json'), JSON.stringify({ pid: 1, since: '', socket: taken }))
+  t.equal((await runTarn(other.directory, ['gc'])).code, 0)
+  t.notMatch(serving.stderr(), /admin act/)
+  t.equal((await runTarn(directory, ['--quiet', 'check', '--fast'])).code, 1, 'and its own directory stays kept')
+})
+
+t.test('a data directory that is not there is not made', async (t) => {
+  const { directory, data } = makeHome(t)
+  renameSync(data, `${data}-away`)
+  const { code, stderr } = await runTarn(directory, ['gc'])
+  t.equal(code, 1)
+  t.match(stderr, /^error: there is no data directory .*config.yml names it\)\nhint: .*--config/)
+  t.notOk(existsSync(data))
+})
