@@ -201,6 +201,7 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     loop.close()
     tls?.close()
     await authenticator?.close()
+    await upkeep.close()
     keeping.stop()
   })
   return app
@@ -268,6 +269,7 @@ export async function openUpkeep(
   return {
     upkeep,
     async close() {
+      await upkeep.close()
       store.pulls.flush()
       keeper.release()
     },

@@ -47,7 +47,7 @@ export function createProgress({ stderr, quiet, clock }: ProgressOptions): Progr
       begun = step
       if (!isTerminal) return
       const width = Math.max(NARROWEST, stderr.columns ?? 80)
-      stderr.write(`${ERASE}${formatProgress(progress, clock() - step.at).slice(0, width - 1)}`)
+      stderr.write(`${ERASE}${formatProgress(progress, clock() - step.at).slice(0, width - 1).trimEnd()}`)
       shown = true
     },
     line(text) {

@@ -53,7 +53,8 @@ async function retain(options: RetainOptions, command: Command, context: Command
 }
 
 /** What retention did, for people. */
-export function formatRetention({ removed, tags, repositories, dryRun }: RetentionReport): string {
+export function formatRetention(report: RetentionReport): string {
+  const { removed, tags, repositories, dryRun } = report
   const rows = removed.slice(0, MOST_LINES).map(({ repository, tag, pushed, lastPulled, why }) => {
     return [`${repository}:${tag}`, pushed.slice(0, 10), lastPulled?.slice(0, 10) ?? '', why]
   })
@@ -61,7 +62,30 @@ export function formatRetention({ removed, tags, repositories, dryRun }: Retenti
   return [
     ...(rows.length === 0 ? [] : [formatTable([['tag', 'pushed', 'last pulled', 'why'], ...rows])]),
     ...(rest > 0 ? [`and ${rest} more; --json shows all`] : []),
+    ...formatKept(report),
     `${dryRun ? 'would remove' : 'removed'} ${tags.removed} of ${formatCount(tags.seen, 'tag')} in ${formatCount(repositories.judged, 'repository', 'repositories')} that policies judge`,
-    ...(dryRun || tags.removed === 0 ? [] : ['the space is freed by: tarn gc']),
+    ...formatFreed(report),
   ].join('\n')
+}
+
+function formatKept({ keptBy: { rules, pinned, following, changed } }: RetentionReport): string[] {
+  const kept = [
+    ...rules.map(({ policy, rule, tags }) => [tags, `by rule ${rule} of policy ${policy}`] as const),
+    [pinned, 'pinned'] as const,
+    [following, 'because they belong to what stays'] as const,
+    [changed, 'because they changed meanwhile'] as const,
+  ].filter(([count]) => count > 0)
+  return kept.length === 0 ? [] : [`kept: ${kept.map(([count, why]) => `${count} ${why}`).join(', ')}`]
+}
+
+// A tag takes no space. What it led to is collected only where untagged manifests are.
+function formatFreed({ manifests: { untagged, collectable }, tags, dryRun }: RetentionReport): string[] {
+  if (tags.removed === 0) return []
+  const would = dryRun ? 'would lose' : 'lost'
+  const stay = untagged - collectable
+  return [
+    `${formatCount(untagged, 'manifest')} ${would} the last tag`,
+    ...(collectable > 0 ? [`the space of ${collectable} is freed by: tarn gc`] : []),
+    ...(stay > 0 ? [`${stay} stay on the disk: set untaggedAfter in the policy, or run: tarn gc --untagged`] : []),
+  ]
 }

@@ -134,7 +134,11 @@ export function inspectImage(layout: Layout, image: FoundImage, isPinned: boolea
   for (const other of walkRepositories(layout, QUIET)) {
     if (other === name) continue
     const held = findHeld(layout, other, parts)
-    for (const part of held) shared.set(part, [...(shared.get(part) ?? []), other])
+    for (const part of held) {
+      const holders = shared.get(part)
+      if (holders === undefined) shared.set(part, [other])
+      else holders.push(other)
+    }
     if (held.includes(digest)) {
       const tags = readRepository(layout, other, QUIET).tags.filter(({ target }) => target === digest)
       heldBy.push({ repository: other, tags: tags.map(({ tag }) => tag) })

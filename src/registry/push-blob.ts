@@ -1,7 +1,7 @@
 // Pushing a blob (distribution-spec "Pushing blobs") and mounting one from another repository.
 import type { Algorithm, Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
-import { INODES_OF_ONE } from '../storage/room.ts'
+import { INODES_OF_ONE, isNoRoom } from '../storage/room.ts'
 import type { Chunk, UploadKey } from '../storage/uploads.ts'
 import type { Context } from './context.ts'
 import { requireWritable } from './context.ts'
@@ -21,14 +21,32 @@ export async function beginUpload(
   requireWritable(context)
   context.store.room.requireRoom(announced)
   // The repository comes into being with the first thing that is stored in it, not with an attempt.
-  return context.store.uploads.begin(name, owner, algorithm)
+  // A collection may be about to remove the empty directories of that name.
+  const release = context.store.leases.hold([name])
+  return context.store.uploads.begin(name, owner, algorithm).finally(release)
 }
 
 /** Appends to an upload; gives the bytes received in all. Throws BLOB_UPLOAD_UNKNOWN, RANGE_INVALID, SIZE_INVALID, UNAVAILABLE. */
 export async function appendUpload(context: Context, key: UploadKey, chunk: Chunk): Promise<number> {
   requireWritable(context)
-  context.store.room.requireSpace(chunk.announced)
-  return context.store.uploads.append(key, chunk)
+  return withRoom(context, key, chunk, 0, () => context.store.uploads.append(key, chunk))
+}
+
+// An upload that met a full disk must not be in the way of others once there is room again.
+async function withRoom<T>(
+  { store: { room, uploads } }: Context,
+  key: UploadKey,
+  chunk: Chunk | undefined,
+  inodes: number,
+  act: () => Promise<T>,
+): Promise<T> {
+  try {
+    if (chunk !== undefined) room.requireSpace(chunk.announced, inodes)
+    return await act()
+  } catch (error) {
+    if (isNoRoom(error)) uploads.refuse(key)
+    throw error
+  }
 }
 
 /** Ends an upload: from its return on, the repository serves `digest`. Throws as appendUpload, and DIGEST_INVALID. */
@@ -39,9 +57,8 @@ export async function finishUpload(
   chunk: Chunk | undefined,
 ): Promise<void> {
   requireWritable(context)
-  const { blobs, leases, links, repositories, room, uploads } = context.store
-  if (chunk !== undefined) room.requireSpace(chunk.announced, INODES_OF_ONE)
-  await uploads.finish(key, digest, chunk, async (data) => {
+  const { blobs, leases, links, repositories, uploads } = context.store
+  const commit = async (data: string): Promise<void> => {
     // The lock of the directory may have been lost while the bytes came.
     requireWritable(context)
     const release = leases.hold([key.name, digest])
@@ -54,7 +71,8 @@ export async function finishUpload(
     } finally {
       release()
     }
-  })
+  }
+  await withRoom(context, key, chunk, INODES_OF_ONE, () => uploads.finish(key, digest, chunk, commit))
 }
 
 /** Drops an upload. Throws BLOB_UPLOAD_UNKNOWN. */

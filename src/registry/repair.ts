@@ -146,7 +146,7 @@ async function giveUp({ store, findings, clock }: RepairParts, entry: FoundFault
     } else if (fault.kind === 'blob-missing') {
       const { repository, digest } = fault
       // A link to a blob of another algorithm may have been healed meanwhile.
-      const stored = repository && store.links.resolve(repository, digest)
+      const stored = repository && digest && store.links.resolve(repository, digest)
       if (stored && digest && stored !== digest && (await store.blobs.ensureWhole(digest, stored)))
         findings.settle(entry, 'healed', 'its link')
     } else {

@@ -15,35 +15,37 @@ export interface ActParts extends Pick<PlanParts, 'pulls' | 'pace' | 'now'> {
   readonly dryRun: boolean
 }
 
-/** Removes what is still to go; gives what went. Throws Unclear, and UNSUPPORTED when the lock was lost. */
+/**
+ * Removes what is still to go and adds what went to `gone`. Throws Unclear, UNSUPPORTED when the lock was lost, and what
+ * the disk says.
+ */
 export async function removeTags(
   parts: ActParts,
   name: RepositoryName,
   { seen, going, followers }: Pick<Plan, 'seen' | 'going' | 'followers'>,
-): Promise<Going[]> {
+  gone: Going[],
+): Promise<void> {
   const { store } = parts.context
-  return store.changes.run(name, async () => {
-    const gone: Going[] = []
+  await store.changes.run(name, async () => {
     for (const each of going) if (await removeTag(parts, name, each)) gone.push(each)
     // A tag that stays, or came, may lead to what the others follow. Followers go last: an image without its signature
     // would be refused, a signature without its image is in nobody's way.
-    if (followers.length === 0 || gone.length < going.length || !(await areUnmoved(parts, name, seen))) return gone
+    if (followers.length === 0 || gone.length < going.length || !(await areUnmoved(parts, name, seen))) return
     for (const each of followers) {
       if (each.subject !== undefined && !store.leases.isFree(each.subject)) continue
       if (await removeTag(parts, name, each)) gone.push(each)
     }
-    return gone
   })
 }
 
 async function removeTag(parts: ActParts, name: RepositoryName, going: Going): Promise<boolean> {
   const { context, readPins, pace, dryRun } = parts
   if (pace.isDue) await pace.pause()
-  // The lock of the directory may have been lost while this waited.
-  if (!dryRun) requireWritable(context)
   const { tag, path, facts } = going.seen
   if (stays(parts, name, going) || isPinned(readPins(), name, going.seen)) return false
   if (dryRun) return readLinkState(path, REPORT)?.facts.stamp === facts.stamp
+  // The lock of the directory may have been lost while this waited.
+  requireWritable(context)
   return context.store.tags.remove(name, tag, facts.stamp)
 }
 

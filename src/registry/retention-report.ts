@@ -76,7 +76,13 @@ export class Tally {
   }
 
   /** Counts what was planned for a repository, and what of it was then done. */
-  judge(name: RepositoryName, policy: Policy, plan: Plan, gone: readonly (Going & { readonly lastPulled?: number })[]) {
+  judge(
+    name: RepositoryName,
+    policy: Policy,
+    plan: Plan,
+    gone: readonly Going[],
+    lastPulled: (family: readonly Digest[]) => number | undefined,
+  ): void {
     this.#repositories.judged += 1
     this.#tags.seen += plan.seen.length
     this.#tags.removed += gone.length
@@ -87,13 +93,14 @@ export class Tally {
     this.#keptBy.pinned += plan.pinned
     this.#keptBy.following += plan.following
     this.#keptBy.changed += plan.going.length + plan.followers.length - gone.length
-    for (const { seen, facts, why, lastPulled } of gone) {
+    for (const { seen, facts, why, family } of gone) {
+      const pulled = lastPulled(family)
       this.#removed.push({
         repository: name,
         tag: seen.tag,
         digest: seen.target,
         pushed: formatTime(facts.pushedAt),
-        ...(lastPulled === undefined ? {} : { lastPulled: formatTime(lastPulled) }),
+        ...(pulled === undefined ? {} : { lastPulled: formatTime(pulled) }),
         why,
       })
     }

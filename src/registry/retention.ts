@@ -11,7 +11,7 @@ import { requireWritable } from './context.ts'
 import { Pace } from './pace.ts'
 import type { ActParts } from './retention-act.ts'
 import { removeTags } from './retention-act.ts'
-import type { PlanParts } from './retention-plan.ts'
+import type { Going, PlanParts } from './retention-plan.ts'
 import { Unclear, lastPulled, planRepository } from './retention-plan.ts'
 import type { Policy } from './retention-policy.ts'
 import { compilePolicies, findPolicy } from './retention-policy.ts'
@@ -84,13 +84,12 @@ export async function applyRetention(
 
 async function applyTo(parts: ActParts & PlanParts, name: RepositoryName, policy: Policy, tally: Tally): Promise<void> {
   const plan = await planRepository(parts, name, policy)
-  const isIdle = plan.going.length + plan.followers.length === 0
-  const gone = isIdle ? [] : await removeTags(parts, name, plan)
-  const told = gone.map((going) => {
-    const pulled = lastPulled(parts.pulls, name, going.family)
-    return pulled === undefined ? going : { ...going, lastPulled: pulled }
-  })
-  tally.judge(name, policy, plan, told)
+  const gone: Going[] = []
+  try {
+    if (plan.going.length + plan.followers.length > 0) await removeTags(parts, name, plan, gone)
+  } finally {
+    tally.judge(name, policy, plan, gone, (family) => lastPulled(parts.pulls, name, family))
+  }
 }
 
 // A pin that cannot be read could be about anything.

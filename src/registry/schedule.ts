@@ -46,7 +46,7 @@ export function scheduleUpkeep({ upkeep, config, logger }: ScheduleParts): () =>
       'collection done',
     )
   })
-  const endCheck = config.check.enabled ? upkeep.checker.start() : undefined
+  const endCheck = config.check.enabled ? upkeep.checker.start(logger) : undefined
   const { pulls } = upkeep.context.store
   const flush = setInterval(() => pulls.flush(), PULLS_EVERY_MS).unref()
   return () => {

@@ -25,6 +25,8 @@ export interface Upkeep {
   ): Promise<RetentionReport>
   /** Removes the images that the patterns select. */
   remove(patterns: readonly string[], options: { readonly dryRun: boolean }): Promise<RemoveReport>
+  /** Ends collections and checks under way at their next step, and gives when they have; to be called before the lock is freed. */
+  close(): Promise<void>
 }
 
 export interface UpkeepParts {
@@ -55,6 +57,7 @@ export function createUpkeep(parts: UpkeepParts): Upkeep {
     })),
   }
   const collector = new Collector({ store, closures, rules, settings, clock, serving })
+  const checker = new Checker({ store, closures, rules, settings: config.check, clock, sources })
   return {
     collector: {
       async run(options, onProgress) {
@@ -74,16 +77,20 @@ export function createUpkeep(parts: UpkeepParts): Upkeep {
         return collector.running
       },
     },
-    checker: new Checker({ store, closures, rules, settings: config.check, clock, sources }),
+    checker,
     context,
     pins: store.pins,
     retain: ({ dryRun }, onProgress) =>
       applyRetention(
         context,
-        { policies: retention.policies, pulls: store.pulls, pins: store.pins, clock },
+        { policies: retention.policies, pulls: store.pulls, pins: store.pins, clock, untagged: gc.untagged },
         { dryRun: dryRun || retention.dryrun },
         onProgress,
       ),
     remove: (patterns, options) => removeImages(context, patterns, options),
+    async close() {
+      checker.close()
+      await collector.close()
+    },
   }
 }

@@ -25,8 +25,8 @@ export interface OpenBlob {
   readonly path: string
 }
 
-// What file systems without hard links say.
-const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK'])
+// What file systems without hard links say, and full ones: on a tmpfs a link takes an inode.
+const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'ENOSPC', 'EDQUOT'])
 
 export interface BlobsParts {
   readonly layout: Layout
@@ -204,6 +204,8 @@ export class Blobs {
     const path = this.#layout.blobData(digest)
     if (!this.#leases.isFree(digest) || statFile(path)?.stamp !== stamp) return false
     renameSync(path, this.#layout.blobTrash(digest))
+    // A crash while it was given back leaves two names of one file, and renaming one to the other does nothing.
+    if (statFile(path) !== undefined) unlinkSync(path)
     return true
   }
 

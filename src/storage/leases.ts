@@ -50,7 +50,7 @@ export class Leases implements LeaseTable {
   }
 
   hold(keys: Iterable<Held>): () => void {
-    let held = [...new Set(keys)]
+    let held = [...new Set([...keys].flatMap(withAbove))]
     for (const key of held) {
       this.#holders.set(key, (this.#holders.get(key) ?? 0) + 1)
       this.#touched?.add(key)
@@ -80,4 +80,11 @@ export class Leases implements LeaseTable {
     const until = this.#young.get(key) ?? this.#old.get(key)
     return until === undefined || until <= this.#elapsed()
   }
+}
+
+// Directories above that of a repository must stay too while something is made in it.
+function withAbove(key: Held): Held[] {
+  if (key.includes(':')) return [key]
+  const parts = key.split('/')
+  return parts.map((_, index) => parts.slice(0, index + 1).join('/'))
 }

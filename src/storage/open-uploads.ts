@@ -20,6 +20,8 @@ export interface OpenUpload {
   readonly owner: Owner
   /** When bytes came last, in milliseconds since 1970. */
   readonly activeAt: number
+  /** When it was last refused for lack of room, in milliseconds since 1970. */
+  readonly refusedAt?: number
   /** Requests that send to it or end it now. */
   readonly senders: number
 }
@@ -80,6 +82,12 @@ export class OpenUploads {
     if (entry !== undefined) entry.activeAt = activeAt
   }
 
+  /** Notes that there was no room for more of it at `time`: few clients come back to such an upload. */
+  refuse(key: Key, time: number): void {
+    const entry = this.#entries.get(keyOf(key))
+    if (entry !== undefined) entry.refusedAt = time
+  }
+
   list(): OpenUpload[] {
     return [...this.#entries.values()]
   }
@@ -97,11 +105,15 @@ export class OpenUploads {
     return this.count().waiting >= total ? 'total' : undefined
   }
 
-  /** The upload to which nothing came for the longest time, since before `before`; of `owner` only if one is given. */
+  /**
+   * The upload to which nothing came for the longest time, among those that were left alone since before `before` or
+   * refused for lack of room; of `owner` only if one is given.
+   */
   longestIdle(before: number, owner?: Owner): OpenUpload | undefined {
     let found: OpenUpload | undefined
     for (const entry of this.#entries.values()) {
-      if (entry.senders > 0 || entry.activeAt >= Math.min(before, found?.activeAt ?? before)) continue
+      const isForsaken = entry.activeAt < before || entry.refusedAt !== undefined
+      if (entry.senders > 0 || !isForsaken || entry.activeAt >= (found?.activeAt ?? Infinity)) continue
       if (owner === undefined || ownerKey(entry.owner) === ownerKey(owner)) found = entry
     }
     return found

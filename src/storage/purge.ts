@@ -6,7 +6,7 @@ import { listDirectories } from './repositories.ts'
 import type { Store } from './store.ts'
 import { inTurns } from './turn.ts'
 import { isUploadId } from './upload-id.ts'
-import type { UploadTimes } from './uploads.ts'
+import type { UploadTimes } from './upload-times.ts'
 
 /** Times in milliseconds since 1970. */
 export interface Due {

@@ -3,8 +3,7 @@
 import { statfsSync } from 'node:fs'
 import type { Room as Mark } from '../config/bytes.ts'
 import { parseRoom } from '../config/bytes.ts'
-import type { RegistryError } from '../oci/errors.ts'
-import { registryError } from '../oci/errors.ts'
+import { RegistryError } from '../oci/errors.ts'
 
 /** `warn`: somebody should look; `stop`: no new upload is taken. */
 export type RoomState = 'ok' | 'warn' | 'stop'
@@ -100,14 +99,16 @@ export class Room {
 // EFBIG: the file system cannot hold so large a file.
 const NO_ROOM = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 
+class NoRoom extends RegistryError {}
+
 /** Whether the error says that the disk, or somebody's part of it, is full. */
 export function isNoRoom(error: unknown): boolean {
-  return NO_ROOM.has((error as NodeJS.ErrnoException | undefined)?.code ?? '')
+  return error instanceof NoRoom || NO_ROOM.has((error as NodeJS.ErrnoException | undefined)?.code ?? '')
 }
 
 /** The answer where there is no room. */
 export function noRoom(cause?: unknown): RegistryError {
-  return registryError('UNAVAILABLE', {
+  return new NoRoom('UNAVAILABLE', {
     message: 'no space left for the data directory: free some and try again',
     headers: { 'retry-after': RETRY_AFTER },
     ...(cause === undefined ? {} : { cause }),

@@ -19,6 +19,8 @@ import { RunningHashes } from './running-hashes.ts'
 import { readTiny, statFile } from './stamp.ts'
 import type { UploadId } from './upload-id.ts'
 import { isUploadId } from './upload-id.ts'
+import type { UploadTimes } from './upload-times.ts'
+import { readUploadTimes } from './upload-times.ts'
 
 /** An upload belongs to the repository and the user that began it: nobody else can see it (R14). */
 export interface UploadKey {
@@ -38,14 +40,6 @@ export interface Chunk {
   readonly announced?: number | undefined
   /** Ends the source. Called when the client comes with another request for the same upload: this one is dead. */
   readonly stop?: (() => void) | undefined
-}
-
-/** What the directory says of an upload, in milliseconds since 1970. */
-export interface UploadTimes {
-  /** NaN when `startedat` holds no time. */
-  readonly begunAt: number
-  /** When bytes came last. */
-  readonly activeAt: number
 }
 
 const NO_LIMITS: UploadLimits = { perUser: Infinity, total: Infinity }
@@ -75,7 +69,7 @@ export class Uploads {
 
   /**
    * Begins an upload; `algorithm` is the hash that its digest will probably be of. Throws TOOMANYREQUESTS when too many
-   * wait for their bytes and none of them was left alone for an hour.
+   * wait for their bytes and none of them was left alone for an hour or refused for lack of room.
    */
   async begin(name: RepositoryName, owner: string | undefined, algorithm: Algorithm): Promise<UploadKey> {
     const id = this.#newId() as UploadId
@@ -198,13 +192,14 @@ export class Uploads {
     })
   }
 
+  /** Notes that there was no room for more of an upload. */
+  refuse(key: UploadKey): void {
+    this.open.refuse(key, this.#clock())
+  }
+
   /** What the directory says of an upload; undefined for what is none. */
   times(name: RepositoryName, id: UploadId): UploadTimes | undefined {
-    const startedAt = readTiny(this.#layout.uploadStartedAt(name, id))
-    const facts = statFile(this.#layout.uploadData(name, id)) ?? statFile(this.#layout.uploadStartedAt(name, id))
-    if (startedAt === undefined || facts === undefined) return undefined
-    // tar gives a file its old mtime back, which is when bytes came last; a time to come is none.
-    return { begunAt: Date.parse(startedAt), activeAt: Math.min(facts.writtenAt, facts.changedAt) }
+    return readUploadTimes(this.#layout, name, id)
   }
 
   /** Takes an upload that lies in the directory into the table of those under way; false when there is none. */
@@ -233,7 +228,8 @@ export class Uploads {
       }
       // At once, so that nobody else counts on the same place.
       this.open.remove(forsaken)
-      isFree = await this.drop(forsaken, ({ activeAt }) => activeAt < before)
+      const { refusedAt = -Infinity } = forsaken
+      isFree = await this.drop(forsaken, ({ activeAt }) => activeAt < before || activeAt <= refusedAt)
       // Somebody sent to it meanwhile; then the next one is tried.
       if (!isFree) this.learn(forsaken.name, forsaken.id)
     }

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { checkSoak } from './collect/check-soak.ts'
 import { checkEquals } from './collect/equals.ts'
+import { checkMutants } from './collect/mutants.ts'
 import type { E2EContext, Row } from './helpers/suite.ts'
 import { makeRecorder } from './helpers/suite.ts'
 
@@ -17,6 +18,7 @@ export async function run(context: E2EContext): Promise<Row[]> {
   const recorder = makeRecorder(name, context)
   const seed = process.env['TARN_E2E_SEED'] ?? randomBytes(4).toString('hex')
   const figures = await checkSoak(context, recorder, readCount('TARN_E2E_SOAK', SOAK_SECONDS), seed)
+  await checkMutants(context, recorder, seed)
   const totals = await checkEquals(context, recorder, readCount('TARN_E2E_DIRS', DIRECTORIES), seed)
   if (figures !== undefined) context.progress(figures)
   context.progress(`brute force: ${JSON.stringify(totals)}`)

@@ -8,6 +8,7 @@ import type { RetentionParts } from '../../src/registry/retention.ts'
 import { applyRetention } from '../../src/registry/retention.ts'
 import type { RetentionReport } from '../../src/registry/retention-report.ts'
 import type { Rules } from '../../src/registry/context.ts'
+import { Leases } from '../../src/storage/leases.ts'
 import { Pins } from '../../src/storage/pins.ts'
 import { Pulls } from '../../src/storage/pulls.ts'
 import type { Part } from './plant.ts'
@@ -32,6 +33,8 @@ export interface Ground {
   readonly store: TestStore
   readonly pins: Pins
   readonly pulls: Pulls
+  /** Ends every promise of the registry to its clients. */
+  endLeases(): void
   /** Plants an image told apart by `note`; `more` are members of its manifest. */
   image(name: RepositoryName, note: string, more?: object): Digest
   index(name: RepositoryName, children: readonly Digest[], more?: object): Digest
@@ -48,7 +51,8 @@ export interface Ground {
 /** A directory in which everything was last touched 100 days ago, as its clock says. */
 export function makeGround(directory: string): Ground {
   mkdirSync(directory, { recursive: true })
-  const store = makeStore(directory)
+  let elapsed = 0
+  const store = makeStore(directory, undefined, { leases: new Leases(DAY, () => elapsed) })
   store.turn(100 * DAY)
   const pins = new Pins(store)
   const pulls = new Pulls({ path: store.layout.pulls, clock: store.clock, writable: () => true })
@@ -58,6 +62,9 @@ export function makeGround(directory: string): Ground {
     store,
     pins,
     pulls,
+    endLeases() {
+      elapsed += 2 * DAY
+    },
     image(name, note, more = {}) {
       const config = Buffer.from(JSON.stringify({ os: 'linux', note }))
       plantBlob(store, name, config)

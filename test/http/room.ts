@@ -132,5 +132,5 @@ t.test('a mirror of 190 images by eight writers never meets the limit of uploads
       client.close()
     }),
   )
-  t.same([...statuses].toSorted(), [201, 202])
+  t.same(statuses, new Set([202, 201]))
 })

@@ -194,8 +194,7 @@ t.test('a repository with something broken keeps all that it names; others do no
     'a revision link with a newline': (store, image) =>
       writeFileSync(store.layout.revisionLink(A, image), `${image}\n`),
     'an empty tag link': (store) => writeFileSync(store.layout.tagLink(A, V1), ''),
-    'a revision of which the manifest never came': (store) =>
-      plantFile(store.layout.revisionLink(A, missing), missing),
+    'a revision of which the manifest never came': (store) => plantFile(store.layout.revisionLink(A, missing), missing),
     'an empty sha512 link': (store) => plantFile(store.layout.layerLink(A, digestOf(LAYER, 'sha512')), ''),
     'a tag to broken bytes without a link': (store) => {
       plantFile(store.layout.tagLink(A, V2), missing)
@@ -300,33 +299,36 @@ t.test('strays of all kinds are told and left where they are', async (t) => {
   t.equal(report.blobs.trashed, 2, 'and nothing else is disturbed')
 })
 
-t.test('what deletions left is cleared away: directories of links, dead tags, blobs, emptied repositories', async (t) => {
-  const store = makeStore(t.testdir({}))
-  plantUsual(store)
-  const { layout } = store
-  const nothing = digestOf(Buffer.from('nothing'))
-  const deep = parseRepositoryName('deep/er/one')
-  const empty = [
-    dirname(layout.layerLink(A, nothing)),
-    dirname(layout.revisionLink(A, nothing)),
-    dirname(layout.tagIndexLink(A, V1, nothing)),
-    dirname(layout.tagLink(A, V2)),
-    layout.blob(nothing),
-    layout.tags(deep),
-    dirname(layout.layerLink(deep, nothing)),
-    join(layout.repositories, 'left/over'),
-  ]
-  for (const path of empty) mkdirSync(path, { recursive: true })
-  plantBlob(store, B, Buffer.from('of b'))
-  const dead = plantFile(layout.tagIndexLink(A, V2, nothing), nothing)
-  const report = await makeCollector(store).run(RUN)
-  for (const path of [...empty, dead, layout.tag(A, V2), layout.repository(B)]) t.notOk(existsSync(path), path)
-  t.notOk(existsSync(join(layout.repositories, 'deep')))
-  t.notOk(existsSync(join(layout.repositories, 'left')))
-  t.ok(existsSync(layout.repository(A)))
-  t.same(report.repositories, { seen: 3, removed: 2, left: 0 })
-  t.same(report.problems, [])
-})
+t.test(
+  'what deletions left is cleared away: directories of links, dead tags, blobs, emptied repositories',
+  async (t) => {
+    const store = makeStore(t.testdir({}))
+    plantUsual(store)
+    const { layout } = store
+    const nothing = digestOf(Buffer.from('nothing'))
+    const deep = parseRepositoryName('deep/er/one')
+    const empty = [
+      dirname(layout.layerLink(A, nothing)),
+      dirname(layout.revisionLink(A, nothing)),
+      dirname(layout.tagIndexLink(A, V1, nothing)),
+      dirname(layout.tagLink(A, V2)),
+      layout.blob(nothing),
+      layout.tags(deep),
+      dirname(layout.layerLink(deep, nothing)),
+      join(layout.repositories, 'left/over'),
+    ]
+    for (const path of empty) mkdirSync(path, { recursive: true })
+    plantBlob(store, B, Buffer.from('of b'))
+    const dead = plantFile(layout.tagIndexLink(A, V2, nothing), nothing)
+    const report = await makeCollector(store).run(RUN)
+    for (const path of [...empty, dead, layout.tag(A, V2), layout.repository(B)]) t.notOk(existsSync(path), path)
+    t.notOk(existsSync(join(layout.repositories, 'deep')))
+    t.notOk(existsSync(join(layout.repositories, 'left')))
+    t.ok(existsSync(layout.repository(A)))
+    t.same(report.repositories, { seen: 3, removed: 2, left: 0 })
+    t.same(report.problems, [])
+  },
+)
 
 t.test('a repository with an upload, a stray file or young directories is not removed', async (t) => {
   const store = makeStore(t.testdir({}))
@@ -341,17 +343,20 @@ t.test('a repository with an upload, a stray file or young directories is not re
   t.ok(existsSync(layout.layers(parseRepositoryName('new'))))
 })
 
-t.test('what lies in the trash and is needed after all is given back; an old copy of what is here is deleted', async (t) => {
-  const store = makeStore(t.testdir({}))
-  const { image } = plantUsual(store)
-  renameSync(store.layout.blobData(image), store.layout.blobTrash(image))
-  plantFile(store.layout.blobTrash(digestOf(LAYER)), 'of yesterday')
-  const report = await makeCollector(store, { grace: 5000 }).run(RUN)
-  t.ok(isThere(store, image))
-  t.same(readFileSync(store.layout.blobData(digestOf(LAYER))), LAYER)
-  t.notOk(isTrashed(store, digestOf(LAYER)))
-  t.match(report.blobs, { restored: 1, deleted: 1 })
-})
+t.test(
+  'what lies in the trash and is needed after all is given back; an old copy of what is here is deleted',
+  async (t) => {
+    const store = makeStore(t.testdir({}))
+    const { image } = plantUsual(store)
+    renameSync(store.layout.blobData(image), store.layout.blobTrash(image))
+    plantFile(store.layout.blobTrash(digestOf(LAYER)), 'of yesterday')
+    const report = await makeCollector(store, { grace: 5000 }).run(RUN)
+    t.ok(isThere(store, image))
+    t.same(readFileSync(store.layout.blobData(digestOf(LAYER))), LAYER)
+    t.notOk(isTrashed(store, digestOf(LAYER)))
+    t.match(report.blobs, { restored: 1, deleted: 1 })
+  },
+)
 
 t.test('a dry run says what the run then does, and changes nothing', async (t) => {
   const store = makeStore(t.testdir({}))
@@ -390,24 +395,26 @@ t.test('the survey runs in a thread of its own and tells how far it is', async (
   const seen: Progress[] = []
   const report = await makeCollector(store, {}, { startSurvey }).run(RUN, (progress) => seen.push(progress))
   t.equal(report.blobs.trashed, 2)
-  t.same([...new Set(seen.map(({ phase }) => phase))], [
-    'reading repositories',
-    'reading blobs',
-    'collecting links',
-    'collecting blobs',
-  ])
+  t.same(
+    [...new Set(seen.map(({ phase }) => phase))],
+    ['reading repositories', 'reading blobs', 'collecting links', 'collecting blobs'],
+  )
 })
 
 t.test('a survey that fails fails the collection, and the next one is not in its way', async (t) => {
   const store = makeStore(t.testdir({}))
   plantUsual(store)
   let fails = true
-  const collector = makeCollector(store, {}, {
-    startSurvey: async (...args) => {
-      if (fails) return startSurvey({ ...args[0], root: 7 as unknown as string }, args[1], args[2])
-      return startSurvey(...args)
+  const collector = makeCollector(
+    store,
+    {},
+    {
+      startSurvey: async (...args) => {
+        if (fails) return startSurvey({ ...args[0], root: 7 as unknown as string }, args[1], args[2])
+        return startSurvey(...args)
+      },
     },
-  })
+  )
   await t.rejects(collector.run(RUN), { code: 'ERR_INVALID_ARG_TYPE' })
   fails = false
   t.equal((await collector.run(RUN)).blobs.trashed, 2)

@@ -361,3 +361,23 @@ t.test('nothing is dropped while somebody sends to it', async (t) => {
   t.equal(await sending, 11)
   t.equal(await purgeUploads(store, { begunBefore: Infinity, idleBefore: Infinity }, false), 1)
 })
+
+t.test('at the limit an upload that met a full disk makes place at once, unless it went on since', async (t) => {
+  const clock = Date.now
+  const store = makeStore(t.testdir({}), undefined, { clock, uploads: { perUser: 2, total: 9 } })
+  const begin = () => store.uploads.begin(A, 'ann', 'sha256')
+  const [one, two] = [await begin(), await begin()]
+  await t.rejects(begin(), { code: 'TOOMANYREQUESTS' })
+  store.uploads.refuse(one)
+  store.uploads.refuse(two)
+  // The kernel's clock of files moves in ticks.
+  const until = clock() + 30
+  while (clock() < until) await new Promise((resolve) => setImmediate(resolve))
+  await store.uploads.append(one, { source: streamOf(HELLO) })
+  await begin()
+  t.same(
+    [one, two].map((key) => existsSync(store.layout.upload(A, key.id))),
+    [true, false],
+  )
+  await t.rejects(begin(), { code: 'TOOMANYREQUESTS' })
+})

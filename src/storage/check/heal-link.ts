@@ -11,7 +11,8 @@ import { isStill, judgeAgain, readLink } from './confirm.ts'
 import type { Fault } from './fault.ts'
 import type { LinkSource } from './source.ts'
 
-export type LinkHealing = Pick<Store, 'layout' | 'blobs' | 'links' | 'tags' | 'durable' | 'changes' | 'repositories'>
+// Not through Links and Tags, which read what is there before they write: here the disk may not give it.
+export type LinkHealing = Pick<Store, 'layout' | 'blobs' | 'durable' | 'changes' | 'repositories'>
 
 /** Heals the link of `fault`; gives the name of what said how, undefined when nothing did. Throws what the disk says. */
 export async function healLink(
@@ -29,7 +30,7 @@ export async function healLink(
       await store.repositories.ensure(repository)
       return 'its other half'
     }
-    return healByPath(store, fault, repository, alias)
+    return healByPath(store, fault, alias)
   })
 }
 
@@ -48,10 +49,9 @@ export async function removeDangling({ layout, changes }: LinkHealing, fault: Fa
 async function healByPath(
   store: LinkHealing,
   { role, path, digest }: Fault,
-  repository: RepositoryName,
   alias: { readonly target: Digest; readonly by: string } | undefined,
 ): Promise<string | undefined> {
-  const { layout, blobs, links, durable } = store
+  const { layout, blobs, durable } = store
   if (digest === undefined) return undefined
   if (role === 'history') {
     await durable.writeSmall('link', path, digest)
@@ -64,11 +64,11 @@ async function healByPath(
     return 'its path'
   }
   if (alias !== undefined) {
-    await links.add(repository, digest, alias.target)
+    await durable.writeSmall('link', path, alias.target)
     return alias.by
   }
   if (blobs.state(digest) === undefined) return undefined
-  await links.add(repository, digest)
+  await durable.writeSmall('link', path, digest)
   return 'its path'
 }
 
@@ -89,7 +89,7 @@ async function findAlias(
 }
 
 async function healTag(
-  { layout, tags }: LinkHealing,
+  { layout, durable }: LinkHealing,
   { tag, path }: Fault,
   name: RepositoryName,
   sources: readonly LinkSource[],
@@ -101,7 +101,10 @@ async function healTag(
   const isRevision = (digest: Digest): boolean => readLink(layout.revisionLink(name, digest)) !== 'absent'
   const candidates = [...history].filter(isRevision)
   const lead = async (digest: Digest, by: string): Promise<string> => {
-    await tags.set(name, tag, digest)
+    // As a push does: the history first, what readers follow last.
+    const link = layout.tagIndexLink(name, tag, digest)
+    if (readLink(link) !== digest) await durable.writeSmall('link', link, digest)
+    if (readLink(path) !== digest) await durable.writeSmall('link', path, digest)
     return by
   }
   // A target that is a manifest here can be right, its line in the history lost.

@@ -33,8 +33,11 @@ export function surveyManifests(place: Place, revisions: LinkTable): ManifestsFo
       continue
     }
     for (const blob of requiredBlobs(manifest)) {
-      const size = manifest.kind === 'schema1' ? undefined : blob.size
-      if (required.get(blob.digest)?.size === undefined) required.set(blob.digest, { size, manifest: digest })
+      const said = manifest.kind === 'schema1' ? undefined : blob.size
+      const before = required.get(blob.digest)
+      // Where two disagree, neither is believed.
+      const size = before === undefined || before.size === undefined || before.size === said ? said : undefined
+      required.set(blob.digest, { size, manifest: digest })
     }
     reportSparse(place, digest, manifest, revisions)
   }

