@@ -47,7 +47,11 @@ export function createProgress({ stderr, quiet, clock }: ProgressOptions): Progr
       begun = step
       if (!isTerminal) return
       const width = Math.max(NARROWEST, stderr.columns ?? 80)
-      stderr.write(`${ERASE}${formatProgress(progress, clock() - step.at).slice(0, width - 1).trimEnd()}`)
+      stderr.write(
+        `${ERASE}${formatProgress(progress, clock() - step.at)
+          .slice(0, width - 1)
+          .trimEnd()}`,
+      )
       shown = true
     },
     line(text) {
@@ -78,7 +82,9 @@ export function formatProgress({ phase, done, total, bytes }: Progress, elapsed:
 }
 
 function formatRate(bytes: number | undefined, done: number, elapsed: number): string {
-  return bytes === undefined ? String(Math.round((done * 1000) / elapsed)) : formatBytes(Math.round((bytes * 1000) / elapsed))
+  return bytes === undefined
+    ? String(Math.round((done * 1000) / elapsed))
+    : formatBytes(Math.round((bytes * 1000) / elapsed))
 }
 
 /** `40 s`, `12 min 5 s`, `3 h 20 min`. */
@@ -95,7 +101,7 @@ export function watchProgress(
   command: Command,
   { stderr, clock }: Pick<CommandContext, 'stderr' | 'clock'>,
   describe?: (finding: Finding) => string,
-): { onEvent(event: ActEvent): void; end(): void } {
+): { readonly onEvent: (event: ActEvent) => void; readonly end: () => void } {
   const { quiet = false } = command.optsWithGlobals<{ quiet?: boolean }>()
   const view = createProgress({ stderr, quiet, clock })
   return {

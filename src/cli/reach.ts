@@ -119,10 +119,10 @@ function reachSocket(socketPath: string): Reached {
 async function reachDirectory({ config }: LoadedConfig, clock: () => number): Promise<Reached> {
   // Only here: with a registry at hand nothing of it need be loaded.
   const { openUpkeep } = await import('../app.ts')
-  const { upkeep, close } = await openUpkeep(config, { clock })
+  const opened = await openUpkeep(config, { clock })
   const root = resolve(config.storage.filesystem.rootdirectory)
   const parts: ApiParts = {
-    upkeep,
+    upkeep: opened.upkeep,
     grace: config.gc.grace,
     jobs: new Jobs(clock),
     standing: () => ({
@@ -147,6 +147,6 @@ async function reachDirectory({ config }: LoadedConfig, clock: () => number): Pr
         throw new Problem(error.message, { exitCode: 2, cause: error })
       }
     },
-    close,
+    close: () => opened.close(),
   }
 }

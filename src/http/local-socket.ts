@@ -2,6 +2,7 @@
 // of this process may open it (0600, in a directory of mode 0700), and only the keeper listens. A socket that a dead
 // server left is replaced; one on which somebody answers is never taken away.
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { chmodSync, lstatSync, renameSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
@@ -39,8 +40,10 @@ export function startLocalSocket(options: LocalSocketOptions): LocalSocket {
   const ready = listen(options, () => closed).then(
     (found) => {
       bound = found
-      if (found !== undefined) options.onListening(found.path)
-      return found?.path
+      if (found === undefined) return undefined
+      logger.debug({ path: found.path }, 'commands reach this registry over its local socket')
+      options.onListening(found.path)
+      return found.path
     },
     (error: unknown) => {
       logger.warn({ err: error }, 'no local socket: commands such as tarn gc cannot reach this registry')
@@ -53,7 +56,7 @@ export function startLocalSocket(options: LocalSocketOptions): LocalSocket {
       closed = true
       if (bound !== undefined) leave(bound)
       await ready
-      await bound?.app.close()
+      if (bound !== undefined) await end(bound.app)
     },
   }
 }
@@ -81,12 +84,12 @@ async function listen(
       if (await isAnswered(path)) throw new Error(`another registry answers on ${path}`)
       const app = makeServer(api, logger)
       try {
-        await app.listen({ path: own, listenTextResolver: () => `commands reach this registry over ${path}` })
+        await listenOn(app, own)
         if (!isClosed()) return { path, inode: putInPlace(own, path), app }
-        await app.close()
+        await end(app)
         return undefined
       } catch (error) {
-        await app.close()
+        await end(app)
         throw error
       }
     } catch (error) {
@@ -95,6 +98,18 @@ async function listen(
   }
   logger.warn({ reasons }, 'no local socket: commands such as tarn gc cannot reach this registry')
   return undefined
+}
+
+// Not by Fastify's own listen, which would log this as the address of the registry.
+async function listenOn(app: FastifyInstance, path: string): Promise<void> {
+  await app.ready()
+  app.server.listen(path)
+  await once(app.server, 'listening')
+}
+
+async function end(app: FastifyInstance): Promise<void> {
+  if (app.server.listening) app.server.close()
+  await app.close()
 }
 
 function putInPlace(own: string, path: string): number {

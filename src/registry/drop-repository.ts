@@ -3,13 +3,13 @@
 // The caller excludes changes to the repository; a push of a blob into it is not such a change and may come at any time.
 import { rmdirSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import type { Digest } from '../oci/digest.ts'
 import { ALGORITHMS, joinDigest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import { childOf } from '../storage/layout.ts'
 import { listDirectories } from '../storage/repositories.ts'
 import type { Store } from '../storage/store.ts'
-import { inTurns } from '../storage/turn.ts'
 import { inParallel } from './delete.ts'
 
 /** Drops the repository; its empty directory, and one that is being written to just now, is left to collection. */
@@ -40,7 +40,11 @@ export async function dropRepository(store: Store, name: RepositoryName): Promis
   ]
   // Somebody who writes there holds the name from before the first directory to the link: to ask and to remove must
   // be one step.
-  for await (const path of inTurns([...shells, ...skeleton])) if (leases.isFree(name)) removeEmpty(path)
+  for (const path of [...shells, ...skeleton]) {
+    if (leases.isFree(name)) removeEmpty(path)
+    // A busy disk takes milliseconds for each.
+    await setImmediate()
+  }
 }
 
 async function listDigests(directory: string): Promise<Digest[]> {

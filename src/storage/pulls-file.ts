@@ -1,4 +1,4 @@
-// The file that says when each manifest was pulled last (docs/formats/data-dir.md): read as it is, whoever wrote it.
+// The file that says when each manifest was pulled last (docs/retention.md): read as it is, whoever wrote it.
 // It never throws: a file that is missing, torn or foreign says less, and what it does not say counts as pulled.
 import { readFileSync } from 'node:fs'
 import type { Stamp } from './stamp.ts'

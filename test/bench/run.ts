@@ -1,14 +1,15 @@
-// `npm run bench -- registry [--rounds N] [--seconds N] [--write]`: measures Tarn against what people run today
+// `npm run bench -- NAME [--rounds N] [--seconds N] [--write]`: measures Tarn against what people run today
 // and prints a table and one line a requirement; exit 1 when one is not met. Never a part of `npm test`:
 // figures belong to the machine they were taken on.
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { makeMachine } from '../e2e/helpers/machine.ts'
+import { measureCollection } from './collect.ts'
 import type { Bench } from './helpers/bench.ts'
 import { describeMachine, drawTable, judge, replaceTable } from './helpers/table.ts'
 import { measureRegistry } from './registry.ts'
 
-const BENCHES: Readonly<Record<string, Bench>> = { registry: measureRegistry }
+const BENCHES: Readonly<Record<string, Bench>> = { registry: measureRegistry, collect: measureCollection }
 const checkout = join(import.meta.dirname, '..', '..')
 const progress = (line: string): void => void process.stderr.write(`${line}\n`)
 

@@ -34,7 +34,10 @@ t.test('a directory in which nothing is wrong ends with 0', async (t) => {
   const { directory, serving } = await makeRegistry(t)
   const served = await runTarn(directory, ['check'])
   t.equal(served.code, 0, served.stderr)
-  t.match(served.stdout, /^verified 5 blobs \(\d+ B\), 2 manifests, \d+ links in 1 repository in [\d.]+ s\nnothing is wrong$/m)
+  t.match(
+    served.stdout,
+    /^verified 5 blobs \(\d+ B\), 2 manifests, \d+ links in 1 repository in [\d.]+ s\nnothing is wrong$/m,
+  )
   await serving.end('SIGTERM')
   const alone = await runTarn(directory, ['--json', 'check', '--fast', 'team/*'])
   t.equal(alone.code, 0, alone.stderr)
@@ -93,7 +96,16 @@ t.test('a finding is told with its image, its digest and where the good copy cam
     ...NO_FINDINGS,
     fast: true,
     findings: [
-      { kind: 'tag', path: 'p', repository: 'a', tag: 'v1', digest: 'sha256:1', what: 'torn', outcome: 'healed', by: 'trash' },
+      {
+        kind: 'tag',
+        path: 'p',
+        repository: 'a',
+        tag: 'v1',
+        digest: 'sha256:1',
+        what: 'torn',
+        outcome: 'healed',
+        by: 'trash',
+      },
       { kind: 'stray', path: 'some/file', what: 'nobody knows it', outcome: 'found' },
     ],
     unrepaired: 0,

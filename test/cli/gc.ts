@@ -54,22 +54,28 @@ t.test('nothing younger than a lease goes unless one says so', async (t) => {
   t.equal((await collect(home, '--older-than', '0s')).report.blobs.trashed, 1, 'the untagged only when asked for')
 })
 
-t.test('what lies in the trash is told, with how to delete it now; --grace 0s deletes it and what comes there', async (t) => {
-  const { home, orphan } = await makeLittered(t)
-  const { stdout, stderr } = await runTarn(home.directory, ['gc', '--older-than', '0s'])
-  t.match(stdout, /^ +seen +kept +collected$/m)
-  t.match(stdout, /^blobs +5 +4 +1$/m)
-  t.match(stdout, /^1 blob, \d+ B of \d.* B, went into the trash$/m)
-  t.match(stderr, /^\d+ B lie in the trash until \d{4}-\d\d-\d\d \d\d:\d\d UTC; tarn gc --grace 0s deletes them now$/m)
-  const dry = (await collect(home, '--dry-run', '--untagged', '--older-than', '0s', '--grace', '0s')).report
-  t.ok(existsSync(join(blobOf(home, orphan), 'trashed')))
-  const gone = await collect(home, '--untagged', '--older-than', '0s', '--grace', '0s')
-  t.match(gone.report.blobs, { trashed: 2, deleted: 3 })
-  t.same(gone.report.trash, { blobs: 0, bytes: 0 })
-  t.same({ ...dry, startedAt: '', seconds: 0, dryRun: false }, { ...gone.report, startedAt: '', seconds: 0 })
-  t.notMatch(gone.stderr, /lie in the trash/)
-  t.notOk(existsSync(blobOf(home, orphan)))
-})
+t.test(
+  'what lies in the trash is told, with how to delete it now; --grace 0s deletes it and what comes there',
+  async (t) => {
+    const { home, orphan } = await makeLittered(t)
+    const { stdout, stderr } = await runTarn(home.directory, ['gc', '--older-than', '0s'])
+    t.match(stdout, /^ +seen +kept +collected$/m)
+    t.match(stdout, /^blobs +5 +4 +1$/m)
+    t.match(stdout, /^1 blob, \d+ B of \d.* B, went into the trash$/m)
+    t.match(
+      stderr,
+      /^\d+ B lie in the trash until \d{4}-\d\d-\d\d \d\d:\d\d UTC; tarn gc --grace 0s deletes them now$/m,
+    )
+    const dry = (await collect(home, '--dry-run', '--untagged', '--older-than', '0s', '--grace', '0s')).report
+    t.ok(existsSync(join(blobOf(home, orphan), 'trashed')))
+    const gone = await collect(home, '--untagged', '--older-than', '0s', '--grace', '0s')
+    t.match(gone.report.blobs, { trashed: 2, deleted: 3 })
+    t.same(gone.report.trash, { blobs: 0, bytes: 0 })
+    t.same({ ...dry, startedAt: '', seconds: 0, dryRun: false }, { ...gone.report, startedAt: '', seconds: 0 })
+    t.notMatch(gone.stderr, /lie in the trash/)
+    t.notOk(existsSync(blobOf(home, orphan)))
+  },
+)
 
 t.test('through a registry that serves: its leases hold, and what it serves stays', async (t) => {
   const home = makeHome(t, 'gc: {lease: 24h, grace: 24h}\n')
@@ -107,7 +113,13 @@ t.test('a run that could not look at everything takes no blob and ends with 1', 
 
 t.test('wrong times and unknown options are wrong usage', async (t) => {
   const { directory } = makeHome(t)
-  for (const args of [['--grace', '5'], ['--older-than', 'never'], ['--older-than', '-1h'], ['--bogus'], ['argument']]) {
+  for (const args of [
+    ['--grace', '5'],
+    ['--older-than', 'never'],
+    ['--older-than', '-1h'],
+    ['--bogus'],
+    ['argument'],
+  ]) {
     const { code, stderr } = await runTarn(directory, ['gc', ...args])
     t.equal(code, 2, args.join(' '))
     t.match(stderr, /^error: /)

@@ -28,7 +28,7 @@ t.test('on a terminal one line is drawn again and again, and taken away for othe
   const drawn = written()
   t.notMatch(drawn, /\n/)
   const last = drawn.split('\r\u001b[K').at(-1) ?? ''
-  t.equal(last, 'reading  [#####---------------]   25%  50 of 200  13/s  12 s')
+  t.equal(last, 'reading  [#####---------------]   25%  50 of 200  13/s  12')
   t.ok(last.length < 60, 'never wider than the terminal, which would break the line')
   view.line('a finding')
   t.equal(written(), '\r\u001b[Ka finding\n')
@@ -46,17 +46,20 @@ t.test('nothing is written with --quiet', async (t) => {
   t.equal(written(), '')
 })
 
-t.test('speed is in bytes where bytes are known; the time left is guessed when there is something to guess from', async (t) => {
-  const of = formatProgress
-  t.equal(of({ phase: 'a', done: 3 }, 0), 'a  3')
-  t.equal(of({ phase: 'a', done: 300 }, 1000), 'a  300  300/s')
-  t.equal(
-    of({ phase: 'a', done: 1, total: 4, bytes: 20_000_000 }, 10_000),
-    'a  [#####---------------]   25%  1 of 4  2.00 MB/s  30 s left',
-  )
-  t.match(of({ phase: 'a', done: 1, total: 1000 }, 10_000), /166 min|2 h 46 min left$/)
-  t.match(of({ phase: 'a', done: 1, total: 50 }, 10_000), /8 min 10 s left$/)
-  t.notMatch(of({ phase: 'a', done: 4, total: 4 }, 10_000), /left/)
-  t.notMatch(of({ phase: 'a', done: 1, total: 4 }, 100), /left/)
-  t.match(of({ phase: 'a', done: 0, total: 0 }, 100), /^a {2}0 of 0$/)
-})
+t.test(
+  'speed is in bytes where bytes are known; the time left is guessed when there is something to guess from',
+  async (t) => {
+    const of = formatProgress
+    t.equal(of({ phase: 'a', done: 3 }, 0), 'a  3')
+    t.equal(of({ phase: 'a', done: 300 }, 1000), 'a  300  300/s')
+    t.equal(
+      of({ phase: 'a', done: 1, total: 4, bytes: 20_000_000 }, 10_000),
+      'a  [#####---------------]   25%  1 of 4  2.00 MB/s  30 s left',
+    )
+    t.match(of({ phase: 'a', done: 1, total: 1000 }, 10_000), /166 min|2 h 46 min left$/)
+    t.match(of({ phase: 'a', done: 1, total: 50 }, 10_000), /8 min 10 s left$/)
+    t.notMatch(of({ phase: 'a', done: 4, total: 4 }, 10_000), /left/)
+    t.notMatch(of({ phase: 'a', done: 1, total: 4 }, 100), /left/)
+    t.match(of({ phase: 'a', done: 0, total: 0 }, 100), /^a {2}0 of 0$/)
+  },
+)

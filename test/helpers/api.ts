@@ -65,7 +65,7 @@ export function makeApiParts({ collect, check, standing, pins }: Acts = {}): Api
     collector: { run: collect ?? (async () => NO_COLLECTION), last: undefined, running: false },
     checker: {
       run: async (_options: unknown, onEvent: (event: Progress | Finding) => void) => check?.(onEvent) ?? NO_FINDINGS,
-      scrub: { cursor: '', checkedBytes: 0, found: 0 },
+      scrub: { cursor: '', share: 0, checkedBytes: 0, found: 0 },
     },
     pins: { list: () => pins ?? { pins: [], unreadable: [] }, add: async () => undefined, remove: async () => false },
     remove: async () => ({}),

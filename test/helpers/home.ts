@@ -1,6 +1,6 @@
 // A home whose registry a test starts and stops, with images that leave something to collect.
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { openClient } from './client.ts'
@@ -12,7 +12,7 @@ import { LOCAL, startServing } from './serving.ts'
 export interface Home {
   readonly directory: string
   readonly data: string
-  serve(env?: Readonly<Record<string, string>>): Promise<Serving>
+  readonly serve: (env?: Readonly<Record<string, string>>) => Promise<Serving>
 }
 
 /** A short path, as sockets want them, with config.yml and an empty data directory. */
@@ -27,6 +27,27 @@ export function makeHome(t: Pick<Test, 'teardown'>, more = ''): Home {
   const serve = (env: Readonly<Record<string, string>> = {}) =>
     startServing(t, directory, ['serve', 'config.yml', ...LOCAL], env)
   return { directory, data, serve }
+}
+
+/** The path of the local socket when the keeper says that it listens there; throws when it does not in 30 s. */
+export async function findSocket(data: string, not?: string): Promise<string> {
+  const deadline = Date.now() + 30_000
+  const facts = join(data, '.tarn', 'keeper.json')
+  for (;;) {
+    try {
+      const { socket, since } = JSON.parse(readFileSync(facts, 'utf8')) as { socket?: string; since: string }
+      if (socket !== undefined && since !== not) return socket
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' && !(error instanceof SyntaxError)) throw error
+    }
+    if (Date.now() > deadline) throw new Error(`${facts} names no socket`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+/** Since when the keeper keeps the directory, which tells one from the next. */
+export function keeperSince(data: string): string {
+  return (JSON.parse(readFileSync(join(data, '.tarn', 'keeper.json'), 'utf8')) as { since: string }).since
 }
 
 /**

@@ -39,7 +39,7 @@ export interface Ground {
   image(name: RepositoryName, note: string, more?: object): Digest
   index(name: RepositoryName, children: readonly Digest[], more?: object): Digest
   /** Points a tag there, written so many days ago. */
-  tag(name: RepositoryName, tag: string, digest: Digest, daysAgo?: number): void
+  tag(name: RepositoryName, tag: string, digest: Digest, daysAgo?: number, now?: number): void
   apply(
     policies: Policies,
     options?: Partial<RetentionParts> & { readonly dryRun?: boolean; readonly rules?: Partial<Rules> },
@@ -75,10 +75,10 @@ export function makeGround(directory: string): Ground {
       indexes.add(digest)
       return digest
     },
-    tag(name, tag, digest, daysAgo = 100) {
+    tag(name, tag, digest, daysAgo = 100, now = store.clock()) {
       const path = plantFile(store.layout.tagLink(name, tag as Tag), digest)
       plantFile(store.layout.tagIndexLink(name, tag as Tag, digest), digest)
-      const written = (store.clock() - daysAgo * DAY) / 1000
+      const written = Math.floor((now - daysAgo * DAY) / 1000)
       utimesSync(path, written, written)
     },
     apply(policies, { dryRun = false, rules = {}, ...parts } = {}) {

@@ -49,7 +49,7 @@ function ask(socketPath: string, method: string, path: string, body?: string, he
         for await (const part of response) parts.push(part as Buffer)
         resolve({ status: response.statusCode, body: Buffer.concat(parts) })
       } catch (error) {
-        reject(error as Error)
+        reject(error)
       }
     })
     request.once('error', reject)

@@ -41,7 +41,7 @@ t.test('without --repair nothing is changed, and what is wrong is counted', asyn
   t.equal(report.unrepaired, 2)
   t.same(
     summaryOf(report)
-      .map((line) => line.split(' docker')[0])
+      .map((line) => line.split(' docker')[0] ?? '')
       .toSorted(),
     ['blob-wrong found', 'stray found', 'tag-wrong found'],
   )

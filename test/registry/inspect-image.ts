@@ -127,12 +127,14 @@ t.test('finds referrers by subject, by cosign’s tags and by the fallback tag, 
   for (const image of ['team/a', 'team/a:v1']) {
     const found = inspect(store, image).referrers
     t.same(
-      found.map((one) => [one.digest, one.artifactType, one.tag, one.subject]).toSorted(),
-      [
-        [digestOf(attached), 'application/spdx+json', undefined, digestOf(IMAGE)],
-        [digestOf(signed), 'x/simplesigning', `${tag}.sig`, digestOf(IMAGE)],
-        [digestOf(listed), 'application/x', tag, digestOf(IMAGE)],
-      ].toSorted(),
+      new Set(found.map((one) => [one.digest, one.artifactType, one.tag, one.subject].join(' '))),
+      new Set(
+        [
+          [digestOf(attached), 'application/spdx+json', undefined, digestOf(IMAGE)],
+          [digestOf(signed), 'x/simplesigning', `${tag}.sig`, digestOf(IMAGE)],
+          [digestOf(listed), 'application/x', tag, digestOf(IMAGE)],
+        ].map((row) => row.join(' ')),
+      ),
       image,
     )
   }
@@ -181,8 +183,8 @@ t.test('of an index one platform is chosen by name, with or without its variant'
   const { layout } = make(t.testdir({}))
   const node = describeManifest(layout, A, digestOf(INDEX))
   t.equal(choosePlatform(node, 'linux/amd64').digest, digestOf(IMAGE))
-  t.throws(() => choosePlatform(node, undefined), { exitCode: 2, hint: /linux\/amd64/ })
-  t.throws(() => choosePlatform(node, 'linux/s390x'), { exitCode: 1, hint: /linux\/amd64/ })
+  t.throws(() => choosePlatform(node, undefined), { name: 'Problem', exitCode: 2, hint: /linux\/amd64/ })
+  t.throws(() => choosePlatform(node, 'linux/s390x'), { name: 'Problem', exitCode: 1, hint: /linux\/amd64/ })
   const [child] = node.children
   if (child === undefined) throw new Error('the index has no child')
   t.equal(

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, rmSync } from 'node:fs'
 import t from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
-import { digestOf, hexOf } from '../../src/oci/digest.ts'
+import { digestOf } from '../../src/oci/digest.ts'
 import { parseRepositoryName } from '../../src/oci/name.ts'
 import { parseTag } from '../../src/oci/reference.ts'
 import type { ListOptions, ListReport } from '../../src/registry/list-images.ts'
@@ -181,20 +181,28 @@ t.test('a manifest that is broken, missing or in the trash says so', (t) => {
   t.end()
 })
 
-t.test(
-  'a directory that cannot be read makes the list incomplete',
-  { skip: process.getuid?.() === 0 && 'root reads all' },
-  (t) => {
-    const store = makeStore(t.testdir({}))
-    plantImage(store, A, 'a', 'v1')
-    chmodSync(store.layout.tags(A), 0)
-    t.teardown(() => chmodSync(store.layout.tags(A), 0o700))
-    t.match(list(store), { complete: false, problems: [{ what: /EACCES/ }] })
-    t.end()
-  },
-)
+t.test('a directory that cannot be read makes the list incomplete', (t) => {
+  const store = makeStore(t.testdir({}))
+  plantImage(store, A, 'a', 'v1')
+  chmodSync(store.layout.tags(A), 0)
+  const report = asNobody(() => list(store))
+  chmodSync(store.layout.tags(A), 0o700)
+  t.match(report, { complete: false, problems: [{ what: /EACCES/ }] })
+  t.end()
+})
 
-t.test('a file in the place of a repository’s directory is a problem of that repository alone', (t) => {
+// Root may read everything.
+function asNobody<T>(act: () => T): T {
+  if (process.geteuid?.() !== 0) return act()
+  process.seteuid?.(65_534)
+  try {
+    return act()
+  } finally {
+    process.seteuid?.(0)
+  }
+}
+
+t.test('a file in the place of a repository’s directory hides no other repository', (t) => {
   const store = makeStore(t.testdir({}))
   plantImage(store, A, 'a', 'v1')
   const other = parseRepositoryName('other')
@@ -211,7 +219,7 @@ t.test('the time that it takes grows with the number of repositories, not faster
   const layer = Buffer.from('shared by all')
   const config = partOf(CONFIG)
   const image = imageOf(config, [partOf(layer)])
-  for (let index = 0; index < 400; index += 1) {
+  for (let index = 0; index < 100; index += 1) {
     const name = parseRepositoryName(`many/r${index}`)
     plantBlob(store, name, CONFIG)
     plantBlob(store, name, layer)
@@ -219,10 +227,9 @@ t.test('the time that it takes grows with the number of repositories, not faster
   }
   const calls: number[] = []
   const report = list(store, [], { onProgress: (_, done) => calls.push(done) })
-  t.equal(report.repositories.length, 400)
+  t.equal(report.repositories.length, 100)
   t.equal(report.bytes, image.length + layer.length + CONFIG.length)
   t.ok(report.repositories.every(({ bytes, sharedBytes }) => bytes === report.bytes && sharedBytes === bytes))
-  t.equal(calls.length, 400, 'each repository is looked at once')
-  t.equal(hexOf(digestOf(image)).length, 64)
+  t.equal(calls.length, 100, 'each repository is looked at once')
   t.end()
 })

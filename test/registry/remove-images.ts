@@ -21,9 +21,13 @@ const V1 = parseTag('v1')
 interface Setting {
   readonly store: TestStore
   readonly context: Context
-  push(name: RepositoryName, bytes: Buffer, ...tags: string[]): Promise<Digest>
+  readonly push: (name: RepositoryName, bytes: Buffer, ...tags: string[]) => Promise<Digest>
   /** Pushes an image with one layer of that text. */
-  pushImage(name: RepositoryName, layer: string, ...tags: string[]): Promise<{ bytes: Buffer; layer: Buffer }>
+  readonly pushImage: (
+    name: RepositoryName,
+    layer: string,
+    ...tags: string[]
+  ) => Promise<{ bytes: Buffer; layer: Buffer }>
 }
 
 function make(t: Test, store = makeStore(t.testdir({}))): Setting {
@@ -253,7 +257,7 @@ t.test('storage.delete.enabled is about clients, not about who keeps the registr
 t.test('wrong words are refused before anything is removed', async (t) => {
   const { store, context, pushImage } = make(t)
   await pushImage(A, 'a', 'v1')
-  await t.rejects(removeImages(context, ['team/a:v1', 'A:B:C'], { dryRun: false }), { exitCode: 2 })
+  await t.rejects(removeImages(context, ['team/a:v1', 'A:B:C'], { dryRun: false }), { name: 'Problem', exitCode: 2 })
   t.ok(store.tags.resolve(A, V1))
 })
 

@@ -111,6 +111,9 @@ t.test('they stay while their image stays without a tag', async (t) => {
   t.same(await gone(ground), [], 'an index that stays has it')
   await ground.store.tags.remove(A, 'keep-list' as Tag)
   t.same(await gone(ground, TAGGED, { untagged: true, dryRun: true }), [signatureOf(image)], 'gc.untagged')
+  ground.store.leases.lease(list)
+  t.same(await gone(ground), [], 'a client was told that the index exists, and may tag it')
+  ground.endLeases()
   ground.store.leases.lease(image)
   t.same(await gone(ground), [], 'a client was told that it exists')
 })
@@ -160,6 +163,10 @@ t.test('a signature stays when a tag comes to its image, or its image’s tag st
   t.same(await gone(ground, UNTAGGED, options), ['v1'])
   await ground.store.tags.remove(A, 'new' as Tag)
   t.same(await gone(ground, UNTAGGED, { pins: at(2, () => ground.tag(A, 'v1', image, 1)) }), [])
+  const pin = { id: 'p', reason: '', images: [{ name: A, tag: 'v1' as Tag }], blobs: [] }
+  let asked = 0
+  const pinnedMeanwhile = { list: () => (++asked === 2 ? { pins: [pin], unreadable: [] } : ground.pins.list()) }
+  t.same(await gone(ground, UNTAGGED, { pins: pinnedMeanwhile }), [])
   t.same(await gone(ground, UNTAGGED), ['v1', signatureOf(image)])
 })
 

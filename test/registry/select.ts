@@ -62,7 +62,7 @@ t.test('what can mean no image is refused as wrong usage, with a hint that fits'
     [`a:v1@${DIGEST}`, /not both/],
     ['localhost:5000/a:v1', /^leave out the registry: a:v1$/],
   ] as const) {
-    t.throws(() => selectImages([text]), { exitCode: 2, hint }, text)
+    t.throws(() => selectImages([text]), { name: 'Problem', exitCode: 2, hint }, text)
   }
 })
 
@@ -70,5 +70,6 @@ t.test('the name of one image means its tag latest unless it says otherwise, and
   t.same(parseImage('a/b'), { name: 'a/b', tag: 'latest' })
   t.same(parseImage('a/b:v1'), { name: 'a/b', tag: 'v1' })
   t.same(parseImage(`a/b@${DIGEST}`), { name: 'a/b', digest: DIGEST })
-  for (const text of ['a*', 'a:v*', '**']) t.throws(() => parseImage(text), { exitCode: 2, hint: /tarn ls/ }, text)
+  for (const text of ['a*', 'a:v*', '**'])
+    t.throws(() => parseImage(text), { name: 'Problem', exitCode: 2, hint: /tarn ls/ }, text)
 })

@@ -92,9 +92,7 @@ async function answer({ name, parts, request, reply, host, user, local }: Call):
         stream.end({ event: 'error', message: known.message, ...(hint === undefined ? {} : { hint }) })
       },
     )
-  return reply
-    .headers({ 'content-type': 'application/x-ndjson', 'x-accel-buffering': 'no' })
-    .send(stream.readable)
+  return reply.headers({ 'content-type': 'application/x-ndjson', 'x-accel-buffering': 'no' }).send(stream.readable)
 }
 
 function refuseMethod(name: string, reply: FastifyReply): FastifyReply {

@@ -35,4 +35,3 @@ export interface Given<Body> {
   readonly body: Body
   readonly emit: (event: ActEvent) => void
 }
-

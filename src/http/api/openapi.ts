@@ -21,7 +21,9 @@ const Events = Type.Union([
 ])
 
 /** Describes the routes; the keys are method and path, as in `POST /gc`. */
-export function describeApi(routes: Readonly<Record<string, Pick<Route, 'summary' | 'body' | 'report' | 'long'>>>): object {
+export function describeApi(
+  routes: Readonly<Record<string, Pick<Route, 'summary' | 'body' | 'report' | 'long'>>>,
+): object {
   const paths: Record<string, Record<string, object>> = {}
   for (const [name, facts] of Object.entries(routes)) {
     const [method = '', path = ''] = name.split(' ')

@@ -2,7 +2,8 @@
 // compares real answers with these.
 import Type from 'typebox'
 
-const count = (description?: string) => Type.Integer({ minimum: 0, ...(description === undefined ? {} : { description }) })
+const count = (description?: string) =>
+  Type.Integer({ minimum: 0, ...(description === undefined ? {} : { description }) })
 const time = Type.String({ description: 'ISO 8601', examples: ['2026-11-23T03:00:00.000Z'] })
 const seconds = Type.Number({ minimum: 0 })
 const optional = Type.Optional
@@ -89,11 +90,20 @@ export const Status = Type.Object({
     running: Type.Boolean(),
     last: Type.Union([Collect, Type.Null()]),
   }),
-  scrub: Type.Object({}, { description: 'the check in the background' }),
-  jobs: Type.Array(
-    Type.Object({ job: Type.String(), startedAt: time, progress: optional(Progress) }),
-    { description: 'what clients of this API began and is under way' },
+  scrub: Type.Object(
+    {
+      cursor: Type.String({ description: 'the last blob that was read; nothing between two passes' }),
+      share: Type.Number({ minimum: 0, maximum: 1, description: 'how much of the pass is done' }),
+      passStartedAt: optional(Type.Number({ description: 'milliseconds since 1970' })),
+      lastPassEndedAt: optional(Type.Number({ description: 'milliseconds since 1970' })),
+      checkedBytes: count('since the process began'),
+      found: count('things found wrong since the process began'),
+    },
+    { description: 'the check in the background' },
   ),
+  jobs: Type.Array(Type.Object({ job: Type.String(), startedAt: time, progress: optional(Progress) }), {
+    description: 'what clients of this API began and is under way',
+  }),
 })
 
 export const Pins = Type.Object({

@@ -1,7 +1,10 @@
 // The contract between run.ts and every bench: what it is handed, and what it gives back.
 import type { Machine } from '../../e2e/helpers/machine.ts'
 
-/** One figure of both sides, a value a round, in the order in which they were taken: Tarn, peer, Tarn, peer, … */
+/**
+ * One figure of both sides, a value a round, in the order in which they were taken: Tarn, peer, Tarn, peer, … Without
+ * values where a side cannot do it.
+ */
 export interface Row {
   readonly name: string
   /** What a value counts, for example `requests/s`. */
@@ -10,14 +13,14 @@ export interface Row {
   readonly peer: readonly number[]
 }
 
-/** What must be: the median of Tarn's values is at least `times` the median of the peer's. */
+/** What must be: the median of Tarn's values is at least `times` the median of what they are compared with. */
 export interface Requirement {
   /** What the line of the verdict says. */
   readonly name: string
   /** Name of the row that has Tarn's values. */
   readonly row: string
-  /** Name of the row that has the peer's; the same row unless told. */
-  readonly against?: string
+  /** The row of Tarn's own values to compare with, in the place of the peer's in the same row. */
+  readonly against?: { readonly row: string }
   readonly times: number
 }
 

@@ -23,7 +23,7 @@ export function drawTable(rows: readonly Row[]): string {
     row.unit,
     describe(row.tarn),
     describe(row.peer),
-    formatRatio(medianOf(row.tarn) / medianOf(row.peer)),
+    row.tarn.length === 0 || row.peer.length === 0 ? '' : formatRatio(medianOf(row.tarn) / medianOf(row.peer)),
   ])
   const lines = [['measured', 'unit', 'Tarn', 'docker-registry', 'ratio'], ...cells]
   const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...lines.map((line) => (line[column] ?? '').length)))
@@ -43,12 +43,13 @@ export function judge({ rows, requirements }: Results): Verdict[] {
   }
   return requirements.map((requirement: Requirement) => {
     const tarn = medianOf(find(requirement.row).tarn)
-    const ratio = tarn / medianOf(find(requirement.against ?? requirement.row).peer)
+    const { against } = requirement
+    const ratio = tarn / medianOf(against === undefined ? find(requirement.row).peer : find(against.row).tarn)
     // A figure that is not a number meets nothing.
     const met = ratio >= requirement.times
     return {
       met,
-      line: `${(met ? 'met' : 'not met').padEnd(7)} ${requirement.name}: ${formatRatio(ratio)} (at least ${requirement.times})`,
+      line: `${(met ? 'met' : 'not met').padEnd(7)} ${requirement.name}: ${formatRatio(ratio)} (at least ${Number(requirement.times.toFixed(2))})`,
     }
   })
 }
@@ -73,6 +74,7 @@ export async function replaceTable(page: string, bench: string, table: string): 
 }
 
 function describe(values: readonly number[]): string {
+  if (values.length === 0) return ''
   const median = format(medianOf(values))
   return values.length === 1 ? median : `${median} (${format(Math.min(...values))}–${format(Math.max(...values))})`
 }

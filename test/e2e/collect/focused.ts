@@ -21,6 +21,8 @@ export interface Trial {
   readonly server: CollectingServer
   /** Milliseconds. */
   readonly lease: number
+  /** Milliseconds for moments that come by chance; what complains ends at once. */
+  readonly patience: number
   readonly random: Random
 }
 
@@ -50,8 +52,7 @@ async function whileCollecting<T>({ server }: Trial, act: () => Promise<T>): Pro
   }
 }
 
-const ASKERS = 16
-const ASKING_MS = 12_000
+const ASKERS = 24
 
 /**
  * A client pushes a blob, is told a little later that it exists, and names it in a manifest before a lease has passed
@@ -61,7 +62,7 @@ export const askThenPush: Focus = async (trial) => {
   const { server, lease } = trial
   const complaints: string[] = []
   let tried = 0
-  const until = now() + ASKING_MS
+  const until = now() + trial.patience
   const ask = async (at: number): Promise<void> => {
     const client = connectTo(server.origin, 2)
     const random = makeRandom(`${trial.random.number(2 ** 32)}`)
@@ -77,7 +78,7 @@ export const askThenPush: Focus = async (trial) => {
       await sleep(pushedAt + 0.4 * lease - now())
       const askedAt = now()
       const { status } = await client.send({ method: 'HEAD', path })
-      await sleep(askedAt + (0.7 + random.number(20) / 100) * lease - now())
+      await sleep(askedAt + (0.75 + random.number(20) / 100) * lease - now())
       const reply = await putManifest(client, name, image.digest, image.bytes)
       const age = now() - askedAt
       if (status !== 200 || age >= lease) continue

@@ -1,6 +1,6 @@
 // Requests whose body is not what their head says, or comes without a length: to see when a server answers, and what
 // it does when a disk fills up in the middle of a body. Loopback only.
-import { request } from 'node:http'
+import { Agent, request } from 'node:http'
 import { connect } from 'node:net'
 
 const PATIENCE_MS = 20_000
@@ -34,8 +34,11 @@ export function askBeforeBody(port: number, method: string, path: string, length
 /** Sends `body` in chunks, its length unsaid; gives the status of the answer, 0 when the connection broke. */
 export function sendUnannounced(origin: string, method: string, path: string, body: Uint8Array): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<number>()
-  const outgoing = request(new URL(path, origin), { method, agent: false, timeout: PATIENCE_MS }, (incoming) => {
+  // As real clients do: a connection that is to be closed after the answer is cut while the body still comes.
+  const agent = new Agent({ keepAlive: true })
+  const outgoing = request(new URL(path, origin), { method, agent, timeout: PATIENCE_MS }, (incoming) => {
     incoming.resume()
+    incoming.once('close', () => agent.destroy())
     resolve(incoming.statusCode ?? 0)
   })
   outgoing.on('timeout', () => outgoing.destroy())

@@ -13,11 +13,18 @@ const PULLERS = 3
 const PUSHERS = 3
 const COLLECT_EVERY = 5
 
+/** How often the disk had nothing left at all. */
+interface Reached {
+  bytes: number
+  inodes: number
+}
+
 /** Throws unless all promises hold through `rounds` fillings. */
 export async function fillUnderLoad(context: E2EContext, seed: string, rounds: number): Promise<void> {
   const field = await openField(context)
   const load: Load = { client: field.client, random: makeRandom(`room ${seed}`), faults: [], answers: new Map() }
   const kept: Image[] = []
+  const reached = { bytes: 0, inodes: 0 }
   for (let at = 0; at < 5; at++) kept.push(await demandPush(load, 'kept', `v${at}`, 200_000))
   const stop = new AbortController()
   const workers = Promise.all([
@@ -26,7 +33,7 @@ export async function fillUnderLoad(context: E2EContext, seed: string, rounds: n
   ])
   try {
     for (let round = 1; round <= rounds; round++) {
-      await runRound(field, load, round)
+      await runRound(field, load, round, reached)
       insist(load.faults.length === 0, `round ${round}: ${load.faults.slice(0, 5).join('; ')}`)
       if (round % 10 === 0) context.progress(`room: ${round} of ${rounds} rounds`)
     }
@@ -37,6 +44,8 @@ export async function fillUnderLoad(context: E2EContext, seed: string, rounds: n
   insist(load.faults.length === 0, `at the end: ${load.faults.slice(0, 5).join('; ')}`)
   const answers = [...load.answers].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([act, count]) => `${act} × ${count}`)
   context.progress(`room: ${answers.join(', ')}`)
+  insist(reached.bytes === rounds, `only ${reached.bytes} rounds reached the last byte`)
+  insist(reached.inodes === rounds, `only ${reached.inodes} rounds reached the last inode`)
   insist(
     answers.some((line) => line.includes('503')),
     'no push ever met the full disk',
@@ -44,8 +53,8 @@ export async function fillUnderLoad(context: E2EContext, seed: string, rounds: n
   await closeField(field)
 }
 
-async function runRound(field: Field, load: Load, round: number): Promise<void> {
-  const { client, port } = field
+async function runRound(field: Field, load: Load, round: number, reached: Reached): Promise<void> {
+  const { client } = field
   const when = (what: string): string => `round ${round}: ${what}`
   const doomed = [
     await demandPush(load, 'doomed', `b${round}`, 20_000),
@@ -55,9 +64,12 @@ async function runRound(field: Field, load: Load, round: number): Promise<void> 
   const upload = begun.headers['location'] ?? ''
 
   field.fillBytes()
+  // At this moment: clients free a little and take it again.
+  if (field.free().bytes === 0) reached.bytes += 1
   await expectRefusals(field, upload, when('out of bytes'))
   for (const image of doomed.splice(0, 1)) await deleteImage(load, image)
   field.fillInodes()
+  if (field.free().inodes === 0) reached.inodes += 1
   field.fillBytes()
   await expectRefusals(field, upload, when('out of bytes and inodes'))
   for (const image of doomed) await deleteImage(load, image)

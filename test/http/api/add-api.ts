@@ -27,26 +27,35 @@ const post = (client: Client, path: string, body: unknown, headers: Sending['hea
 const messageOf = (body: Buffer): string =>
   (JSON.parse(body.toString()) as { errors: { message: string }[] }).errors[0]?.message ?? ''
 
-t.test('every route is for administrators: others are asked for a login or refused, whatever they may pull', async (t) => {
-  let collected = 0
-  const parts = makeApiParts({ collect: async () => (++collected, NO_COLLECTION) })
-  const closed = openClient({ url: await serveApi(t, parts), ...ADMIN })
-  const url = await serveApi(t, parts, ['somebody-else'])
-  const [anonymous, user] = [openClient({ url }), openClient({ url, ...ADMIN })]
-  t.teardown(() => [closed, anonymous, user].forEach((client) => client.close()))
-  for (const name of [...Object.keys(ROUTES), 'GET /no-such-page']) {
-    const [method = '', path = ''] = name.split(' ')
-    const sending = { headers: JSON_TYPE, body: '{}' }
-    t.equal((await closed.send(method, `/api/v1${path}`, sending)).status, 403, `${name} without any login`)
-    t.equal((await anonymous.send(method, `/api/v1${path}`, sending)).status, 401, `${name} without login`)
-    t.equal((await user.send(method, `/api/v1${path}`, sending)).status, 403, `${name} as another user`)
-  }
-  t.equal(collected, 0)
-})
+t.test(
+  'every route is for administrators: others are asked for a login or refused, whatever they may pull',
+  async (t) => {
+    let collected = 0
+    const parts = makeApiParts({ collect: async () => (++collected, NO_COLLECTION) })
+    const closed = openClient({ url: await serveApi(t, parts), ...ADMIN })
+    const url = await serveApi(t, parts, ['somebody-else'])
+    const [anonymous, user] = [openClient({ url }), openClient({ url, ...ADMIN })]
+    t.teardown(() => [closed, anonymous, user].forEach((client) => client.close()))
+    for (const name of [...Object.keys(ROUTES), 'GET /no-such-page']) {
+      const [method = '', path = ''] = name.split(' ')
+      const sending = { headers: JSON_TYPE, body: '{}' }
+      t.equal((await closed.send(method, `/api/v1${path}`, sending)).status, 403, `${name} without any login`)
+      t.equal((await anonymous.send(method, `/api/v1${path}`, sending)).status, 401, `${name} without login`)
+      t.equal((await user.send(method, `/api/v1${path}`, sending)).status, 403, `${name} as another user`)
+    }
+    t.equal(collected, 0)
+  },
+)
 
 t.test('a request that changes something must be JSON', async (t) => {
   const { client } = await makeApi(t)
-  for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data', 'application/jsonx', 'application/json\t;a']) {
+  for (const type of [
+    'text/plain',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data',
+    'application/jsonx',
+    'application/json\t;a',
+  ]) {
     const answer = await post(client, '/gc', {}, { 'content-type': type })
     t.equal(answer.status, 415, type)
     t.equal(answer.headers['content-type'], 'application/json')
@@ -139,7 +148,12 @@ t.test('no grace means two runs and one report', async (t) => {
       if (asked.length === 2) {
         return { ...NO_COLLECTION, blobs: { ...blobs, deleted: 2, deletedBytes: 20 }, trash: { blobs: 0, bytes: 0 } }
       }
-      return { ...NO_COLLECTION, dryRun, blobs: { ...blobs, trashed: 2, trashedBytes: 20 }, trash: { blobs: 2, bytes: 20 } }
+      return {
+        ...NO_COLLECTION,
+        dryRun,
+        blobs: { ...blobs, trashed: 2, trashedBytes: 20 },
+        trash: { blobs: 2, bytes: 20 },
+      }
     },
   })
   const report = async (options: object) =>
@@ -197,7 +211,8 @@ t.test('a client that goes away does not end the act; the status shows it as lon
   const lines = await openEvents(url, '/gc')
   await lines.next()
   await lines.leave()
-  const status = async () => JSON.parse((await client.send('GET', '/api/v1/status')).body.toString()) as { jobs: unknown }
+  const status = async () =>
+    JSON.parse((await client.send('GET', '/api/v1/status')).body.toString()) as { jobs: unknown }
   t.match((await status()).jobs, [{ job: 'gc', progress: { phase: 'survey', done: 7 } }])
   held.resolve()
   await ended.promise

@@ -1,13 +1,10 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import t from 'tap'
 import type { TSchema } from 'typebox'
 import { Value } from 'typebox/value'
 import { callSocket } from '../../../src/cli/socket-client.ts'
 import type { RouteName } from '../../../src/http/api/routes.ts'
 import { ROUTES } from '../../../src/http/api/routes.ts'
-import { makeHome, pushLitter } from '../../helpers/home.ts'
-import { hear } from '../../helpers/serving.ts'
+import { findSocket, makeHome, pushLitter } from '../../helpers/home.ts'
 
 const RETENTION = `retention: {policies: [{repositories: ['**'], keep: [{tags: 'v.*'}]}]}\n`
 
@@ -20,7 +17,8 @@ function findUntold(schema: TSchema, value: unknown, at = ''): string[] {
   }
   if (Array.isArray(value)) return items === undefined ? [] : value.flatMap((one) => findUntold(items, one, `${at}[]`))
   if (typeof value !== 'object' || value === null) return []
-  const fields = properties ?? (anyOf?.find((one) => 'properties' in one) as { properties?: typeof properties })?.properties
+  const fields =
+    properties ?? (anyOf?.find((one) => 'properties' in one) as { properties?: typeof properties })?.properties
   if (fields === undefined || Object.keys(fields).length === 0) return []
   return Object.entries(value).flatMap(([key, inner]) => {
     const told = fields[key]
@@ -32,8 +30,7 @@ t.test('what a registry really answers is what the document says, over the socke
   const { data, serve } = makeHome(t, `gc: {lease: 0s}\n${RETENTION}`)
   const serving = await serve()
   await pushLitter(serving.url)
-  await hear(serving, 'commands reach this registry')
-  const { socket: socketPath } = JSON.parse(readFileSync(join(data, '.tarn/keeper.json'), 'utf8')) as { socket: string }
+  const socketPath = await findSocket(data)
   const ask = async (name: RouteName, options: object = {}) => {
     const answer = await callSocket({ socketPath, name, options, onEvent: () => undefined })
     const { report } = ROUTES[name] as { report: TSchema }

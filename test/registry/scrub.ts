@@ -1,0 +1,184 @@
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mock } from 'node:test'
+import type { Test } from 'tap'
+import t from 'tap'
+import type { Checker, CheckerParts } from '../../src/registry/check.ts'
+import { readCursor, writeCursor } from '../../src/storage/check/cursor.ts'
+import { runSurvey } from '../../src/storage/check/run-survey.ts'
+import type { SurveyOptions } from '../../src/storage/check/survey.ts'
+import { makeChecker, makeImages } from '../helpers/checking.ts'
+import { plantFile } from '../helpers/plant.ts'
+import type { TestStore } from '../helpers/store.ts'
+
+const DAY = 86_400_000
+
+/** Begins the pass in the background; `ended` waits for the end of the next survey and of what follows it. */
+function begin(t: Test, store: TestStore, parts: Partial<CheckerParts> = {}) {
+  const lines: { level: string; fields: object; text: string }[] = []
+  const surveys: SurveyOptions[] = []
+  let survey = Promise.withResolvers<void>()
+  const at =
+    (level: string) =>
+    (fields: object, text = ''): void =>
+      void lines.push({ level, fields, text })
+  const checker: Checker = makeChecker(t, store, {
+    firstPassAfter: 0,
+    async startSurvey(options, onMessage, signal) {
+      surveys.push(options)
+      try {
+        await runSurvey(options, onMessage, signal)
+      } finally {
+        // After this comes what the pass does at its end, of which nothing needs the disk for long.
+        setTimeout(() => survey.resolve(), 50)
+      }
+    },
+    ...parts,
+  })
+  const stop = checker.start({ info: at('info'), warn: at('warn'), error: at('error') })
+  // Its own timers hold no process.
+  const holding = setInterval(() => undefined, 1000)
+  t.teardown(() => {
+    stop()
+    clearInterval(holding)
+  })
+  const ended = async (): Promise<void> => {
+    await survey.promise
+    survey = Promise.withResolvers<void>()
+  }
+  return { checker, lines, surveys, stop, ended }
+}
+
+t.test('a pass reads everything, and its end is kept over a restart', async (t) => {
+  const { store } = makeImages(t)
+  const { checker, ended, lines } = begin(t, store)
+  await ended()
+  const { lastPassEndedAt, passStartedAt, ...scrub } = checker.scrub
+  t.match(scrub, { cursor: '', share: 0, found: 0 })
+  t.ok(scrub.checkedBytes > 10_000)
+  t.ok(passStartedAt !== undefined && lastPassEndedAt !== undefined && lastPassEndedAt >= passStartedAt)
+  t.same(lines, [])
+  t.same(readCursor(store.layout), { after: '', passStartedAt, lastPassEndedAt })
+})
+
+t.test('what it finds wrong is refused, told, and healed from the trash', async (t) => {
+  const { store, one, two } = makeImages(t)
+  const { layout } = store
+  const good = readFileSync(layout.blobData(one.layer))
+  plantFile(layout.blobTrash(one.layer), good)
+  writeFileSync(layout.blobData(one.layer), 'rot')
+  writeFileSync(layout.blobData(two.layer), Buffer.alloc(5000, 'rot'))
+  rmSync(layout.tagLink(two.name, two.tag))
+  await store.blobs.ensureWhole(two.config)
+  const { checker, ended, lines } = begin(t, store)
+  await ended()
+  t.equal(checker.scrub.found, 3)
+  t.same(readFileSync(layout.blobData(one.layer)), good)
+  t.equal(store.blobs.state(two.layer), undefined, 'a suspect')
+  t.match(
+    store.verdicts.suspects().map(({ digest }) => digest),
+    [two.layer],
+    'which the quarantine looks after',
+  )
+  const told = lines.map(({ fields, text }) => `${(fields as { kind?: string }).kind} ${text}`)
+  t.match(told.toSorted(), [
+    'blob-wrong the check found something wrong',
+    'blob-wrong the check found something wrong, and healed it',
+    'tag-wrong the check found something wrong',
+    /^undefined the check in the background ended/,
+  ])
+  t.notOk(existsSync(layout.tagLink(two.name, two.tag)), 'links are for a person to heal')
+})
+
+t.test('it goes on where the last one was ended', async (t) => {
+  const { store, one, two } = makeImages(t)
+  const sorted = [one.config, one.layer, one.manifest, two.config, two.layer, two.manifest].toSorted()
+  const [, , after = ''] = sorted
+  const passStartedAt = store.clock() - DAY / 2
+  writeCursor(store.layout, { after, passStartedAt, lastPassEndedAt: undefined })
+  const { checker, ended, surveys } = begin(t, store)
+  t.match(checker.scrub, { cursor: after, passStartedAt })
+  t.ok(checker.scrub.share > 0 && checker.scrub.share < 1)
+  await ended()
+  t.equal(surveys[0]?.after, after)
+  t.match(checker.scrub, { cursor: '', passStartedAt })
+})
+
+t.test('it ends at once, however slow it is, and keeps where it was', async (t) => {
+  const { store } = makeImages(t)
+  const reached = Promise.withResolvers<void>()
+  const over = Promise.withResolvers<void>()
+  const { checker, stop } = begin(t, store, {
+    // Hours for this directory.
+    settings: { rate: '1B', within: 365 * DAY },
+    async startSurvey(options, onMessage, signal) {
+      const running = runSurvey(options, onMessage, signal)
+      setTimeout(() => reached.resolve(), 300)
+      await running.finally(() => over.resolve())
+    },
+  })
+  await reached.promise
+  const before = Date.now()
+  stop()
+  await over.promise
+  t.ok(Date.now() - before < 5000)
+  t.equal(readCursor(store.layout).passStartedAt, checker.scrub.passStartedAt)
+  t.equal(checker.scrub.lastPassEndedAt, undefined)
+})
+
+t.test('the next pass begins when a thirtieth of the time for a pass is over', async (t) => {
+  const { store } = makeImages(t)
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => mock.timers.reset())
+  const surveys: number[] = []
+  const { checker } = begin(t, store, {
+    settings: { rate: '1MB', within: 30 * DAY },
+    async startSurvey() {
+      surveys.push(store.clock())
+    },
+  })
+  const tick = async (milliseconds: number): Promise<void> => {
+    store.turn(milliseconds)
+    mock.timers.tick(milliseconds)
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+  }
+  await tick(1)
+  t.equal(surveys.length, 1)
+  for (let hour = 0; hour < 23; hour += 1) await tick(3_600_000)
+  t.equal(surveys.length, 1)
+  await tick(3_600_000)
+  await tick(3_600_000)
+  t.equal(surveys.length, 2)
+  t.ok(checker.scrub.lastPassEndedAt)
+})
+
+t.test('a pass that fails is told and tried again', async (t) => {
+  const { store } = makeImages(t)
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => mock.timers.reset())
+  let tries = 0
+  const { lines } = begin(t, store, {
+    async startSurvey() {
+      tries += 1
+      throw new Error('injected')
+    },
+  })
+  const tick = async (milliseconds: number): Promise<void> => {
+    mock.timers.tick(milliseconds)
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+  }
+  await tick(1)
+  t.match(lines, [{ level: 'error', text: 'the check in the background failed' }])
+  await tick(3_600_000)
+  t.equal(tries, 2)
+})
+
+t.test('while the directory is another one’s to write, nothing is healed and nothing kept', async (t) => {
+  const { store, one } = makeImages(t)
+  const { layout } = store
+  renameSync(layout.blobData(one.layer), plantFile(layout.quarantined(one.layer, 1), ''))
+  const { checker, ended } = begin(t, store, { rules: { readOnly: () => 'another process keeps it' } })
+  await ended()
+  t.equal(checker.scrub.found, 1)
+  t.notOk(existsSync(layout.blobData(one.layer)))
+  t.notOk(existsSync(layout.checkCursor))
+})
