@@ -110,7 +110,7 @@ function reachSocket(socketPath: string): Reached {
       options: OptionsOf<Name>,
       onEvent: (event: ActEvent) => void = () => undefined,
     ) {
-      return (await callSocket({ socketPath, name, options: options as object, onEvent })) as ReportOf<Name>
+      return (await callSocket({ socketPath, name, options, onEvent })) as ReportOf<Name>
     },
     close: async () => undefined,
   }

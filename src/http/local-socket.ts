@@ -56,7 +56,9 @@ export function startLocalSocket(options: LocalSocketOptions): LocalSocket {
       closed = true
       if (bound !== undefined) leave(bound)
       await ready
-      if (bound !== undefined) await end(bound.app)
+      if (bound === undefined) return
+      leave(bound)
+      await end(bound.app)
     },
   }
 }

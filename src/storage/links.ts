@@ -48,6 +48,15 @@ export class Links {
 
 /** Makes the link at `path` hold `digest`; an equal one is only made durable. */
 export async function writeLink(durable: Durable, reader: LinkReader, path: string, digest: Digest): Promise<void> {
-  if (reader.read(path) === digest && (await durable.hold(path)) !== undefined) return
+  if (holds(reader, path, digest) && (await durable.hold(path)) !== undefined) return
   await durable.writeSmall('link', path, digest)
+}
+
+// A link that the disk does not give any more is one to be written anew.
+function holds(reader: LinkReader, path: string, digest: Digest): boolean {
+  try {
+    return reader.read(path) === digest
+  } catch {
+    return false
+  }
 }

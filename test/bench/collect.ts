@@ -52,7 +52,9 @@ export async function measureCollection(context: BenchContext): Promise<Results>
       await resetPeak(server.service.pid)
       busy.push(await puller.during(async () => void seconds.push(await collectOnce(server))))
       peaks.push(await readPeak(server.service.pid))
-      progress(`round ${round + 1}, ${nameOf(pace)}: ${show(quiet.at(-1))} quiet, ${show(busy.at(-1))} in ${seconds.at(-1)?.toFixed(1)} s of collecting`)
+      progress(
+        `round ${round + 1}, ${nameOf(pace)}: ${show(quiet.at(-1))} quiet, ${show(busy.at(-1))} in ${seconds.at(-1)?.toFixed(1)} s of collecting`,
+      )
     }
     await puller.stop()
     rows.push(...drawPulls(nameOf(pace), quiet, busy))
@@ -86,7 +88,8 @@ interface Figures {
 }
 
 const nameOf = (pace: number | undefined): string => (pace === undefined ? 'pulls without pause' : `${pace} pulls/s`)
-const show = (figures: Figures | undefined): string => `p99 ${figures?.p99.toFixed(1)} ms at ${figures?.rate.toFixed(0)}/s`
+const show = (figures: Figures | undefined): string =>
+  `p99 ${figures?.p99.toFixed(1)} ms at ${figures?.rate.toFixed(0)}/s`
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 function drawPulls(name: string, quiet: readonly Figures[], busy: readonly Figures[]): Row[] {

@@ -16,8 +16,7 @@ t.test(
   async (t) => {
     const { directory, data, serve } = makeHome(t)
     const serving = await serve()
-    await hear(serving, 'commands reach this registry')
-    const socket = socketOf(data) ?? ''
+    const socket = await findSocket(data)
     t.equal(lstatSync(socket).mode & 0o777, 0o600)
     const served = await runTarn(directory, ['gc', '--older-than', '0s'])
     t.equal(served.code, 0, served.stderr)

@@ -13,7 +13,11 @@ export interface CommandFigures {
 const LOOK_MS = 200
 
 /** Runs it; throws when its exit code is not 0. */
-export async function measureCommand(machine: Machine, command: string, args: readonly string[]): Promise<CommandFigures> {
+export async function measureCommand(
+  machine: Machine,
+  command: string,
+  args: readonly string[],
+): Promise<CommandFigures> {
   const began = performance.now()
   const child = spawn(command, args, { stdio: 'ignore', env: { ...process.env, OTEL_TRACES_EXPORTER: 'none' } })
   machine.onEnd(async () => void child.kill('SIGKILL'))

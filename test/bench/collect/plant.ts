@@ -38,13 +38,18 @@ function plantImage(data: string, name: string, seed: number): string {
   const config = Buffer.from(JSON.stringify({ architecture: 'amd64', os: 'linux', note: seed }))
   const parts = [config, ...Array.from({ length: LAYERS }, (_, at) => fill(`${seed} ${at}`))]
   const [first, ...layers] = parts.map((bytes, at) => describe(at === 0 ? TYPES.config : TYPES.layer, bytes))
-  const manifest = Buffer.from(
-    JSON.stringify({ schemaVersion: 2, mediaType: TYPES.manifest, config: first, layers }),
-  )
+  const manifest = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: TYPES.manifest, config: first, layers }))
   for (const bytes of [...parts, manifest]) plantBlob(data, bytes)
   const folder = repositoryFolder(data, name)
   const digests = parts.map((bytes) => digestOf(bytes))
-  for (const below of ['', '_layers', '_layers/sha256', '_manifests', '_manifests/revisions', '_manifests/revisions/sha256']) {
+  for (const below of [
+    '',
+    '_layers',
+    '_layers/sha256',
+    '_manifests',
+    '_manifests/revisions',
+    '_manifests/revisions/sha256',
+  ]) {
     mkdirSync(join(folder, below))
   }
   for (const digest of digests) plantLink(join(folder, '_layers/sha256'), digest)

@@ -28,7 +28,10 @@ parentPort?.on('message', (word: 'begin' | 'end' | 'stop') => {
   if (word === 'end' && window !== undefined) {
     const { times, began } = window
     window = undefined
-    parentPort?.postMessage({ times: Float64Array.from(times), seconds: (performance.now() - began) / 1000 } satisfies PullTimes)
+    parentPort?.postMessage({
+      times: Float64Array.from(times),
+      seconds: (performance.now() - began) / 1000,
+    } satisfies PullTimes)
   }
   if (word === 'stop') process.exit(0)
 })

@@ -76,7 +76,8 @@ function readManifests(data: string, repository: RepositoryTree): Map<string, Na
   const manifests = new Map<string, Named>()
   for (const text of repository.tags.values()) if (text !== undefined && !DIGEST.test(text)) return undefined
   // What a torn alias led to nobody can tell.
-  for (const [digest, text] of repository.layers) if (digest.startsWith('sha512:') && !DIGEST.test(text)) return undefined
+  for (const [digest, text] of repository.layers)
+    if (digest.startsWith('sha512:') && !DIGEST.test(text)) return undefined
   for (const [digest, text] of repository.revisions) {
     const named = DIGEST.test(text) ? readManifest(data, digest, text) : undefined
     if (named === undefined) return undefined
@@ -95,7 +96,12 @@ function readManifest(data: string, digest: string, stored: string): Named | und
   const bytes = readFileSync(path)
   const [algorithm = '', hex] = digest.split(':')
   if (createHash(algorithm).update(bytes).digest('hex') !== hex) return undefined
-  const { config, layers = [], manifests = [], subject } = JSON.parse(bytes.toString()) as {
+  const {
+    config,
+    layers = [],
+    manifests = [],
+    subject,
+  } = JSON.parse(bytes.toString()) as {
     config?: { digest: string }
     layers?: { digest: string }[]
     manifests?: { digest: string }[]

@@ -6,12 +6,31 @@ import { dirname, join } from 'node:path'
 import type { Client, Reply } from '../durability/client.ts'
 import { connectTo, describeReply } from '../durability/client.ts'
 import type { Descriptor } from '../durability/push.ts'
-import { TYPES, deleteBlob, deleteManifest, describe, digestOf, mountBlob, pushBlob, putManifest } from '../durability/push.ts'
+import {
+  TYPES,
+  deleteBlob,
+  deleteManifest,
+  describe,
+  digestOf,
+  mountBlob,
+  pushBlob,
+  putManifest,
+} from '../durability/push.ts'
 import type { Random } from '../durability/random.ts'
 import { serve } from '../durability/serve.ts'
 import type { E2EContext } from '../helpers/suite.ts'
 import type { BuiltImage } from './files.ts'
-import { V2, blobFile, buildImage, buildIndex, layerLink, putBlob, repositoryFolder, revisionLink, tagFolder } from './files.ts'
+import {
+  V2,
+  blobFile,
+  buildImage,
+  buildIndex,
+  layerLink,
+  putBlob,
+  repositoryFolder,
+  revisionLink,
+  tagFolder,
+} from './files.ts'
 import { readTree } from './tree.ts'
 
 const REPOSITORIES = ['p', 'p/0x', 'p/b', 'team/app', 'team/app/debug', 'solo', 'fleet/one', 'fleet/two']
@@ -183,10 +202,13 @@ function age(data: string, random: Random): void {
         writeFileSync(join(folder, 'current/link.7c9e6679-7425-40de-944b-e07fc1f90ae7.tmp'), 'sha256:')
     }
     const [revision] = revisions.keys()
-    if (random.number(4) === 0 && revision !== undefined) writeFileSync(`${revisionLink(data, name, revision)}.bak`, 'x')
+    if (random.number(4) === 0 && revision !== undefined)
+      writeFileSync(`${revisionLink(data, name, revision)}.bak`, 'x')
     // Somebody cleaned up: all tags and uploads of a repository are gone.
-    if (random.number(5) === 0) rmSync(join(repositoryFolder(data, name), '_manifests/tags'), { recursive: true, force: true })
-    if (uploads > 0 && random.number(2) === 0) rmSync(join(repositoryFolder(data, name), '_uploads'), { recursive: true })
+    if (random.number(5) === 0)
+      rmSync(join(repositoryFolder(data, name), '_manifests/tags'), { recursive: true, force: true })
+    if (uploads > 0 && random.number(2) === 0)
+      rmSync(join(repositoryFolder(data, name), '_uploads'), { recursive: true })
   }
 }
 
@@ -203,7 +225,11 @@ export function damage(data: string, random: Random): string[] {
     const layer = random.pick([...layers.keys()])
     const harms: readonly (readonly [string, string | undefined, (path: string) => void])[] = [
       ['empty tag link', tag && join(tagFolder(data, name, tag), 'current/link'), (path) => truncateSync(path, 0)],
-      ['newline in a tag link', tag && join(tagFolder(data, name, tag), 'current/link'), (path) => appendFileSync(path, '\n')],
+      [
+        'newline in a tag link',
+        tag && join(tagFolder(data, name, tag), 'current/link'),
+        (path) => appendFileSync(path, '\n'),
+      ],
       ['empty revision link', revision && revisionLink(data, name, revision), (path) => truncateSync(path, 0)],
       ['cut layer link', layer && layerLink(data, name, layer), (path) => truncateSync(path, 20)],
       ['lost manifest', revision && blobFile(data, revision), (path) => rmSync(path)],

@@ -34,8 +34,9 @@ export async function checkEquals(
   for (let at = 0; at < count; at++) {
     const [untagged, isDamaged, empties] = [at % 2 === 1, at % 4 >= 2, at % 5 === 0]
     const kind = `${isDamaged ? 'damaged' : 'whole'}${untagged ? ', --untagged' : ''}`
-    await recorder.check(`docker-registry's directory ${at} (${kind}): what is kept equals brute force (seed ${seed})`, () =>
-      checkDirectory(context, `${seed} ${at}`, { untagged, isDamaged, empties }, totals),
+    await recorder.check(
+      `docker-registry's directory ${at} (${kind}): what is kept equals brute force (seed ${seed})`,
+      () => checkDirectory(context, `${seed} ${at}`, { untagged, isDamaged, empties }, totals),
     )
   }
   return totals
@@ -91,7 +92,11 @@ async function checkDirectory(
   totals.aliases += expected.aliases.size
 }
 
-async function runGc({ machine, node, checkout }: E2EContext, configFile: string, flags: readonly string[]): Promise<Report> {
+async function runGc(
+  { machine, node, checkout }: E2EContext,
+  configFile: string,
+  flags: readonly string[],
+): Promise<Report> {
   const args = [join(checkout, 'src/main.ts'), '--json', 'gc', '--config', configFile, ...flags]
   return JSON.parse((await machine.run(node, args)).text) as Report
 }
@@ -101,7 +106,8 @@ function compareReports(foreseen: Report, real: Report, gone: number): void {
   const pick = ({ repositories, manifests, links, blobs, problems, complete }: Report): string =>
     JSON.stringify({ repositories, manifests, links, blobs, problems, complete })
   if (pick(foreseen) !== pick(real)) throw new Error(`the dry run foresaw ${pick(foreseen)}, there was ${pick(real)}`)
-  if (real.blobs.trashed !== gone) throw new Error(`${real.blobs.trashed} blobs trashed by the report, ${gone} on the disk`)
+  if (real.blobs.trashed !== gone)
+    throw new Error(`${real.blobs.trashed} blobs trashed by the report, ${gone} on the disk`)
 }
 
 function compare(found: Tree, expected: Expected, when: string, harms: readonly string[]): void {

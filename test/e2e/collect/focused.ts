@@ -84,7 +84,9 @@ export const askThenPush: Focus = async (trial) => {
       if (status !== 200 || age >= lease) continue
       tried++
       if (reply.status !== 201) {
-        complaints.push(`manifest push ${Math.round(age)} ms after HEAD said that its blob exists: ${describeReply(reply)}`)
+        complaints.push(
+          `manifest push ${Math.round(age)} ms after HEAD said that its blob exists: ${describeReply(reply)}`,
+        )
       }
     }
     client.close()

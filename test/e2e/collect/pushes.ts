@@ -18,7 +18,9 @@ const pickTag = (desk: Desk): string => desk.random.pick(TAGS) as string
 function makeImage(desk: Desk): BuiltImage {
   const { random, layers } = desk
   const chosen = Array.from({ length: 1 + random.number(3) }, () => random.pick(layers) as Buffer)
-  const config = Buffer.from(JSON.stringify({ architecture: 'amd64', os: 'linux', note: random.bytes(8).toString('hex') }))
+  const config = Buffer.from(
+    JSON.stringify({ architecture: 'amd64', os: 'linux', note: random.bytes(8).toString('hex') }),
+  )
   return buildImage(config, [...new Set(chosen)])
 }
 
@@ -35,7 +37,9 @@ export const retag: Act = async (desk) => {
   const path = `/v2/${repository.name}/blobs/`
   await Promise.all(
     image.blobs.map(async ({ digest }) => {
-      const head = await count(desk, 'HEAD', path + digest, () => desk.client.send({ method: 'HEAD', path: path + digest }))
+      const head = await count(desk, 'HEAD', path + digest, () =>
+        desk.client.send({ method: 'HEAD', path: path + digest }),
+      )
       if (head.status !== 200)
         desk.findings.complain(`HEAD ${path}${digest}: ${describeReply(head)}, and its image is owed`)
     }),

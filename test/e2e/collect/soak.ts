@@ -118,7 +118,9 @@ function makeHall(random: Random, policy: Policy): Hall {
     Array.from({ length: REPOSITORIES }, (_unused, at) => new Repository(`client${client}/app${at}`, policy)),
   )
   const carried = ['own', 'shared'].map((name) => new Repository(`carried/${name}`, policy))
-  const layers = Array.from({ length: SHARED_LAYERS }, (_, at) => random.bytes(at % 20 === 0 ? 1_000_000 : 500 + 200 * at))
+  const layers = Array.from({ length: SHARED_LAYERS }, (_, at) =>
+    random.bytes(at % 20 === 0 ? 1_000_000 : 500 + 200 * at),
+  )
   return { owners, carried, all: [...owners.flat(), ...carried], layers }
 }
 
@@ -195,7 +197,8 @@ async function collectOn(socket: string, sum: Collecting, signal: AbortSignal): 
         await Promise.all(repositories.map((each) => each.change(async () => each.forgetLoose())))
       }
       const report = await collectInto(collections, socket, { untagged: policy.untagged })
-      if (!report.complete) findings.complain(`a collection could not read everything: ${JSON.stringify(report.problems)}`)
+      if (!report.complete)
+        findings.complain(`a collection could not read everything: ${JSON.stringify(report.problems)}`)
     }
   } catch (error) {
     findings.complain(`a collection ended: ${describeError(error)}`)

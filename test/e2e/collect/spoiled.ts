@@ -52,7 +52,10 @@ export function makeCollectable(data: string): Owed[] {
 
   // Nothing of these is left in the end.
   putImage(data, 'gone/far/app', make('gone', 'a', 'i'))
-  put(layerLink(data, 'gone/blobs', putBlob(data, Buffer.from('only a link'))), putBlob(data, Buffer.from('only a link')))
+  put(
+    layerLink(data, 'gone/blobs', putBlob(data, Buffer.from('only a link'))),
+    putBlob(data, Buffer.from('only a link')),
+  )
   for (const loose of ['one', 'two']) putBlob(data, Buffer.from(`nobody's ${loose}`))
   const rubbish = putBlob(data, Buffer.from('in the trash'))
   move(data, rubbish)
