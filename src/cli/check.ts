@@ -58,7 +58,15 @@ async function check(
 }
 
 /** What a check found, for people. */
-export function formatCheck({ blobs, manifests, links, repositories, findings, unrepaired, ...facts }: CheckReport): string {
+export function formatCheck({
+  blobs,
+  manifests,
+  links,
+  repositories,
+  findings,
+  unrepaired,
+  ...facts
+}: CheckReport): string {
   const how = facts.fast ? 'looked at' : 'verified'
   const seen = [
     `${formatCount(blobs.checked, 'blob')} (${formatBytes(blobs.bytes)})`,

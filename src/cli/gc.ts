@@ -93,7 +93,9 @@ export function formatCollect(report: CollectReport): string {
   ]
   if (blobs.restored > 0) lines.push(`${formatCount(blobs.restored, 'blob')} ${were} given back from it`)
   if (repositories.left > 0) {
-    lines.push(`${formatCount(repositories.left, 'repository', 'repositories')} changed meanwhile: left for the next time`)
+    lines.push(
+      `${formatCount(repositories.left, 'repository', 'repositories')} changed meanwhile: left for the next time`,
+    )
   }
   return [...lines, ...formatProblems(report)].join('\n')
 }

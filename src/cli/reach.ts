@@ -116,9 +116,19 @@ function reachSocket(socketPath: string): Reached {
   }
 }
 
+// What root makes in the directory of another user would lock that user's registry out of it.
+function becomeOwner(directory: string): void {
+  const { uid, gid } = statSync(directory)
+  if (process.getuid?.() !== 0 || uid === 0) return
+  process.setgroups?.([gid])
+  process.setegid?.(gid)
+  process.seteuid?.(uid)
+}
+
 async function reachDirectory({ config }: LoadedConfig, clock: () => number): Promise<Reached> {
   // Only here: with a registry at hand nothing of it need be loaded.
   const { openUpkeep } = await import('../app.ts')
+  becomeOwner(config.storage.filesystem.rootdirectory)
   const opened = await openUpkeep(config, { clock })
   const root = resolve(config.storage.filesystem.rootdirectory)
   const parts: ApiParts = {

@@ -184,7 +184,7 @@ const limits = Type.Object(
     idleTimeout: duration(60_000, { minimum: 1000, ...TIMER }),
     uploads: Type.Object(
       {
-        // Uploads under way at once, of one user and of all.
+        // Uploads to which nobody is sending at the moment, of one user and of all.
         perUser: count(100),
         total: count(1000),
         // An upload to which nothing came for so long is dropped.

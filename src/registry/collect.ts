@@ -7,9 +7,11 @@ import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { RegistryError, registryError } from '../oci/errors.ts'
 import type { Digest } from '../oci/digest.ts'
-import { Pace } from '../storage/collect/pace.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import { Pace } from '../storage/pace.ts'
 import type { StartSurvey } from '../storage/collect/start-survey.ts'
 import { startSurvey } from '../storage/collect/start-survey.ts'
+import { touchedEvery } from '../storage/link-promises.ts'
 import { sweepBlob } from '../storage/collect/sweep-blobs.ts'
 import type { SweepOptions } from '../storage/collect/sweep-repository.ts'
 import { sweepRepository } from '../storage/collect/sweep-repository.ts'
@@ -18,6 +20,7 @@ import { readBlobLine } from '../storage/collect/survey-result.ts'
 import type { Tally } from '../storage/collect/tally.ts'
 import { openTally } from '../storage/collect/tally.ts'
 import type { Store } from '../storage/store.ts'
+import type { UploadId } from '../storage/upload-id.ts'
 import type { Closures } from './closures.ts'
 import type { Rules } from './context.ts'
 
@@ -118,13 +121,16 @@ export class Collector {
 
   async #run(options: CollectOptions, onProgress: OnProgress): Promise<CollectReport> {
     const { store, closures, clock, settings, serving } = this.#parts
-    const { dryRun, untagged = settings.untagged, grace = settings.grace, olderThan = settings.lease } = options
+    const { dryRun, untagged = settings.untagged, grace = settings.grace } = options
     const requireWritable = (): void => this.#requireWritable(dryRun)
     requireWritable()
     const [now, began] = [clock(), performance.now()]
     store.leases.beginCollection()
     try {
-      const minAge = serving ? Math.max(settings.lease, olderThan) : olderThan
+      // A promise that was given before a restart may rest on a link that was touched so much earlier.
+      const promised = settings.lease + touchedEvery(settings.lease)
+      const { olderThan = promised } = options
+      const minAge = serving ? Math.max(promised, olderThan) : olderThan
       const { untaggedAfter } = settings
       const request = { root: store.layout.root, now, minAge, grace, untagged, untaggedAfter }
       const found = await this.#survey(request, onProgress)
@@ -151,12 +157,18 @@ export class Collector {
         else if (message.kind === 'blobs') found.lines.push(message.lines)
         else if (message.kind === 'problems') found.problems.push(...message.problems)
         else if (message.kind === 'end') ({ totals } = message)
+        else if (message.kind === 'uploads') this.#learn(message.name, message.uploads)
         else onProgress({ phase: `reading ${message.phase}`, done: message.done })
       },
       this.#stopping.signal,
     )
     if (totals === undefined) throw new Error('the survey did not come to its end')
     return { ...found, totals }
+  }
+
+  // What a tar brought is purged and counted like the others from now on.
+  #learn(name: RepositoryName, ids: readonly UploadId[]): void {
+    for (const id of ids) this.#parts.store.uploads.learn(name, id)
   }
 
   async #sweep({ plans, lines }: Found, tally: Tally, options: SweepOptions, onProgress: OnProgress): Promise<void> {

@@ -6,7 +6,7 @@ import type { Tag } from '../oci/reference.ts'
 import type { Layout } from '../storage/layout.ts'
 import { readManifestFile } from '../storage/read-manifest-file.ts'
 import type { FoundRepository } from '../storage/read-repository.ts'
-import { readSubjectTag, subjectTagOf } from './plan-removal.ts'
+import { readSubjectTag, subjectTagOf } from '../oci/subject-tag.ts'
 
 export interface ImageReferrer {
   readonly digest: Digest

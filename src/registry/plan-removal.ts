@@ -1,9 +1,9 @@
 // What goes from one repository when tags and manifests are removed, and what stays because something else needs it.
 // Pure: it is told what the repository holds, and every decision is made on that. In doubt a manifest stays.
 import type { Digest } from '../oci/digest.ts'
-import { algorithmOf, hexOf } from '../oci/digest.ts'
 import type { Manifest } from '../oci/manifest.ts'
 import type { Tag } from '../oci/reference.ts'
+import { readSubjectTag, subjectTagOf } from '../oci/subject-tag.ts'
 
 export interface RepositoryContent {
   readonly tags: ReadonlyMap<Tag, Digest>
@@ -184,18 +184,6 @@ class Graph {
 
 // distribution-spec "Referrers Tag Schema": algorithm and at most 64 digits, with "-" between them; cosign adds .sig,
 // .att, .sbom and others.
-const SUBJECT_TAG = /^(sha(?:256|512)-[0-9a-f]{64})(?:\.[A-Za-z0-9_.-]+)?$/
-
-/** The beginning of the tags that are about `digest`. */
-export function subjectTagOf(digest: Digest): string {
-  return `${algorithmOf(digest)}-${hexOf(digest).slice(0, 64)}`
-}
-
-/** What `subjectTagOf` gives for the digest that the tag is about; undefined for any other tag. */
-export function readSubjectTag(tag: Tag): string | undefined {
-  return SUBJECT_TAG.exec(tag)?.[1]
-}
-
 function addTo<K, V>(map: Map<K, V[]>, key: K, value: V): void {
   const list = map.get(key)
   if (list === undefined) map.set(key, [value])

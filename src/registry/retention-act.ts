@@ -40,7 +40,7 @@ export async function removeTags(
 
 async function removeTag(parts: ActParts, name: RepositoryName, going: Going): Promise<boolean> {
   const { context, readPins, pace, dryRun } = parts
-  if (pace.isDue) await pace.pause()
+  await pace.rest()
   const { tag, path, facts } = going.seen
   if (stays(parts, name, going) || isPinned(readPins(), name, going.seen)) return false
   if (dryRun) return readLinkState(path, REPORT)?.facts.stamp === facts.stamp

@@ -2,21 +2,8 @@
 // is how signatures lie in a registry without referrers. No rule judges them: they stay as long as collection would
 // keep that manifest, and go when it goes. What cannot be read makes them stay.
 import type { Digest } from '../oci/digest.ts'
-import { algorithmOf, hexOf } from '../oci/digest.ts'
 import type { Manifest } from '../oci/manifest.ts'
-
-/** distribution-spec "Referrers Tag Schema": a longer digest is cut to 64 digits. cosign adds an ending. */
-const GRAMMAR = /^((?:sha256|sha512)-[0-9a-f]{64})(?:\.[\w.-]+)?$/
-
-/** What such a tag follows, as `keyOf` gives it; undefined for every other tag. */
-export function followedBy(tag: string): string | undefined {
-  return GRAMMAR.exec(tag)?.[1]
-}
-
-/** The digest as tags name it. */
-export function keyOf(digest: Digest): string {
-  return `${algorithmOf(digest)}-${hexOf(digest).slice(0, 64)}`
-}
+import { subjectTagOf } from '../oci/subject-tag.ts'
 
 export interface Follower {
   readonly tag: string
@@ -54,7 +41,7 @@ export function findStaying(
   for (const digest of seen) {
     for (const child of revisions.get(digest)?.manifest.manifests ?? []) seen.add(child.digest)
     for (const referrer of ofSubject.get(digest) ?? []) seen.add(referrer)
-    for (const { tag, target } of ofKey.get(keyOf(digest)) ?? []) {
+    for (const { tag, target } of ofKey.get(subjectTagOf(digest)) ?? []) {
       staying.add(tag)
       seen.add(target)
     }

@@ -11,9 +11,10 @@ import { readManifestFile } from '../storage/read-manifest-file.ts'
 import type { LinkState, TagState } from '../storage/read-tags.ts'
 import { walkRevisions, walkTags } from '../storage/read-tags.ts'
 import type { Store } from '../storage/store.ts'
-import type { Pace } from './pace.ts'
+import type { Pace } from '../storage/pace.ts'
 import type { Follower, Revision } from './retention-followers.ts'
-import { findStaying, followedBy, keyOf } from './retention-followers.ts'
+import { readSubjectTag, subjectTagOf } from '../oci/subject-tag.ts'
+import { findStaying } from './retention-followers.ts'
 import type { CompiledRule, TagFacts } from './retention-rules.ts'
 import { judgeTags } from './retention-rules.ts'
 
@@ -69,7 +70,7 @@ export async function planRepository(parts: PlanParts, name: RepositoryName, pol
   const { store, pins, now, pace } = parts
   const seen: SeenTag[] = []
   for await (const link of pace.over(walkTags(store.layout, name, REPORT))) seen.push(requireWhole(link))
-  const judged = seen.filter(({ tag }) => followedBy(tag) === undefined)
+  const judged = seen.filter(({ tag }) => readSubjectTag(tag) === undefined)
   const facts = judged.map((tag) => factsOf(tag, now))
   const verdicts = judgeTags(facts, policy.rules, now)
 
@@ -78,7 +79,7 @@ export async function planRepository(parts: PlanParts, name: RepositoryName, pol
   const going: Going[] = []
   let pinned = 0
   for (const [index, verdict] of verdicts.entries()) {
-    if (pace.isDue) await pace.pause()
+    await pace.rest()
     const tag = judged[index] as SeenTag
     const { unlessPulled } = verdict.keep ? { unlessPulled: undefined } : verdict
     const family = unlessPulled === undefined ? [tag.target] : readFamily(store, name, tag.target)
@@ -166,10 +167,10 @@ async function planFollowers(
 ): Promise<Plan['followers']> {
   const { store, pins, now, pace } = parts
   const followers = seen.flatMap((tag) => {
-    const key = followedBy(tag.tag)
+    const key = readSubjectTag(tag.tag)
     return key === undefined ? [] : [{ seen: tag, tag: tag.tag, target: tag.target, key }]
   })
-  const keys = new Set(kept.map(({ target }) => keyOf(target)))
+  const keys = new Set(kept.map(({ target }) => subjectTagOf(target)))
   // A signature may come before what it signs.
   const mayGo = ({ seen: tag, key }: Follower & { readonly seen: SeenTag }): boolean =>
     !keys.has(key) && now - factsOf(tag, now).arrivedAt >= store.leases.duration && !isPinned(pins, name, tag)
@@ -179,7 +180,7 @@ async function planFollowers(
   const links = new Map<Digest, LinkState>()
   for await (const link of pace.over(walkRevisions(store.layout, name, REPORT)))
     links.set(link.digest, requireWhole(link))
-  const held = new Map([...links.keys()].map((digest) => [keyOf(digest), digest]))
+  const held = new Map([...links.keys()].map((digest) => [subjectTagOf(digest), digest]))
   const unsure = candidates.filter(({ key }) => untaggedAfter !== undefined || !held.has(key))
   if (unsure.length === 0) return []
 

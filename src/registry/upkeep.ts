@@ -2,6 +2,7 @@
 // schedule. Only the keeper of the directory may call what changes something; each part refuses otherwise.
 import type { Config } from '../config/schema.ts'
 import type { Pins } from '../storage/pins.ts'
+import { Mutex } from '../storage/mutex.ts'
 import type { BlobSource } from '../storage/check/source.ts'
 import { Checker } from './check.ts'
 import type { CollectReport } from './collect.ts'
@@ -56,6 +57,8 @@ export function createUpkeep(parts: UpkeepParts): Upkeep {
       age: untaggedAfter,
     })),
   }
+  // Two of them at once would each count what the other removes.
+  const turns = new Mutex()
   const collector = new Collector({ store, closures, rules, settings, clock, serving })
   const checker = new Checker({ store, closures, rules, settings: config.check, clock, sources })
   return {
@@ -81,11 +84,13 @@ export function createUpkeep(parts: UpkeepParts): Upkeep {
     context,
     pins: store.pins,
     retain: ({ dryRun }, onProgress) =>
-      applyRetention(
-        context,
-        { policies: retention.policies, pulls: store.pulls, pins: store.pins, clock, untagged: gc.untagged },
-        { dryRun: dryRun || retention.dryrun },
-        onProgress,
+      turns.run('retention', () =>
+        applyRetention(
+          context,
+          { policies: retention.policies, pulls: store.pulls, pins: store.pins, clock, untagged: gc.untagged },
+          { dryRun: dryRun || retention.dryrun },
+          onProgress,
+        ),
       ),
     remove: (patterns, options) => removeImages(context, patterns, options),
     async close() {

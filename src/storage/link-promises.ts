@@ -6,6 +6,11 @@ import { statFile } from './stamp.ts'
 
 const HOUR_MS = 3_600_000
 
+/** How old the ctime of a link may be, in milliseconds, before a promise that rests on it touches it again. */
+export function touchedEvery(lease: number): number {
+  return Math.min(HOUR_MS, lease / 2)
+}
+
 export class LinkPromises {
   readonly #every: number
   readonly #keeps: () => boolean
@@ -13,7 +18,7 @@ export class LinkPromises {
 
   /** `lease` in milliseconds; nothing is touched while this process does not keep the directory. */
   constructor(lease: number, keeps: () => boolean, clock: () => number) {
-    this.#every = Math.min(HOUR_MS, lease / 2)
+    this.#every = touchedEvery(lease)
     this.#keeps = keeps
     this.#clock = clock
   }

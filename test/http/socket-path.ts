@@ -19,8 +19,7 @@ t.test('a socket is named by the real path of its data directory', async (t) => 
 })
 
 t.test('sockets are in the run-time directory of the user, the system’s, or that of temporary files', async (t) => {
-  const places = (own?: string) =>
-    socketDirectories({ uid: 7, own, system: '/run/tarn', temporary: '/var/tmp' })
+  const places = (own?: string) => socketDirectories({ uid: 7, own, system: '/run/tarn', temporary: '/var/tmp' })
   t.same(places('/run/user/7'), ['/run/user/7/tarn', '/run/tarn', '/var/tmp/tarn-7'])
   for (const none of [undefined, '', 'relative']) t.same(places(none), ['/run/tarn', '/var/tmp/tarn-7'])
 })

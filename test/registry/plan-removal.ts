@@ -5,7 +5,8 @@ import type { Manifest } from '../../src/oci/manifest.ts'
 import { readManifest } from '../../src/oci/manifest.ts'
 import { parseTag } from '../../src/oci/reference.ts'
 import type { Removal, RemovalPlan } from '../../src/registry/plan-removal.ts'
-import { planRemoval, readSubjectTag, subjectTagOf } from '../../src/registry/plan-removal.ts'
+import { readSubjectTag, subjectTagOf } from '../../src/oci/subject-tag.ts'
+import { planRemoval } from '../../src/registry/plan-removal.ts'
 import { imageOf, indexOf, partOf } from '../helpers/plant.ts'
 
 const CONFIG = partOf(Buffer.from('{}'))

@@ -3,7 +3,8 @@ import t from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import type { Tag } from '../../src/oci/reference.ts'
-import { findStaying, followedBy, keyOf } from '../../src/registry/retention-followers.ts'
+import { readSubjectTag, subjectTagOf } from '../../src/oci/subject-tag.ts'
+import { findStaying } from '../../src/registry/retention-followers.ts'
 import type { Ground } from '../helpers/retention.ts'
 import { DAY, makeGround, policyOf } from '../helpers/retention.ts'
 import { A } from '../helpers/store.ts'
@@ -11,7 +12,7 @@ import { A } from '../helpers/store.ts'
 const UNTAGGED = [policyOf([{ tags: 'keep.*' }], { untaggedAfter: 7 * DAY })]
 const TAGGED = [policyOf([{ tags: 'keep.*' }])]
 
-const signatureOf = (digest: Digest, ending = '.sig'): string => `${keyOf(digest)}${ending}`
+const signatureOf = (digest: Digest, ending = '.sig'): string => `${subjectTagOf(digest)}${ending}`
 
 function sign(ground: Ground, digest: Digest, ending = '.sig'): Digest {
   const signature = ground.image(A, `${digest}${ending}`)
@@ -24,18 +25,18 @@ const gone = async (ground: Ground, policies = UNTAGGED, options = {}): Promise<
 
 t.test('tags that follow a digest are known by their form', async (t) => {
   const [one, long] = [digestOf(Buffer.from('one')), digestOf(Buffer.from('one'), 'sha512')]
-  t.equal(followedBy(signatureOf(one)), keyOf(one))
-  t.equal(followedBy(signatureOf(one, '')), keyOf(one))
-  t.equal(followedBy(signatureOf(long, '.att')), `sha512-${long.slice(7, 71)}`)
+  t.equal(readSubjectTag(signatureOf(one)), subjectTagOf(one))
+  t.equal(readSubjectTag(signatureOf(one, '')), subjectTagOf(one))
+  t.equal(readSubjectTag(signatureOf(long, '.att')), `sha512-${long.slice(7, 71)}`)
   for (const tag of [
     'latest',
-    `${keyOf(one)}0`,
-    keyOf(one).slice(0, -1),
-    `x${keyOf(one)}`,
-    `${keyOf(one)}sig`,
-    keyOf(one).toUpperCase(),
+    `${subjectTagOf(one)}0`,
+    subjectTagOf(one).slice(0, -1),
+    `x${subjectTagOf(one)}`,
+    `${subjectTagOf(one)}sig`,
+    subjectTagOf(one).toUpperCase(),
   ]) {
-    t.equal(followedBy(tag), undefined, tag)
+    t.equal(readSubjectTag(tag), undefined, tag)
   }
 })
 
@@ -68,9 +69,9 @@ t.test('what stays leads to children, referrers, their followers, and on from th
     revision(other, [], otherSig),
   ])
   const followers = [
-    { tag: 'sbom.sig', target: sig, key: keyOf(sbom) },
-    { tag: 'sig.sig', target: sigsig, key: keyOf(sig) },
-    { tag: 'other.sig', target: otherSig, key: keyOf(other) },
+    { tag: 'sbom.sig', target: sig, key: subjectTagOf(sbom) },
+    { tag: 'sig.sig', target: sigsig, key: subjectTagOf(sig) },
+    { tag: 'other.sig', target: otherSig, key: subjectTagOf(other) },
   ]
   t.same([...findStaying([root], revisions, followers)], ['sbom.sig', 'sig.sig'])
   t.same([...findStaying([], revisions, followers)], [])
@@ -84,7 +85,7 @@ t.test('signatures stay and go with their image, and no rule judges them', async
   for (const ending of ['', '.sig', '.att', '.sbom']) sign(ground, kept, ending)
   for (const ending of ['', '.sig', '.att', '.sbom']) sign(ground, left, ending)
   const report = await ground.apply([
-    policyOf([{ newest: 1, tags: 'keep' }, { tags: `${keyOf(left)}.*` }], { untaggedAfter: 0 }),
+    policyOf([{ newest: 1, tags: 'keep' }, { tags: `${subjectTagOf(left)}.*` }], { untaggedAfter: 0 }),
   ])
   t.same(
     report.removed.map(({ tag }) => tag),

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
 import type { Tag } from '../../src/oci/reference.ts'
-import { keyOf } from '../../src/registry/retention-followers.ts'
+import { subjectTagOf } from '../../src/oci/subject-tag.ts'
 import { compareVersions, parseVersion } from '../../src/registry/retention-version.ts'
 import type { Keep } from '../helpers/retention.ts'
 import { DAY, keepRule, makeGround, policyOf } from '../helpers/retention.ts'
@@ -119,7 +119,7 @@ t.test('what is removed is what the plainest computation says', async (t) => {
       // Those of one day were pushed at once.
       const now = ground.store.clock()
       for (const { tag, target: digest, pushed } of tags) ground.tag(A, tag, digest, pushed, now)
-      for (const { of, digest } of followers) ground.tag(A, `${keyOf(of)}.sig`, digest, 9)
+      for (const { of, digest } of followers) ground.tag(A, `${subjectTagOf(of)}.sig`, digest, 9)
       const pins = [
         ...(scene.pinnedTag === undefined ? [] : [{ name: A, tag: scene.pinnedTag as Tag }]),
         ...(scene.pinnedTarget === undefined ? [] : [{ name: A, digest: at(scene.pinnedTarget) }]),
@@ -145,7 +145,7 @@ t.test('what is removed is what the plainest computation says', async (t) => {
       }
       const expected = [
         ...tags.filter((tag) => !kept.includes(tag)).map(({ tag }) => tag),
-        ...followers.filter(({ of }) => !stays.has(of)).map(({ of }) => `${keyOf(of)}.sig`),
+        ...followers.filter(({ of }) => !stays.has(of)).map(({ of }) => `${subjectTagOf(of)}.sig`),
       ].toSorted()
 
       const policies = [

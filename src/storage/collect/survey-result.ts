@@ -4,6 +4,7 @@ import type { Digest } from '../../oci/digest.ts'
 import type { RepositoryName } from '../../oci/name.ts'
 import type { Tag } from '../../oci/reference.ts'
 import type { Stamp } from '../stamp.ts'
+import type { UploadId } from '../upload-id.ts'
 
 /** Untagged manifests of the repositories that a pattern matches go when their link is older than `age` (milliseconds). */
 export interface UntaggedRule {
@@ -84,6 +85,8 @@ export type SurveyMessage =
       readonly bytes: number
     }
   | { readonly kind: 'problems'; readonly problems: readonly Problem[] }
+  /** Unfinished uploads, which a tar may have brought. */
+  | { readonly kind: 'uploads'; readonly name: RepositoryName; readonly uploads: readonly UploadId[] }
   | { readonly kind: 'repositories'; readonly plans: readonly RepositoryPlan[] }
   | { readonly kind: 'blobs'; readonly lines: string }
   | { readonly kind: 'end'; readonly totals: SurveyTotals }

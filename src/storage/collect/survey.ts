@@ -83,7 +83,8 @@ class Survey {
       report.onUnreadable(this.#layout.repositories, new Error('it is not there, and blobs are'))
     }
     for (const name of walkRepositories(this.#layout, report)) {
-      this.#readRepository(name)
+      const { uploads } = this.#readRepository(name)
+      if (uploads.length > 0) yield { kind: 'uploads', name, uploads }
       this.totals.repositories += 1
       if (this.totals.repositories % PROGRESS_EVERY === 0) yield* this.#tell('repositories', this.totals.repositories)
     }
@@ -148,7 +149,7 @@ class Survey {
     }
   }
 
-  #readRepository(name: RepositoryName): void {
+  #readRepository(name: RepositoryName): FoundRepository {
     this.#leftovers = []
     const report: WalkReport = {
       ...this.#report,
@@ -177,6 +178,7 @@ class Survey {
     } else if (this.#knowsPins) {
       this.#plan(found, judgement)
     }
+    return found
   }
 
   #judge(found: FoundRepository): Judgement {

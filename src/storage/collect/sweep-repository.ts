@@ -7,7 +7,7 @@ import { isTag } from '../../oci/reference.ts'
 import { directoryIdentity, isNotThere } from '../stamp.ts'
 import type { Store } from '../store.ts'
 import type { EmptyDirectory } from './leftovers.ts'
-import type { Pace } from './pace.ts'
+import type { Pace } from '../pace.ts'
 import type { RepositoryPlan } from './survey-result.ts'
 
 export interface SweptRepository {

@@ -419,8 +419,9 @@ t.test(`${DIRECTORIES} random directories of seed ${SEED} lose what they should 
     const untagged = dice(3) === 0
     const glob = dice(2) === 0 ? ['p/**', 'p'] : []
     const now = store.clock()
+    const olderThan = now - between
     const settings = {
-      lease: now - between,
+      lease: 0,
       untagged,
       untaggedAfter: [
         { repositories: ['p/0x'], age: Infinity },
@@ -435,9 +436,9 @@ t.test(`${DIRECTORIES} random directories of seed ${SEED} lose what they should 
     const collector = makeCollector(store, settings, { clock: () => now })
     const states = listStates(root)
     const files = listFiles(root)
-    const dry = await collector.run({ dryRun: true })
+    const dry = await collector.run({ dryRun: true, olderThan })
     const isUntouched = listStates(root).join('\n') === states.join('\n')
-    const report = await collector.run({ dryRun: false })
+    const report = await collector.run({ dryRun: false, olderThan })
 
     const inTrash = (path: string): boolean =>
       expected.trashed.includes(dirname(path)) && ['data', 'trashed'].includes(basename(path))
@@ -449,9 +450,9 @@ t.test(`${DIRECTORIES} random directories of seed ${SEED} lose what they should 
     const shown = (paths: string[]): string[] => paths.map((path) => path.slice(root.length + 1)).toSorted()
     const once = shown([...left, ...expected.trashed.map((path) => join(path, 'trashed'))])
     const afterOne = listFiles(root)
-    await collector.run({ dryRun: false })
+    await collector.run({ dryRun: false, olderThan })
     const afterTwo = listFiles(root)
-    const third = await collector.run({ dryRun: true })
+    const third = await collector.run({ dryRun: true, olderThan })
 
     const isRight =
       isUntouched &&

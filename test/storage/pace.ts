@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Pace } from '../../src/registry/pace.ts'
+import { Pace } from '../../src/storage/pace.ts'
 
 t.test('long reading lets others work after each millisecond, and loses nothing', async (t) => {
   let now = 0
