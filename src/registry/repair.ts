@@ -35,7 +35,7 @@ const OF_BLOBS: ReadonlySet<FaultKind> = new Set<FaultKind>([
 // A tag can be led only to a revision that is here.
 const ROLES: readonly (string | undefined)[] = ['history', 'layer', 'revision', undefined]
 
-/** Heals what can be healed of `found`; gives those things that were. */
+/** Heals what can be healed of `found`; gives those things that were, and those that were moved out of the way. */
 export async function repair(parts: RepairParts, found: readonly FoundFault[]): Promise<FoundFault[]> {
   const { store, findings, copies } = parts
   const blobs = groupByDigest(found)
@@ -75,7 +75,11 @@ export async function repair(parts: RepairParts, found: readonly FoundFault[]): 
     for (const entry of links) {
       await act([entry], () => healLink(store, entry.fault, [...copies.directories, ...tars]))
     }
-    for (const entry of [...left.values()].flat()) if (isLeft(entry)) await giveUp(parts, entry)
+    for (const entry of [...left.values()].flat()) {
+      if (isLeft(entry)) await giveUp(parts, entry)
+      // What led to it leads nowhere now.
+      if (entry.finding.outcome === 'quarantined') healed.push(entry)
+    }
     return healed
   } finally {
     release()

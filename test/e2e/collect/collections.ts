@@ -62,6 +62,8 @@ export interface Collections {
   deleted: number
   removedManifests: number
   removedRepositories: number
+  /** Repositories that were left for the next time, because somebody was at work in them. */
+  left: number
   /** Collections that left something alone because of what they could not read. */
   withProblems: number
   /** How long each took, in milliseconds. */
@@ -76,6 +78,7 @@ export function makeCollections(): Collections {
     deleted: 0,
     removedManifests: 0,
     removedRepositories: 0,
+    left: 0,
     withProblems: 0,
     took: [],
   }
@@ -92,6 +95,7 @@ export async function collectInto(sum: Collections, socketPath: string, asked: A
   sum.deleted += report.blobs.deleted
   sum.removedManifests += report.manifests.removed
   sum.removedRepositories += report.repositories.removed
+  sum.left += report.repositories.left
   if (report.problems.length > 0) sum.withProblems++
   return report
 }

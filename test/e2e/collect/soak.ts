@@ -105,6 +105,8 @@ export async function soak(context: E2EContext, seconds: number, seed: string): 
   }
 }
 
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
 interface Hall {
   /** The repositories of each client. */
   readonly owners: readonly (readonly Repository[])[]
@@ -144,11 +146,14 @@ function repeat(times: number, act: Act): Act[] {
 }
 
 const MOST_COMPLAINTS = 50
+// Clients that never rest would leave two cores no time for collections.
+const MOST_IDLE_MS = 60
 
 async function workOn(desk: Desk, signal: AbortSignal): Promise<void> {
   try {
     while (!signal.aborted && desk.findings.complaints.length < MOST_COMPLAINTS) {
       await (desk.random.pick(WEIGHTED) as Act)(desk)
+      await sleep(desk.random.number(MOST_IDLE_MS))
     }
   } catch (error) {
     desk.findings.complain(`a client ended: ${describeError(error)}`)
@@ -168,7 +173,7 @@ async function carry(
     while (!signal.aborted && desk.findings.complaints.length < MOST_COMPLAINTS) {
       const parcel = desk.random.pick(parcels) as Parcel
       if (desk.random.number(2) === 0) await takeAway(desk, parcel)
-      await new Promise((resolve) => setTimeout(resolve, desk.random.number(2 * LEASE_MS)))
+      await sleep(desk.random.number(2 * LEASE_MS))
       await bring(desk, machine, data, parcel)
     }
   } catch (error) {
@@ -207,12 +212,13 @@ async function collectOn(socket: string, sum: Collecting, signal: AbortSignal): 
 
 /** One line of figures. */
 export function describe(seconds: number, findings: Findings, collections: Collections): string {
-  const { count, trashed, restored, deleted, removedManifests, removedRepositories, took, withProblems } = collections
+  const { count, trashed, restored, deleted, removedManifests, removedRepositories, left, took, withProblems } = collections
   const median = took.toSorted((a, b) => a - b)[Math.floor(took.length / 2)] ?? 0
   return (
     `soak: ${seconds.toFixed(0)} s, ${findings.total} acts (${findings.describe()}), ${count} collections of ` +
     `${median.toFixed(0)} ms: ${trashed} blobs trashed, ${restored} given back, ${deleted} deleted, ` +
-    `${removedManifests} manifests and ${removedRepositories} repositories removed, ${withProblems} met something torn; ` +
+    `${removedManifests} manifests and ${removedRepositories} repositories removed, ${left} left for later, ` +
+    `${withProblems} met something torn; ` +
     `${findings.late} too late, ${findings.unjudged} not judged, ${findings.complaints.length} complaints`
   )
 }
