@@ -1,6 +1,6 @@
 // How a command gets work done on a data directory: through the registry that keeps it, over its local socket, else
 // with the directory's lock in this process. It never works beside a keeper, and never takes its lock away.
-import { statSync } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LoadedConfig } from '../config/load.ts'
@@ -116,13 +116,28 @@ function reachSocket(socketPath: string): Reached {
   }
 }
 
-// What root makes in the directory of another user would lock that user's registry out of it.
+// What root makes in the directory of another user would lock that user's registry out of it. There is no way back: the
+// rest of the command needs no more than the owner may do.
 function becomeOwner(directory: string): void {
   const { uid, gid } = statSync(directory)
   if (process.getuid?.() !== 0 || uid === 0) return
   process.setgroups?.([gid])
-  process.setegid?.(gid)
-  process.seteuid?.(uid)
+  process.setgid?.(gid)
+  process.setuid?.(uid)
+  if (!isReachable(directory)) {
+    throw new Problem(`the data directory ${directory} belongs to uid ${uid}, and that user cannot reach it here`, {
+      hint: 'give the command where that user can: podman exec NAME tarn …, or let others search the directories above it',
+    })
+  }
+}
+
+function isReachable(directory: string): boolean {
+  try {
+    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
 }
 
 async function reachDirectory({ config }: LoadedConfig, clock: () => number): Promise<Reached> {

@@ -1,6 +1,8 @@
-import { chownSync, existsSync, lstatSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
 import t from 'tap'
 import { socketName } from '../../src/http/socket-path.ts'
@@ -10,6 +12,9 @@ import { findSocket, keeperSince, makeHome } from '../helpers/home.ts'
 import { makeDirectory } from '../helpers/server.ts'
 import { hear } from '../helpers/serving.ts'
 import { runTarn } from '../helpers/tarn.ts'
+
+/** Nobody's uid on this machine. */
+const OWNER = 4321
 
 t.test(
   'a command reaches the running registry, which says where, and the directory itself when there is none',
@@ -128,3 +133,40 @@ t.test('a data directory that is not there is not made', async (t) => {
   t.match(stderr, /^error: there is no data directory .*config.yml names it\)\nhint: .*--config/)
   t.notOk(existsSync(data))
 })
+
+t.test('root works on the directory of another user as that user', { skip: notRoot() }, async (t) => {
+  const { directory, data } = makeHome(t)
+  chmodSync(directory, 0o755)
+  chownSync(data, OWNER, OWNER)
+  const done = runAsItself(directory, ['gc', '--older-than', '0s'])
+  t.equal(done.code, 0, done.stderr)
+  const made = readdirSync(data, { recursive: true, encoding: 'utf8' })
+  t.ok(made.length > 2)
+  t.same(new Set(made.map((path) => lstatSync(join(data, path)).uid)), new Set([OWNER]))
+})
+
+t.test('root is told when that user cannot come there', { skip: notRoot() }, async (t) => {
+  const { directory, data } = makeHome(t)
+  chmodSync(directory, 0o700)
+  chownSync(data, OWNER, OWNER)
+  const { code, stderr } = runAsItself(directory, ['gc'])
+  t.equal(code, 1)
+  t.match(stderr, /belongs to uid 4321, and that user cannot reach it here\nhint: .*podman exec/)
+  t.same(readdirSync(data), [])
+})
+
+// Only root can give files away; without it there is nothing that could go wrong in this way.
+function notRoot(): string | false {
+  return process.getuid?.() === 0 ? false : 'only root can give files away'
+}
+
+// tap writes a file of its own when a child of a test ends, which is not this user's to write.
+function runAsItself(
+  directory: string,
+  args: readonly string[],
+): { readonly code: number | null; readonly stderr: string } {
+  const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+  const words = ['-i', `HOME=${directory}`, process.execPath, main, ...args]
+  const { status, stderr } = spawnSync('env', words, { cwd: directory, encoding: 'utf8' })
+  return { code: status, stderr }
+}
