@@ -27,7 +27,7 @@ export function certCommand(context: CommandContext): Command {
     .description('names, days left and fingerprint of the certificate and its CA')
     .addOption(configOption())
     .action(async (options: CertOptions, command: Command) => {
-      const { certificate } = tlsPaths(readHome(options))
+      const { certificate } = tlsPaths(readHome(options, command, context))
       const { caCertificate } = certificateFiles(dirname(certificate))
       const now = context.clock()
       const described = describeCertificate(certificate, now).map((entry) => ({ file: certificate, ...entry }))
@@ -49,7 +49,7 @@ export function certCommand(context: CommandContext): Command {
 }
 
 async function renew(options: CertOptions, command: Command, context: CommandContext): Promise<void> {
-  const { certificate, key } = tlsPaths(readHome(options))
+  const { certificate, key } = tlsPaths(readHome(options, command, context))
   const { caCertificate, caKey } = certificateFiles(dirname(certificate))
   const ca = { certificate: await read('CA certificate', caCertificate), key: await read('CA key', caKey) }
   const hosts = options.host ?? (await oldHosts(certificate, ca.certificate))

@@ -7,8 +7,9 @@ import type { CommandContext } from './context.ts'
 import { collect, outputOf } from './context.ts'
 import { configOption, readHome } from './home.ts'
 import { EXIT } from './output.ts'
+import { printable } from './printable.ts'
 import { watchProgress } from './progress.ts'
-import { formatBytes, formatCount, formatTable } from './table.ts'
+import { formatBytes, formatCount } from './table.ts'
 
 interface CheckOptions {
   readonly repair?: true
@@ -24,7 +25,7 @@ export function checkCommand(context: CommandContext): Command {
     .argument('[repository...]', 'only these, globs too (default: all)')
     .option('--repair', 'heal what can be healed: from the trash, another copy, --from; quarantine the rest')
     .option('--fast', 'compare sizes and links, without reading the blobs')
-    .option('--from <path>', 'a data directory or bundle with good copies (can be given again)', collect)
+    .option('--from <path>', 'a data directory, or a tar of one, with good copies (can be given again)', collect)
     .addOption(configOption())
     .action(async (repositories: string[], options: CheckOptions, command: Command) => {
       await check(repositories, options, command, context)
@@ -37,12 +38,19 @@ async function check(
   command: Command,
   context: CommandContext,
 ): Promise<void> {
-  const home = readHome(options)
+  const home = readHome(options, command, context)
   const { repair = false, fast = false, from = [] } = options
-  const progress = watchProgress(command, context, (event) => describeFinding(event).join('  '))
+  const told = new Set<string>()
+  const progress = watchProgress(command, context, (finding) => {
+    // Something may still come of it.
+    if (repair && finding.outcome === 'found') return undefined
+    const line = describeFinding(finding)
+    told.add(line)
+    return line
+  })
   // Only here: other commands need neither the lock nor the API.
   const { reach } = await import('./reach.ts')
-  const reached = await reach(home, context)
+  const reached = await reach(home, context, { removes: repair })
   let report: CheckReport
   try {
     // The registry runs in a directory of its own.
@@ -53,20 +61,15 @@ async function check(
     progress.end()
     await reached.close()
   }
-  outputOf(command, context).result(report, formatCheck(report))
+  outputOf(command, context).result(report, formatCheck(report, told))
   if (report.unrepaired > 0) process.exitCode = EXIT.notVerified
 }
 
-/** What a check found, for people. */
-export function formatCheck({
-  blobs,
-  manifests,
-  links,
-  repositories,
-  findings,
-  unrepaired,
-  ...facts
-}: CheckReport): string {
+/** What a check found, for people: the findings whose lines were not `told` yet, and how much there was. */
+export function formatCheck(
+  { blobs, manifests, links, repositories, findings, unrepaired, ...facts }: CheckReport,
+  told: ReadonlySet<string> = new Set(),
+): string {
   const how = facts.fast ? 'looked at' : 'verified'
   const seen = [
     `${formatCount(blobs.checked, 'blob')} (${formatBytes(blobs.bytes)})`,
@@ -74,16 +77,19 @@ export function formatCheck({
     formatCount(links.checked, 'link'),
   ].join(', ')
   const where = formatCount(repositories.checked, 'repository', 'repositories')
-  const lines = [`${how} ${seen} in ${where} in ${facts.seconds.toFixed(1)} s`]
+  const lines = findings.map(describeFinding).filter((line) => !told.has(line))
+  lines.push(`${how} ${seen} in ${where} in ${facts.seconds.toFixed(1)} s`)
   if (findings.length === 0) return [...lines, 'nothing is wrong'].join('\n')
-  lines.push('', formatTable([['outcome', 'kind', 'where', 'what'], ...findings.map(describeFinding)]), '')
   lines.push(`${formatCount(findings.length, 'finding')}, ${unrepaired} of them not repaired`)
-  if (unrepaired > 0 && !facts.repair) lines.push('tarn check --repair heals what can be healed')
+  if (unrepaired > 0) lines.push(facts.repair ? REMAINDER : 'tarn check --repair heals what can be healed')
   return lines.join('\n')
 }
 
-function describeFinding({ kind, path, repository, tag, digest, what, outcome, by }: Finding): string[] {
+const REMAINDER =
+  'what is left: push the images again, or heal from a good copy: tarn check --repair --from PATH (a data directory or a tar of one)'
+
+function describeFinding({ kind, path, repository, tag, digest, what, outcome, by }: Finding): string {
   const image = repository === undefined ? path : `${repository}${tag === undefined ? '' : `:${tag}`}`
   const where = digest === undefined || image.includes(digest) ? image : `${image} ${digest}`
-  return [by === undefined ? outcome : `${outcome} (${by})`, kind, where, what]
+  return printable([by === undefined ? outcome : `${outcome} (${by})`, kind, where, what].join('  '))
 }

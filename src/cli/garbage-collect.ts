@@ -7,6 +7,7 @@ import type { CollectReport } from '../registry/collect.ts'
 import type { CommandContext } from './context.ts'
 import { outputOf } from './context.ts'
 import { formatProblems } from './gc.ts'
+import { describeHome } from './home.ts'
 import { EXIT } from './output.ts'
 import { watchProgress } from './progress.ts'
 import { formatBytes, formatCount } from './table.ts'
@@ -38,6 +39,7 @@ async function collectGarbage(
 ): Promise<void> {
   const home = loadConfig({ env: process.env, ...(path === undefined ? {} : { path }) })
   const output = outputOf(command, context)
+  output.note(describeHome(home))
   const progress = watchProgress(command, context)
   // Only here: other commands need neither the lock nor the API.
   const { reach } = await import('./reach.ts')

@@ -36,13 +36,13 @@ export function gcCommand(context: CommandContext): Command {
 }
 
 async function collect(options: GcOptions, command: Command, context: CommandContext): Promise<void> {
-  const home = readHome(options)
+  const home = readHome(options, command, context)
   const { dryRun, untagged, olderThan, grace } = options
   const output = outputOf(command, context)
   const progress = watchProgress(command, context)
   // Only here: other commands need neither the lock nor the API.
   const { reach } = await import('./reach.ts')
-  const reached = await reach(home, context)
+  const reached = await reach(home, context, { removes: dryRun !== true })
   let report: CollectReport
   try {
     const asked = {

@@ -1,10 +1,13 @@
 // Finds the home that a command works on: the file of --config, else the search order of DESIGN §5.
 import { resolve } from 'node:path'
+import type { Command } from 'commander'
 import { Option } from 'commander'
 import type { LoadedConfig } from '../config/load.ts'
-import { loadCommandConfig } from '../config/load.ts'
+import { COMMAND_PLACES, loadCommandConfig } from '../config/load.ts'
 import { Problem } from '../config/problem.ts'
 import type { Config } from '../config/schema.ts'
+import type { CommandContext } from './context.ts'
+import { outputOf } from './context.ts'
 
 /** `--config FILE`, the same in every command that works on a home. */
 export function configOption(): Option {
@@ -14,9 +17,30 @@ export function configOption(): Option {
   )
 }
 
-/** The configuration of the home and its file. Throws a Problem when the file is wrong or, being named, is not there. */
-export function readHome({ config: path }: { config?: string }): LoadedConfig {
-  return loadCommandConfig({ env: process.env, ...(path === undefined ? {} : { path }) })
+export interface Home extends LoadedConfig {
+  /**
+   * Whether its user meant this one: --config or REGISTRY_CONFIGURATION_PATH names it, or the command was given in its
+   * directory. Else it is what the machine has.
+   */
+  readonly meant: boolean
+}
+
+/**
+ * The configuration of the home and its file. Where the user did not name it and is not in it, a note says what is used.
+ * Throws a Problem when the file is wrong or, being named, is not there.
+ */
+export function readHome({ config: named }: { config?: string }, command: Command, context: CommandContext): Home {
+  const loaded = loadCommandConfig({ env: process.env, ...(named === undefined ? {} : { path: named }) })
+  const { path } = loaded
+  const isNear = named !== undefined || (path !== undefined && COMMAND_PLACES.includes(path))
+  if (!isNear) outputOf(command, context).note(describeHome(loaded))
+  return { ...loaded, meant: isNear || (path !== undefined && path === process.env['REGISTRY_CONFIGURATION_PATH']) }
+}
+
+/** `using FILE, data in DIR` */
+export function describeHome({ path, config }: LoadedConfig): string {
+  const file = path === undefined ? 'the built-in defaults' : resolve(path)
+  return `using ${file}, data in ${resolve(config.storage.filesystem.rootdirectory)}`
 }
 
 /** `auth.htpasswd.path`; throws a Problem when the registry has no htpasswd login. */

@@ -7,11 +7,13 @@ import { choosePlatform, findImage, inspectImage, readConfigBytes, readRaw } fro
 import type { ManifestNode } from '../registry/describe-manifest.ts'
 import { describeManifest, formatPlatform, listParts } from '../registry/describe-manifest.ts'
 import { findPin, readPins } from '../storage/pins.ts'
+import { Pulls } from '../storage/pulls.ts'
 import type { CommandContext } from './context.ts'
 import { outputOf } from './context.ts'
 import { openDataDirectory } from './data-directory.ts'
 import { configOption } from './home.ts'
 import { describePart, makeImageTree, shortenDigest } from './image-tree.ts'
+import { printable } from './printable.ts'
 import { formatBytes, formatCount, formatTable, formatTree } from './table.ts'
 
 interface InspectOptions {
@@ -44,30 +46,32 @@ async function inspect(
   if (options.raw && options.imageConfig) {
     throw new Problem('--raw and --image-config are two different things', { hint: 'give one of them', exitCode: 2 })
   }
-  const layout = openDataDirectory(options)
+  const layout = openDataDirectory(options, command, context)
   const named = findImage(layout, text)
-  const node = (): ManifestNode => describeManifest(layout, named.name, named.digest)
-  const image =
-    options.platform === undefined
-      ? named
-      : { ...named, tag: undefined, digest: choosePlatform(node(), options.platform).digest }
+  const { platform } = options
+  const choose = (): ManifestNode =>
+    choosePlatform(layout, describeManifest(layout, named.name, named.digest), platform)
+  const chosen = platform === undefined ? named.digest : choose().digest
+  const image = chosen === named.digest ? named : { ...named, tag: undefined, digest: chosen }
   if (options.raw) return writeBytes(context, readRaw(layout, image))
-  if (options.imageConfig) {
-    const one = choosePlatform(describeManifest(layout, image.name, image.digest), options.platform)
-    return writeBytes(context, readConfigBytes(layout, one))
-  }
+  if (options.imageConfig) return writeBytes(context, readConfigBytes(layout, choose()))
   const { name, tag, digest } = image
   const pin = findPin(readPins(layout).pins, name, { digest, ...(tag === undefined ? {} : { tag }) })
   const details = inspectImage(layout, image, pin !== undefined)
-  const pushedAt = details.pushedAt === undefined ? undefined : new Date(details.pushedAt).toISOString()
-  outputOf(command, context).result(
-    { ...details, pushedAt },
-    formatDetails(tag === undefined ? `${name}@${digest}` : `${name}:${tag}`, { ...details, pushedAt }),
-  )
+  const pulls = new Pulls({ path: layout.pulls, clock: context.clock, writable: () => false })
+  const times = { pushedAt: toTime(details.pushedAt), pulledAt: toTime(pulls.lastPulled(name, digest)) }
+  const shown = { ...details, ...times }
+  const output = outputOf(command, context)
+  output.result(shown, formatDetails(tag === undefined ? `${name}@${digest}` : `${name}:${tag}`, shown))
+  for (const { path, what } of details.problems) output.note(`warning: ${path}: ${what}`)
   if (details.manifest.state === 'here') return
   throw new Problem(`the manifest of ${text} is ${details.manifest.state}: it cannot be pulled`, {
     hint: `look closer: tarn check ${name}`,
   })
+}
+
+function toTime(time: number | undefined): string | undefined {
+  return time === undefined ? undefined : new Date(time).toISOString()
 }
 
 // The process may end right after this: what a pipe has not taken yet must be waited for. A failure is
@@ -76,7 +80,10 @@ async function writeBytes({ stdout }: CommandContext, bytes: Uint8Array): Promis
   await new Promise<void>((resolve) => void stdout.write(bytes, () => resolve()))
 }
 
-type ShownDetails = Omit<ImageDetails, 'pushedAt'> & { readonly pushedAt: string | undefined }
+interface ShownDetails extends Omit<ImageDetails, 'pushedAt'> {
+  readonly pushedAt: string | undefined
+  readonly pulledAt: string | undefined
+}
 
 function formatDetails(image: string, details: ShownDetails): string {
   const { manifest, digest, tags, configs, referrers, heldBy, pinned } = details
@@ -91,9 +98,15 @@ function formatDetails(image: string, details: ShownDetails): string {
     ['size', `${formatBytes(size)} in ${formatCount(parts.length, 'part')}`],
     ['tags', tags.join(', ')],
     ['pushed', details.pushedAt],
+    ['last pulled', details.pulledAt],
     ['pinned', pinned ? 'yes' : undefined],
     ['subject', manifest.subject],
-    ['state', missing.length === 0 ? 'whole' : `${formatCount(missing.length, 'part')} not here`],
+    [
+      'state',
+      missing.length === 0
+        ? 'here; bytes not read (tarn check does)'
+        : `${formatCount(missing.length, 'part')} not here`,
+    ],
     ...describeConfig(configs[digest]),
   ].flatMap(([key, value]) => (key === undefined || value === undefined || value === '' ? [] : [[key, value]]))
   const remark = ({ digest: part }: { digest: string }): string | undefined => {
@@ -108,7 +121,7 @@ function formatDetails(image: string, details: ShownDetails): string {
       'annotations',
       Object.entries(manifest.annotations ?? {}).map(([key, value]) => `${key}=${value}`),
     ),
-    ...manifest.children.map((child) => formatPlatformConfig(child, configs[child.digest])),
+    ...manifest.children.map((child) => formatChild(child, configs[child.digest])),
     formatSection('referrers', referrers.map(describeReferrer)),
     formatSection(
       'the same manifest is in',
@@ -118,8 +131,10 @@ function formatDetails(image: string, details: ShownDetails): string {
   return sections.filter((section) => section !== '').join('\n\n')
 }
 
-function formatPlatformConfig({ platform, digest }: ManifestNode, config: ImageConfig | undefined): string {
-  const lines = describeConfig(config).flatMap(([key, value]) => (value === undefined ? [] : [`${key}: ${value}`]))
+function formatChild({ platform, digest, annotations }: ManifestNode, config: ImageConfig | undefined): string {
+  const notes = Object.entries(annotations ?? {}).map(([key, value]) => ['annotation', `${key}=${value}`] as const)
+  const facts = [...describeConfig(config), ...notes]
+  const lines = facts.flatMap(([key, value]) => (value === undefined ? [] : [`${key}: ${value}`]))
   return formatSection(formatPlatform(platform) || shortenDigest(digest), lines)
 }
 
@@ -127,7 +142,7 @@ function describeConfig(config: ImageConfig | undefined): (readonly [string, str
   if (config === undefined) return []
   return [
     ['created', config.created],
-    ['platform', [config.os, config.architecture].filter(Boolean).join('/') || undefined],
+    ['platform', [config.os, config.architecture, config.variant].filter(Boolean).join('/') || undefined],
     ['entrypoint', config.entrypoint && JSON.stringify(config.entrypoint)],
     ['command', config.cmd && JSON.stringify(config.cmd)],
     ['user', config.user],
@@ -142,7 +157,7 @@ function describeReferrer({ digest, artifactType, mediaType, size, tag, annotati
 }
 
 function formatSection(title: string, lines: readonly string[]): string {
-  return lines.length === 0 ? '' : [title, ...lines.map((line) => `  ${line}`)].join('\n')
+  return lines.length === 0 ? '' : [printable(title), ...lines.map((line) => `  ${printable(line)}`)].join('\n')
 }
 
 const SOME = 3

@@ -49,7 +49,7 @@ export function lsCommand(context: CommandContext): Command {
 }
 
 function list(patterns: readonly string[], options: LsOptions, command: Command, context: CommandContext): void {
-  const layout = openDataDirectory(options)
+  const layout = openDataDirectory(options, command, context)
   const kinds = selectImages(patterns).patterns.map(({ kind }) => kind)
   const images =
     Boolean(options.tags ?? options.untagged ?? options.tree) || kinds.some((kind) => kind !== 'repository')
@@ -73,18 +73,26 @@ function list(patterns: readonly string[], options: LsOptions, command: Command,
   if (json) output.result(toJson(sorted, options.tree === true), '')
   else if (options.tree) output.result({}, formatTrees(sorted))
   else output.result({}, images ? formatImages(sorted, options, now) : formatRepositories(sorted, options, now))
-  sayTheRest(report, patterns, output)
+  sayTheRest(report, patterns, layout.root, output)
   if (patterns.length > 0 && report.repositories.length === 0) {
-    throw new Problem(`nothing here matches ${patterns.join(' ')}`, {
+    const here = report.complete ? 'nothing' : 'nothing that can be read'
+    throw new Problem(`${here} in ${layout.root} matches ${patterns.join(' ')}`, {
       hint: 'see what is here: tarn ls; write patterns in quotes, "**" for any repository',
     })
   }
   if (!report.complete) process.exitCode = EXIT.failed
 }
 
-function sayTheRest(report: ListReport, patterns: readonly string[], output: { note(text: string): void }): void {
+function sayTheRest(
+  report: ListReport,
+  patterns: readonly string[],
+  directory: string,
+  output: { note(text: string): void },
+): void {
   const { repositories, tags, bytes, problems } = report
-  if (repositories.length === 0 && patterns.length === 0) output.note('there are no repositories')
+  if (repositories.length === 0 && patterns.length === 0) {
+    output.note(`there are no repositories${problems.length > 0 ? ' that can be read' : ''} in ${directory}`)
+  }
   const size = bytes === undefined ? '' : `, ${formatBytes(bytes)} on disk, each blob counted once`
   if (repositories.length > 1) {
     const counted = `${formatCount(repositories.length, 'repository', 'repositories')}, ${formatCount(tags, 'tag')}`

@@ -2,6 +2,7 @@
 // never decides what a command does.
 import type { Writable } from 'node:stream'
 import { RegistryError } from '../oci/errors.ts'
+import { printableLines } from './printable.ts'
 
 /** DESIGN §5; 70 is EX_SOFTWARE of sysexits: a bug of ours. */
 export const EXIT = { done: 0, failed: 1, usage: 2, partly: 3, notVerified: 4, bug: 70 } as const
@@ -24,10 +25,10 @@ export function createOutput({ stdout, stderr, json, quiet }: OutputOptions): Ou
   return {
     result(value, text) {
       if (json) stdout.write(`${JSON.stringify(value)}\n`)
-      else if (text !== '') stdout.write(`${text}\n`)
+      else if (text !== '') stdout.write(`${printableLines(text)}\n`)
     },
     note(text) {
-      if (!quiet) stderr.write(`${text}\n`)
+      if (!quiet) stderr.write(`${printableLines(text)}\n`)
     },
   }
 }
@@ -35,14 +36,15 @@ export function createOutput({ stdout, stderr, json, quiet }: OutputOptions): Ou
 /** Writes `error:` and, where there is one, `hint:`; gives the exit code. A bug's own words are shown, since only they help. */
 export function reportError(error: unknown, stderr: Writable): number {
   if (isBug(error)) {
-    stderr.write(`error: internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+    const words = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    stderr.write(`error: internal error: ${printableLines(words)}\n`)
     stderr.write('hint: this is a bug in tarn; please report it with the lines above\n')
     return EXIT.bug
   }
   const { message, hint, exitCode } = error as Error & { hint?: unknown; exitCode?: unknown }
-  stderr.write(`error: ${message}\n`)
+  stderr.write(`error: ${printableLines(message)}\n`)
   const advice = typeof hint === 'string' ? hint : adviseOn(error as NodeJS.ErrnoException)
-  if (advice !== undefined) stderr.write(`hint: ${advice}\n`)
+  if (advice !== undefined) stderr.write(`hint: ${printableLines(advice)}\n`)
   return typeof exitCode === 'number' ? exitCode : EXIT.failed
 }
 

@@ -9,7 +9,8 @@ import type { PinList } from '../storage/pins.ts'
 import { formatPinned, readPins } from '../storage/pins.ts'
 import type { CommandContext } from './context.ts'
 import { outputOf } from './context.ts'
-import { openDataDirectory } from './data-directory.ts'
+import { findDataDirectory } from './data-directory.ts'
+import type { Home } from './home.ts'
 import { configOption, readHome } from './home.ts'
 import type { Output } from './output.ts'
 import { EXIT } from './output.ts'
@@ -31,16 +32,18 @@ export function pinCommand(context: CommandContext): Command {
     .addOption(configOption())
     .action(async (texts: string[], options: PinOptions, command: Command) => {
       const output = outputOf(command, context)
-      const layout = openDataDirectory(options)
-      if (texts.length > 0) await change(texts, options, { output, layout, context })
+      const home = readHome(options, command, context)
+      const layout = findDataDirectory(home)
+      if (texts.length > 0) await change(texts, options, { output, home, layout, context })
       else if (options.remove || options.reason !== undefined) {
         throw new Problem('no image is named', { hint: 'use: tarn pin [--remove] IMAGE…', exitCode: 2 })
-      } else list(readPins(layout), output)
+      } else list(readPins(layout), layout, output)
     })
 }
 
 interface Surroundings {
   readonly output: Output
+  readonly home: Home
   readonly layout: Layout
   readonly context: CommandContext
 }
@@ -48,12 +51,13 @@ interface Surroundings {
 async function change(
   texts: readonly string[],
   options: PinOptions,
-  { output, layout, context }: Surroundings,
+  { output, home, layout, context }: Surroundings,
 ): Promise<void> {
-  const plan = options.remove ? planUnpins(readPins(layout).pins, texts) : planPins(layout, texts, options.reason ?? '')
+  const { pins } = readPins(layout)
+  const plan = options.remove ? planUnpins(pins, texts) : planPins(layout, pins, texts, options.reason)
   // Only here: other commands need neither the lock nor the API.
   const { reach } = await import('./reach.ts')
-  const reached = await reach(readHome(options), context)
+  const reached = await reach(home, context, { removes: false })
   try {
     for (const { id, pin } of plan.changes) {
       if (pin === undefined) await reached.call('DELETE /pins', { id })
@@ -73,11 +77,11 @@ function say({ images }: PinPlan, { remove }: PinOptions, output: Output): void 
   output.result({ images, pinned: remove !== true }, lines.join('\n'))
 }
 
-function list({ pins, unreadable }: PinList, output: Output): void {
+function list({ pins, unreadable }: PinList, { root }: Layout, output: Output): void {
   const shown = pins.map((pin) => ({ ...pin, images: pin.images.map(formatPinned) }))
   const rows = shown.flatMap(({ images, blobs, reason }) => [...images, ...blobs].map((what) => [what, reason]))
   output.result({ pins: shown, unreadable }, rows.length === 0 ? '' : formatTable([['PINNED', 'REASON'], ...rows]))
-  if (pins.length === 0) output.note('nothing is pinned')
+  if (pins.length === 0) output.note(`nothing is pinned in ${root}`)
   for (const { path, why } of unreadable) {
     output.note(
       `warning: ${path} cannot be read (${why}): nothing is removed or collected until it is repaired or deleted`,

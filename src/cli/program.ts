@@ -59,11 +59,15 @@ function makeProgram(context: CommandContext): Command {
 
 // Settings of commander are not passed on to commands that were made before.
 function speakOurWay(command: Command, name: string, context: CommandContext): void {
-  command.exitOverride().configureOutput({
-    writeOut: (text) => void context.stdout.write(text),
-    writeErr: (text) => void context.stderr.write(text),
-    outputError: (text, write) => write(`${text.trimEnd()}\nhint: see how it is used: ${name} --help\n`),
-  })
+  // What holds for every command is told by each of them too.
+  command
+    .configureHelp({ showGlobalOptions: true })
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void context.stdout.write(text),
+      writeErr: (text) => void context.stderr.write(text),
+      outputError: (text, write) => write(`${text.trimEnd()}\nhint: see how it is used: ${name} --help\n`),
+    })
   for (const child of command.commands) speakOurWay(child, `${name} ${child.name()}`, context)
 }
 

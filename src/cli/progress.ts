@@ -1,10 +1,12 @@
 // How far a long act is, on stderr: a bar with speed and time left on a terminal, else one line a step, so that a log
-// or a pipe is not filled. Never on stdout, never with --quiet.
+// or a pipe is not filled. Never on stdout, never with --quiet; what an act tells meanwhile goes where its result goes.
 import type { Command } from 'commander'
+import type { Writable } from 'node:stream'
 import type { ActEvent } from '../http/api/given.ts'
 import type { Finding } from '../registry/check.ts'
 import type { Progress } from '../registry/collect.ts'
 import type { CommandContext } from './context.ts'
+import { printable } from './printable.ts'
 import { formatBytes } from './table.ts'
 
 export interface ProgressView {
@@ -18,6 +20,8 @@ export interface ProgressView {
 export interface ProgressOptions {
   readonly stderr: CommandContext['stderr']
   readonly quiet: boolean
+  /** Where the lines of the act go, with `quiet` too; without it they are left out. */
+  readonly lines?: Writable | undefined
   /** Milliseconds; only differences count. */
   readonly clock: () => number
 }
@@ -28,8 +32,7 @@ const NARROWEST = 40
 // A guess from less than that jumps about.
 const FIRST_GUESS_MS = 2000
 
-export function createProgress({ stderr, quiet, clock }: ProgressOptions): ProgressView {
-  if (quiet) return { update: () => undefined, line: () => undefined, end: () => undefined }
+export function createProgress({ stderr, quiet, lines, clock }: ProgressOptions): ProgressView {
   const isTerminal = stderr.isTTY === true
   let begun: { readonly phase: string; readonly at: number } | undefined
   let shown = false
@@ -39,11 +42,12 @@ export function createProgress({ stderr, quiet, clock }: ProgressOptions): Progr
   }
   return {
     update(progress) {
+      if (quiet) return
       const { phase } = progress
       // The registry says it first of all; it is worth seeing only where it goes away again.
       if (phase === 'waiting' && !isTerminal) return
       const step = begun?.phase === phase ? begun : { phase, at: clock() }
-      if (!isTerminal && step !== begun) stderr.write(`${phase}\n`)
+      if (!isTerminal && step !== begun) stderr.write(`phase: ${phase}\n`)
       begun = step
       if (!isTerminal) return
       const width = Math.max(NARROWEST, stderr.columns ?? 80)
@@ -56,7 +60,7 @@ export function createProgress({ stderr, quiet, clock }: ProgressOptions): Progr
     },
     line(text) {
       erase()
-      stderr.write(`${text}\n`)
+      lines?.write(`${printable(text)}\n`)
     },
     end: erase,
   }
@@ -96,18 +100,22 @@ function formatLeft(milliseconds: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }
 
-/** Shows the events of an act under the global --quiet: progress, and findings as `describe` words them. */
+/**
+ * Shows the events of an act under the global --quiet and --json: progress, and as part of the result the findings that
+ * `describe` has words for.
+ */
 export function watchProgress(
   command: Command,
-  { stderr, clock }: Pick<CommandContext, 'stderr' | 'clock'>,
-  describe?: (finding: Finding) => string,
+  { stdout, stderr, clock }: Pick<CommandContext, 'stdout' | 'stderr' | 'clock'>,
+  describe?: (finding: Finding) => string | undefined,
 ): { readonly onEvent: (event: ActEvent) => void; readonly end: () => void } {
-  const { quiet = false } = command.optsWithGlobals<{ quiet?: boolean }>()
-  const view = createProgress({ stderr, quiet, clock })
+  const { quiet = false, json = false } = command.optsWithGlobals<{ quiet?: boolean; json?: boolean }>()
+  const view = createProgress({ stderr, quiet, lines: json ? undefined : stdout, clock })
   return {
     onEvent(event) {
+      const text = 'phase' in event ? undefined : describe?.(event)
       if ('phase' in event) view.update(event)
-      else if (describe !== undefined) view.line(describe(event))
+      else if (text !== undefined) view.line(text)
     },
     end: () => view.end(),
   }

@@ -16,7 +16,10 @@ import { readKeeper } from '../storage/keeper.ts'
 import type { Layout } from '../storage/layout.ts'
 import type { CommandContext } from './context.ts'
 import { findDataDirectory } from './data-directory.ts'
+import type { Home } from './home.ts'
+import { describeHome } from './home.ts'
 import { callSocket } from './socket-client.ts'
+import { describeStranger } from './stranger.ts'
 
 export interface Reached {
   /** Whether a running registry does the work; its leases then hold. */
@@ -37,15 +40,23 @@ const AGAIN_MS = 100
 const ANSWER_MS = 5000
 
 /**
- * Finds the registry of the home, or takes its directory. Throws a Problem when there is no directory, or when a
- * process that does not answer keeps it.
+ * Finds the registry of the home, or takes its directory. Throws a Problem when there is no directory, when it is another
+ * user's, or when a process that does not answer keeps it. An act that `removes` something does so only in a directory
+ * that its user meant, or that a running registry serves: else the directory may be any other program's.
  */
-export async function reach(home: LoadedConfig, { clock }: Pick<CommandContext, 'clock'>): Promise<Reached> {
+export async function reach(
+  home: LoadedConfig & Partial<Pick<Home, 'meant'>>,
+  { clock }: Pick<CommandContext, 'clock'>,
+  { removes }: { readonly removes: boolean } = { removes: true },
+): Promise<Reached> {
   const layout = findDataDirectory(home)
   const until = performance.now() + PATIENCE_MS
   for (;;) {
     const found = await findServer(layout)
     if ('path' in found) return reachSocket(found.path)
+    if (removes && home.meant === false) throw describeUnmeant(home)
+    const stranger = describeStranger(layout, process.getuid?.() ?? 0)
+    if (stranger !== undefined) throw stranger
     try {
       return await reachDirectory(home, clock)
     } catch (error) {
@@ -93,6 +104,14 @@ async function answersFor(directory: string, socketPath: string): Promise<boolea
   const call = { socketPath, name: 'GET /status', options: {}, onEvent: () => undefined, within: ANSWER_MS }
   const status = (await callSocket(call)) as ReportOf<'GET /status'>
   return status.keeps && status.directory.inode === statSync(directory).ino
+}
+
+function describeUnmeant(home: LoadedConfig): Problem {
+  const what = `there is no configuration in ${process.cwd()}, and nobody said that this registry is meant`
+  return new Problem(`${what} (${describeHome(home)})`, {
+    hint: 'nothing was changed; name the configuration: --config FILE',
+    exitCode: 2,
+  })
 }
 
 function describeSilence({ message }: KeptElsewhere, refused: readonly string[]): Problem {

@@ -28,12 +28,12 @@ export function retainCommand(context: CommandContext): Command {
 }
 
 async function retain(options: RetainOptions, command: Command, context: CommandContext): Promise<void> {
-  const home = readHome(options)
+  const home = readHome(options, command, context)
   const output = outputOf(command, context)
   const progress = watchProgress(command, context)
   // Only here: other commands need neither the lock nor the API.
   const { reach } = await import('./reach.ts')
-  const reached = await reach(home, context)
+  const reached = await reach(home, context, { removes: options.dryRun !== true })
   let report: RetentionReport
   try {
     report = await reached.call('POST /retention', { dryRun: options.dryRun === true }, progress.onEvent)

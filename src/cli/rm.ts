@@ -11,6 +11,7 @@ import { configOption, readHome } from './home.ts'
 import { shortenDigest } from './image-tree.ts'
 import type { Output } from './output.ts'
 import { EXIT } from './output.ts'
+import { printableLines } from './printable.ts'
 import { formatBytes, formatCount } from './table.ts'
 
 interface RmOptions {
@@ -37,10 +38,10 @@ export function rmCommand(context: CommandContext): Command {
       // Wrong words are refused before anything is opened.
       selectImages(patterns)
       requireTerminal(options, context)
-      const home = readHome(options)
+      const home = readHome(options, command, context)
       // Only here: other commands need neither the lock nor the API.
       const { reach } = await import('./reach.ts')
-      const reached = await reach(home, context)
+      const reached = await reach(home, context, { removes: options.dryRun !== true })
       try {
         const act: Remove = (images, { dryRun }) => reached.call('POST /rm', { images: [...images], dryRun })
         await remove(act, patterns, { ...options, output, context })
@@ -68,9 +69,11 @@ export async function remove(act: Remove, patterns: readonly string[], around: S
   const { output, context, dryRun, yes } = around
   const mustAsk = !dryRun && !yes
   let report = await act(patterns, { dryRun: dryRun === true || mustAsk })
+  let shown = ''
   // What is asked about may have grown meanwhile by a push; it is the same patterns that the person said yes to.
   if (mustAsk && !isEmpty(report)) {
-    context.stderr.write(`${formatRemoved(report)}\n`)
+    shown = formatRemoved(report)
+    context.stderr.write(`${printableLines(shown)}\n`)
     if (!(await confirm(formatQuestion(report), context))) {
       output.note('nothing was removed')
       process.exitCode = EXIT.failed
@@ -78,7 +81,7 @@ export async function remove(act: Remove, patterns: readonly string[], around: S
     }
     report = await act(patterns, { dryRun: false })
   }
-  if (!isEmpty(report) || around.dryRun) output.result(report, isEmpty(report) ? '' : formatResult(report))
+  output.result(report, isEmpty(report) ? '' : formatResult(report, shown))
   finish(report, output)
 }
 
@@ -103,9 +106,11 @@ function isEmpty({ repositories }: RemoveReport): boolean {
   return repositories.length === 0
 }
 
-function formatResult(report: RemoveReport): string {
+// What was shown with the question is not told again.
+function formatResult(report: RemoveReport, shown: string): string {
   const verb = report.dryRun ? 'would remove' : 'removed'
-  return `${formatRemoved(report)}\n${verb} ${formatCounts(report)}; a collection then frees ${formatBytes(report.freeable.bytes)}`
+  const list = formatRemoved(report)
+  return `${list === shown ? '' : `${list}\n`}${verb} ${formatCounts(report)}; a collection then frees ${formatBytes(report.freeable.bytes)}`
 }
 
 function formatQuestion(report: RemoveReport): string {

@@ -1,5 +1,6 @@
 // How commands lay out what they print for people: columns, trees, sizes, ages. Text only; what is printed as JSON
-// never passes here.
+// never passes here. What a terminal would act on comes out escaped.
+import { printable } from './printable.ts'
 
 const UNITS = ['KB', 'MB', 'GB', 'TB', 'PB', 'EB']
 const MINUTE = 60_000
@@ -10,7 +11,8 @@ const DAY = 24 * HOUR
  * Lines of columns that are two blanks apart; the first row is the heading. Columns whose numbers (from 0) are in
  * `right` are flush right. No line ends in blanks.
  */
-export function formatTable(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
+export function formatTable(cells: readonly (readonly string[])[], right: readonly number[] = []): string {
+  const rows = cells.map((row) => row.map(printable))
   const widths: number[] = []
   for (const row of rows) {
     for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length)
@@ -33,13 +35,14 @@ export interface TreeNode {
 
 /** The node's text, and below it its children with the lines that lead to them. */
 export function formatTree({ text, children = [] }: TreeNode): string {
-  return [text, ...drawBranches(children, '')].join('\n')
+  return [printable(text), ...drawBranches(children, '')].join('\n')
 }
 
 function drawBranches(nodes: readonly TreeNode[], before: string): string[] {
   return nodes.flatMap(({ text, children = [] }, index) => {
     const isLast = index === nodes.length - 1
-    return [`${before}${isLast ? '└─ ' : '├─ '}${text}`, ...drawBranches(children, before + (isLast ? '   ' : '│  '))]
+    const line = `${before}${isLast ? '└─ ' : '├─ '}${printable(text)}`
+    return [line, ...drawBranches(children, before + (isLast ? '   ' : '│  '))]
   })
 }
 

@@ -34,7 +34,7 @@ export function userCommand(context: CommandContext): Command {
     .argument('<name>', 'the user')
     .addOption(configOption())
     .action(async (name: string, options: UserOptions, command: Command) => {
-      const { path } = await readUsers(options)
+      const { path } = await readUsers(options, command, context)
       if (!(await eraseUser(path, name))) {
         throw new Problem(`there is no user ${name} in ${path}`, { hint: 'see who is: tarn user list' })
       }
@@ -52,7 +52,7 @@ export function userCommand(context: CommandContext): Command {
 
 async function add(name: string, options: UserOptions, command: Command, context: CommandContext): Promise<void> {
   const user = parseUserName(name)
-  const { path, users } = await readUsers(options)
+  const { path, users } = await readUsers(options, command, context)
   if (options.passwordStdin !== true && context.stdin.isTTY !== true) {
     throw new Problem('there is no terminal to ask for the password', {
       hint: `use: tarn user add ${user} --password-stdin < FILE`,
@@ -66,7 +66,7 @@ async function add(name: string, options: UserOptions, command: Command, context
 }
 
 async function list(options: UserOptions, command: Command, context: CommandContext): Promise<void> {
-  const { path, source, users, refused } = await readUsers(options)
+  const { path, source, users, refused } = await readUsers(options, command, context)
   const output = outputOf(command, context)
   for (const { line, user, reason } of refused) {
     output.note(`line ${line}${user === undefined ? '' : ` (${user})`} ${reason}: it lets nobody in`)
@@ -79,8 +79,12 @@ async function list(options: UserOptions, command: Command, context: CommandCont
 }
 
 // Outside a home, the configuration that is found may be one that its user did not think of: it is named.
-async function readUsers(options: UserOptions): Promise<Htpasswd & { path: string; source: string }> {
-  const home = readHome(options)
+async function readUsers(
+  options: UserOptions,
+  command: Command,
+  context: CommandContext,
+): Promise<Htpasswd & { path: string; source: string }> {
+  const home = readHome(options, command, context)
   const path = htpasswdPath(home)
   const source = home.path === undefined ? 'the environment' : resolve(home.path)
   try {

@@ -36,8 +36,8 @@ export interface LoadedConfig {
 
 // distribution 3.x's place, then 2.x's: both images keep working with a mounted file.
 const SERVE_PLACES = ['config.yml', '/etc/distribution/config.yml', '/etc/docker/registry/config.yml']
-// A command also works from inside a checkout, whose home is storage/.
-const COMMAND_PLACES = ['config.yml', 'storage/config.yml']
+/** A command also works from inside a checkout, whose home is storage/. */
+export const COMMAND_PLACES: readonly string[] = ['config.yml', 'storage/config.yml']
 
 /**
  * The configuration of `serve`: the file of `path`, $REGISTRY_CONFIGURATION_PATH, ./config.yml,

@@ -34,7 +34,8 @@ export function notesOf(schema: TSchema): Notes {
   return schema
 }
 
-const DAY = 86_400_000
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
 // Node's timers hold 31 bits of milliseconds, 24.8 days; what is longer would fire at once.
 const TIMER = { maximum: 2_147_483_647 }
 const OURS = 'no such setting'
@@ -210,8 +211,9 @@ const gc = Type.Object(
     untagged: flag(false),
     // How long an answer that says "it exists" is good for, and how old is what a collection takes.
     lease: duration(DAY),
-    // How long what was collected lies in the trash before it is deleted.
-    grace: duration(DAY),
+    // How long what was collected lies in the trash before it is deleted. A bit less than a day, so that the collection
+    // of one night finds over what the night before put there.
+    grace: duration(23 * HOUR),
   },
   { closed: OURS },
 )

@@ -3,6 +3,7 @@
 import type { Descriptor } from './descriptor.ts'
 import { readDescriptor, readDigest } from './descriptor.ts'
 import type { Digest } from './digest.ts'
+import { isDigest } from './digest.ts'
 import { registryError } from './errors.ts'
 import type { Fields, Place } from './field.ts'
 import { nameFields, openFields, readArray, readString, readStringMap, stepInto } from './field.ts'
@@ -27,6 +28,11 @@ export interface Manifest {
   readonly subject?: Descriptor
   readonly artifactType?: string
   readonly annotations?: Readonly<Record<string, string>>
+  /**
+   * Only of a stored one: it names something by a digest that Tarn does not know (sha384, which registry:2 takes), and
+   * that is left out above. So it needs more than it seems to.
+   */
+  readonly doubtful?: true
 }
 
 const MOST_LAYERS = 4096
@@ -44,6 +50,7 @@ const TOP = nameFields(
   'fsLayers',
 )
 const FS_LAYER = nameFields('blobSum')
+const NAMED = nameFields('digest', 'blobSum')
 
 /**
  * Reads a manifest that is pushed (distribution-spec "Pushing Manifests"); `contentType` is the header as it came.
@@ -156,11 +163,19 @@ function assemble(place: Place, fields: Fields, mediaType: string): Manifest {
   const subject = readOptional(place, fields, 'subject')
   const artifactType = readString(place, fields, 'artifactType')
   const annotations = readStringMap(place, fields, 'annotations')
+  const [layers, manifests] = [readList(place, fields, 'layers'), readList(place, fields, 'manifests')]
+  const leftOut = [
+    ...(config === undefined ? [fields['config']] : []),
+    ...(subject === undefined ? [fields['subject']] : []),
+    ...(isShorter(layers, fields['layers']) ? fields['layers'] : []),
+    ...(isShorter(manifests, fields['manifests']) ? fields['manifests'] : []),
+  ]
   return {
     kind: isIndexType(mediaType) ? 'index' : 'image',
     mediaType,
-    layers: readList(place, fields, 'layers'),
-    manifests: readList(place, fields, 'manifests'),
+    layers,
+    manifests,
+    ...(leftOut.some(namesUnknown) && { doubtful: true }),
     ...(config && { config }),
     ...(subject && { subject }),
     ...(artifactType !== undefined && { artifactType }),
@@ -179,6 +194,17 @@ function readList(place: Place, fields: Fields, name: string): readonly Descript
     .filter((descriptor) => descriptor !== undefined)
 }
 
+function isShorter(list: readonly Descriptor[], value: unknown): value is readonly unknown[] {
+  return Array.isArray(value) && value.length > list.length
+}
+
+/** Whether what the tolerant reader left out has a digest all the same, of a kind that it does not understand. */
+function namesUnknown(value: unknown): boolean {
+  const fields = openFields({ path: '', strictness: 'tolerant' }, value, NAMED)
+  const text = fields?.['digest'] ?? fields?.['blobSum']
+  return typeof text === 'string' && text !== '' && !isDigest(text)
+}
+
 /** Docker's "Image Manifest Version 2, Schema 1": layers by digest only, without sizes. */
 function readSchema1(place: Place, fsLayers: readonly unknown[]): Manifest {
   const layers = fsLayers.flatMap((value, index) => {
@@ -187,5 +213,6 @@ function readSchema1(place: Place, fsLayers: readonly unknown[]): Manifest {
     const digest = fields && readDigest(inside, fields, 'blobSum')
     return digest === undefined ? [] : [{ mediaType: DOCKER_LAYER, digest, size: 0 }]
   })
-  return { kind: 'schema1', mediaType: SCHEMA1_SIGNED, layers, manifests: [] }
+  const isDoubtful = layers.length < fsLayers.length && fsLayers.some(namesUnknown)
+  return { kind: 'schema1', mediaType: SCHEMA1_SIGNED, layers, manifests: [], ...(isDoubtful && { doubtful: true }) }
 }

@@ -4,6 +4,7 @@ import { parseBytes } from '../config/bytes.ts'
 import { Problem } from '../config/problem.ts'
 import { registryError } from '../oci/errors.ts'
 import { openCopies } from '../storage/check/copies.ts'
+import type { Guard } from '../storage/check/guard.ts'
 import type { StartSurvey } from '../storage/check/run-survey.ts'
 import { runSurvey } from '../storage/check/run-survey.ts'
 import type { BlobSource } from '../storage/check/source.ts'
@@ -112,9 +113,10 @@ export class Checker {
     return this.#scrub.start(logger)
   }
 
-  /** Ends every check under way at once. */
-  close(): void {
+  /** Ends every check and the pass in the background at once; resolves when they have. None can be begun afterwards. */
+  async close(): Promise<void> {
     this.#closing.abort(new Error('the registry is closing'))
+    await Promise.all([this.#turn.run('check', async () => undefined), this.#scrub.close()])
   }
 
   async #run(
@@ -124,13 +126,18 @@ export class Checker {
   ): Promise<CheckReport> {
     const { store, closures, clock, sources = [] } = this.#parts
     const startedAt = clock()
+    signal.throwIfAborted()
     if (options.repair) this.#requireWritable()
     const copies = await openCopies(options.from)
     const findings = new Findings(store, closures, onEvent)
     const { counts, found } = await this.#survey(options, findings, onEvent, signal)
     if (options.repair) {
-      const requireWritable = (): void => this.#requireWritable()
-      const parts = { store, findings, copies, sources, clock, requireWritable, onProgress: onEvent, signal }
+      const require = (): void => {
+        signal.throwIfAborted()
+        this.#requireWritable()
+      }
+      const guard: Guard = { signal, require }
+      const parts = { store, findings, copies, sources, clock, guard, onProgress: onEvent }
       let left = found
       for (let round = 0; round < MOST_ROUNDS && left.length > 0; round += 1) {
         const healed = await repair(parts, left)
@@ -175,6 +182,7 @@ export class Checker {
           onEvent?.({ phase, done, total, bytes })
         } else if (message.type === 'fault') {
           looking = looking.then(async () => {
+            if (signal.aborted) return
             const entry = await findings.take(message.fault)
             if (entry !== undefined) found.add(entry)
           })
@@ -185,8 +193,14 @@ export class Checker {
       },
       signal,
     )
-    await ending
+    // Whatever ended it: nothing goes on behind the caller's back.
+    try {
+      await ending
+    } finally {
+      await looking.catch(() => undefined)
+    }
     await looking
+    signal.throwIfAborted()
     return { counts, found: [...found] }
   }
 

@@ -178,7 +178,7 @@ export class Collector {
     for (const [done, plan] of plans.entries()) {
       if (done % 100 === 0) onProgress({ phase: 'collecting links', done, total: plans.length })
       const swept = await this.#attempt(tally, store.layout.repository(plan.name), () =>
-        sweepRepository(store, plan, options),
+        sweepRepository(store, plan, kept, options),
       )
       tally.manifests.removed += swept?.manifests ?? 0
       tally.links.removed += swept?.links ?? 0

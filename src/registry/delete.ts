@@ -8,6 +8,7 @@ import type { Store } from '../storage/store.ts'
 import type { Context } from './context.ts'
 import { requireDeletable } from './context.ts'
 import { manifestUnknown } from './pull-manifest.ts'
+import { noteUntagged } from './untag.ts'
 
 /**
  * Deletes a tag, or a manifest with every tag that points to it. Children of an index stay. Throws
@@ -18,7 +19,7 @@ export async function deleteManifest(context: Context, name: RepositoryName, ref
   const { store } = context
   await store.changes.run(name, async () => {
     if (reference.kind === 'tag') {
-      if (!(await store.tags.remove(name, reference.tag))) throw manifestUnknown(name, reference)
+      if (!(await removeTag(store, name, reference.tag))) throw manifestUnknown(name, reference)
       return
     }
     if (store.manifests.resolve(name, reference.digest) === undefined) throw manifestUnknown(name, reference)
@@ -34,8 +35,16 @@ export async function removeManifests(
   { tags, manifests }: { readonly tags: readonly Tag[]; readonly manifests: readonly Digest[] },
 ): Promise<void> {
   // Tags first: a tag must never lead to a manifest that is gone.
-  await inParallel(tags, (tag) => store.tags.remove(name, tag))
+  const going = new Set(manifests)
+  await inParallel(tags, (tag) => removeTag(store, name, tag, going))
   await inParallel(manifests, (digest) => store.manifests.remove(name, digest))
+}
+
+// What the tag leads to begins to be untagged, unless it is `going` too.
+async function removeTag(store: Store, name: RepositoryName, tag: Tag, going?: ReadonlySet<Digest>): Promise<boolean> {
+  const target = store.tags.resolve(name, tag)
+  if (target !== undefined && going?.has(target) !== true) await noteUntagged(store, name, target)
+  return store.tags.remove(name, tag)
 }
 
 // Each removal waits for the disk; a few at a time share its fsyncs.

@@ -11,6 +11,7 @@ import { readManifestFile } from '../storage/read-manifest-file.ts'
 import type { FoundRepository } from '../storage/read-repository.ts'
 import { readRepository } from '../storage/read-repository.ts'
 import { statFile } from '../storage/stamp.ts'
+import type { WalkReport } from '../storage/walk.ts'
 import { walkRepositories } from '../storage/walk.ts'
 import type { ManifestNode } from './describe-manifest.ts'
 import { describeManifest, formatPlatform, listParts } from './describe-manifest.ts'
@@ -23,6 +24,7 @@ export interface ImageConfig {
   readonly created?: string
   readonly architecture?: string
   readonly os?: string
+  readonly variant?: string
   readonly labels?: Readonly<Record<string, string>>
   readonly entrypoint?: readonly string[]
   readonly cmd?: readonly string[]
@@ -51,11 +53,12 @@ export interface ImageDetails {
   /** For each part that other repositories hold too, which ones. */
   readonly sharedParts: Readonly<Record<Digest, readonly RepositoryName[]>>
   readonly pinned: boolean
+  /** What could not be read, so that more may hold it. */
+  readonly problems: readonly { readonly path: string; readonly what: string }[]
 }
 
 // A configuration beyond this is no image's.
 const LARGEST_CONFIG = 16 * 1024 * 1024
-const QUIET = { onStray: () => undefined, onUnreadable: () => undefined }
 
 export interface FoundImage {
   readonly name: RepositoryName
@@ -64,24 +67,53 @@ export interface FoundImage {
   readonly repository: FoundRepository
 }
 
-/** Finds `repo:tag`, `repo@digest` (12 digits are enough) or `repo` (its tag latest). Throws a Problem when it is not here. */
+/**
+ * Finds `repo:tag`, `repo@digest` (12 digits are enough) or `repo` (its tag latest). Throws a Problem when it is not here,
+ * or when that cannot be told.
+ */
 export function findImage(layout: Layout, text: string): FoundImage {
   const { name, tag, digest: prefix } = parseImage(text)
-  const repository = readRepository(layout, name, QUIET)
+  const { report, problems } = watchWalk(layout)
+  const repository = readRepository(layout, name, report)
   const isHere = repository.hasManifests || repository.hasLayers
   if (tag !== undefined) {
-    const digest = repository.tags.find((one) => one.tag === tag)?.target
-    if (digest !== undefined) return { name, tag, digest, repository }
-    const what = isHere ? `${name} has no tag ${tag}` : `there is no repository ${name}`
+    const found = repository.tags.find((one) => one.tag === tag)
+    if (found?.target !== undefined) return { name, tag, digest: found.target, repository }
+    if (found?.torn) {
+      throw new Problem(`the link of ${name}:${tag} is torn: ${layout.tagLink(name, tag)} holds no digest`, {
+        hint: `have it repaired: tarn check --repair ${name}`,
+      })
+    }
+    requireRead(name, problems)
+    const what = isHere ? `${name} has no tag ${tag}` : `there is no repository ${name} in ${layout.root}`
     throw new Problem(what, { hint: isHere ? `see which it has: tarn ls --tags ${name}` : 'see what is here: tarn ls' })
   }
   const found = repository.revisions.filter((one) => one.target !== undefined && one.digest.startsWith(prefix ?? ''))
   const [first, second] = found
   if (first !== undefined && second === undefined) return { name, tag: undefined, digest: first.digest, repository }
+  if (first === undefined) requireRead(name, problems)
   throw new Problem(
     first === undefined ? `${name} has no manifest ${prefix}` : `${found.length} manifests begin with ${prefix}`,
     { hint: `see which it has: tarn ls --tags --untagged ${name}` },
   )
+}
+
+type Problems = { path: string; what: string }[]
+
+function watchWalk(layout: Layout): { readonly report: WalkReport; readonly problems: Problems } {
+  const problems: Problems = []
+  const onUnreadable = (path: string, { message }: Error): void =>
+    void problems.push({ path: path.slice(layout.root.length + 1), what: message })
+  return { report: { onStray: () => undefined, onUnreadable }, problems }
+}
+
+// What cannot be read may be here all the same.
+function requireRead(name: RepositoryName, [first]: Problems): void {
+  if (first === undefined) return
+  const uid = process.getuid?.() ?? 0
+  throw new Problem(`the repository ${name} cannot be read as uid ${uid}: ${first.what}`, {
+    hint: 'give the command as the user of the registry: sudo -u NAME tarn …; or look closer: tarn check',
+  })
 }
 
 /** The bytes of the manifest as they are stored. Throws a Problem when they are not here or not what the digest says. */
@@ -99,10 +131,10 @@ export function readRaw(layout: Layout, { name, digest, repository }: FoundImage
 
 /**
  * The manifest of the image itself, or of an index the one for `platform` (`linux/arm64`). Throws a Problem when there is
- * no such one, and for an index without a platform being named.
+ * no such one, for an image whose configuration names another platform, and for an index without a platform being named.
  */
-export function choosePlatform(node: ManifestNode, platform: string | undefined): ManifestNode {
-  if (node.kind !== 'index') return node
+export function choosePlatform(layout: Layout, node: ManifestNode, platform: string | undefined): ManifestNode {
+  if (node.kind !== 'index') return requirePlatform(layout, node, platform)
   const names = node.children.map((child) => formatPlatform(child.platform))
   const found = node.children.find((child, index) => {
     const { os, architecture } = child.platform ?? {}
@@ -112,6 +144,16 @@ export function choosePlatform(node: ManifestNode, platform: string | undefined)
   const hint = `it has ${names.map((name) => name || 'unknown').join(', ')}: choose with --platform`
   const what = platform === undefined ? 'it is an index of several manifests' : `it has no manifest for ${platform}`
   throw new Problem(what, { hint, ...(platform === undefined && { exitCode: 2 }) })
+}
+
+function requirePlatform(layout: Layout, node: ManifestNode, platform: string | undefined): ManifestNode {
+  const { os, architecture, variant } = readConfig(layout, node) ?? {}
+  if (platform === undefined || os === undefined || architecture === undefined) return node
+  const [wantedOs, wantedArchitecture, wantedVariant = variant] = platform.split('/')
+  const isIt = wantedOs === os && wantedArchitecture === architecture
+  if (isIt && (variant === undefined || wantedVariant === variant)) return node
+  const own = formatPlatform({ os, architecture, ...(variant !== undefined && { variant }) })
+  throw new Problem(`it is an image for ${own}, not for ${platform}`, { hint: 'leave --platform out, or name its own' })
 }
 
 /** The bytes of the configuration of `node`. Throws a Problem when there is none to be had. */
@@ -131,16 +173,17 @@ export function inspectImage(layout: Layout, image: FoundImage, isPinned: boolea
   const parts = new Set(listParts(manifest).map((part) => part.digest))
   const heldBy: Holder[] = []
   const shared = new Map<Digest, RepositoryName[]>()
-  for (const other of walkRepositories(layout, QUIET)) {
+  const { report, problems } = watchWalk(layout)
+  for (const other of walkRepositories(layout, report)) {
     if (other === name) continue
-    const held = findHeld(layout, other, parts)
+    const held = findHeld(layout, other, parts, report)
     for (const part of held) {
       const holders = shared.get(part)
       if (holders === undefined) shared.set(part, [other])
       else holders.push(other)
     }
     if (held.includes(digest)) {
-      const tags = readRepository(layout, other, QUIET).tags.filter(({ target }) => target === digest)
+      const tags = readRepository(layout, other, report).tags.filter(({ target }) => target === digest)
       heldBy.push({ repository: other, tags: tags.map(({ tag }) => tag) })
     }
   }
@@ -155,17 +198,23 @@ export function inspectImage(layout: Layout, image: FoundImage, isPinned: boolea
     heldBy,
     sharedParts: Object.fromEntries(shared),
     pinned: isPinned,
+    problems,
   }
 }
 
 function readConfigs(layout: Layout, node: ManifestNode): [Digest, ImageConfig][] {
   const below = node.children.flatMap((child) => readConfigs(layout, child))
-  if (node.config === undefined || !/image\.(?:config\.)?v1\+json$/.test(node.config.mediaType)) return below
+  const config = readConfig(layout, node)
+  return config === undefined ? below : [[node.digest, config], ...below]
+}
+
+function readConfig(layout: Layout, node: ManifestNode): ImageConfig | undefined {
+  if (node.config === undefined || !/image\.(?:config\.)?v1\+json$/.test(node.config.mediaType)) return undefined
   try {
-    return [[node.digest, parseConfig(Buffer.from(readConfigBytes(layout, node)).toString('utf8'))], ...below]
+    return parseConfig(Buffer.from(readConfigBytes(layout, node)).toString('utf8'))
   } catch {
     // The state of the blob says what is wrong with it.
-    return below
+    return undefined
   }
 }
 
@@ -178,6 +227,7 @@ function parseConfig(text: string): ImageConfig {
       created: asText(value['created']),
       architecture: asText(value['architecture']),
       os: asText(value['os']),
+      variant: asText(value['variant']),
       labels: asTexts(inner['Labels']),
       entrypoint: asList(inner['Entrypoint']),
       cmd: asList(inner['Cmd']),

@@ -1,5 +1,6 @@
 // What is in a data directory, repository by repository, for `tarn ls`: read from the directory at the time of the
 // question, without lock and without server, also where nothing may be written. Synchronous: never in the server.
+import { lstatSync, statSync } from 'node:fs'
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'
@@ -13,7 +14,7 @@ import type { WalkReport } from '../storage/walk.ts'
 import { walkRepositories } from '../storage/walk.ts'
 import type { ManifestNode } from './describe-manifest.ts'
 import { describeManifest, formatPlatform, listParts } from './describe-manifest.ts'
-import type { Selection } from './select.ts'
+import type { ImagePattern, Selection } from './select.ts'
 import { selectImages } from './select.ts'
 
 export interface ListOptions {
@@ -62,8 +63,9 @@ export interface ListedRepository extends Partial<Sizes> {
 
 export interface ListReport {
   readonly repositories: readonly ListedRepository[]
+  /** Of what is listed: with `images` the tags of these, else all of each repository. */
   readonly tags: number
-  /** Of what is listed, each blob once; undefined when sizes were not asked for. */
+  /** Of what is listed in the same way, each blob once; undefined when sizes were not asked for. */
   readonly blobs: number | undefined
   readonly bytes: number | undefined
   readonly problems: readonly { readonly path: string; readonly what: string }[]
@@ -79,7 +81,12 @@ export function listImages(layout: Layout, options: ListOptions): ListReport {
   const addProblem = (path: string, what: string): void =>
     void problems.push({ path: path.slice(layout.root.length + 1), what })
   const walking: WalkReport = {
-    onStray: () => undefined,
+    onStray(path) {
+      const why = describeLostLink(path)
+      if (why === undefined) return
+      complete = false
+      addProblem(path, why)
+    },
     onUnreadable(path, error) {
       complete = false
       addProblem(path, error.message)
@@ -98,20 +105,29 @@ export function listImages(layout: Layout, options: ListOptions): ListReport {
     }
     const found = readRepository(layout, name, walking)
     if (!found.hasLayers && !found.hasManifests && found.uploads.length === 0) continue
-    for (const { tag, torn } of found.tags) if (torn) addProblem(layout.tagLink(name, tag), 'a torn tag')
+    for (const { tag, torn } of found.tags) {
+      if (!torn || !isWanted(tag, selection?.of(name))) continue
+      complete = false
+      addProblem(layout.tagLink(name, tag), 'a torn tag')
+    }
     const row = describeRepository(layout, found, selection, options)
-    if (row === undefined) continue
+    if (row === undefined) {
+      others.push(name)
+      continue
+    }
     const held = options.sizes ? heldBy(found) : []
     usage.add(held)
     rows.push({ row, held })
   }
   const repositories = rows.map(({ row }) => row)
-  const tags = repositories.reduce((sum, row) => sum + row.tags, 0)
+  const tags = options.images
+    ? repositories.flatMap(({ images }) => images).filter(({ tag }) => tag !== undefined).length
+    : repositories.reduce((sum, row) => sum + row.tags, 0)
   if (!options.sizes) return { repositories, tags, blobs: undefined, bytes: undefined, problems, complete }
 
   for (const [done, name] of others.entries()) {
     options.onProgress?.('comparing with other repositories', done, others.length)
-    usage.add(findHeld(layout, name, usage))
+    usage.add(findHeld(layout, name, usage, walking))
   }
   return {
     repositories: rows.map(({ row, held }) => ({
@@ -119,13 +135,31 @@ export function listImages(layout: Layout, options: ListOptions): ListReport {
       ...usage.measure(held),
       images: row.images.map((image) => ({
         ...image,
-        ...usage.measure(listParts(image.node).map(({ digest, storedAs = digest }) => storedAs)),
+        ...usage.measure(listBlobs(image)),
       })),
     })),
     tags,
-    ...usage.total(new Set(rows.flatMap(({ held }) => held))),
+    ...usage.total(new Set(rows.flatMap(({ row, held }) => (options.images ? row.images.flatMap(listBlobs) : held)))),
     problems,
     complete,
+  }
+}
+
+function listBlobs({ node }: ListedImage): Digest[] {
+  return listParts(node).map(({ digest, storedAs = digest }) => storedAs)
+}
+
+function isWanted(tag: Tag, patterns: readonly ImagePattern[] | undefined): boolean {
+  return patterns?.some((pattern) => pattern.kind === 'repository' || pattern.matchesTag(tag)) ?? true
+}
+
+// Repositories may lie on another disk: a link to one that is not mounted is no reason to say that there is none.
+function describeLostLink(path: string): string | undefined {
+  try {
+    if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return undefined
+    return statSync(path, { throwIfNoEntry: false }) === undefined ? 'a link that leads nowhere' : undefined
+  } catch (error) {
+    return (error as Error).message
   }
 }
 

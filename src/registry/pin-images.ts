@@ -8,7 +8,7 @@ import type { Layout } from '../storage/layout.ts'
 import type { Pin, PinnedImage, StoredPin } from '../storage/pins.ts'
 import { formatPinned } from '../storage/pins.ts'
 import { readRepository } from '../storage/read-repository.ts'
-import { readTiny } from '../storage/stamp.ts'
+import { directoryIdentity, readTiny } from '../storage/stamp.ts'
 import type { ImageName } from './select.ts'
 import { parseImage } from './select.ts'
 
@@ -24,12 +24,24 @@ export interface PinPlan {
   readonly changes: readonly PinChange[]
 }
 
-/** A pin for each image; `repo` means its tag `latest`. Throws a Problem for an image that is not here. */
-export function planPins(layout: Layout, texts: readonly string[], reason: string): PinPlan {
+/**
+ * A pin for each image; `repo` means its tag `latest`. An image that has such a pin among `pins` keeps its reason when no
+ * other is given. Throws a Problem for an image that is not here.
+ */
+export function planPins(
+  layout: Layout,
+  pins: readonly StoredPin[],
+  texts: readonly string[],
+  reason: string | undefined,
+): PinPlan {
   const images = texts.map((text) => findImage(layout, parseImage(text), text))
   return {
     images: images.map(formatPinned),
-    changes: images.map((image) => ({ id: idOf(image), pin: { reason, images: [image], blobs: [] } })),
+    changes: images.map((image) => {
+      const id = idOf(image)
+      const old = pins.find((pin) => pin.id === id)?.reason
+      return { id, pin: { reason: reason ?? old ?? '', images: [image], blobs: [] } }
+    }),
   }
 }
 
@@ -49,7 +61,9 @@ function findImage(layout: Layout, { name, tag, digest }: ImageName, text: strin
   if (tag !== undefined && isDigest(readTiny(layout.tagLink(name, tag)) ?? '')) return { name, tag }
   const found = digest === undefined ? undefined : findRevision(layout, name, digest)
   if (found !== undefined) return { name, digest: found }
-  throw new Problem(`${text} is not here`, { hint: `see what is: tarn ls --tags ${name}` })
+  const isRepository = directoryIdentity(layout.repository(name)) !== undefined
+  const what = tag !== undefined && isRepository ? `${name} has no tag ${tag}` : `${text} is not here`
+  throw new Problem(what, { hint: `see what is: tarn ls --tags ${name}` })
 }
 
 function findRevision(layout: Layout, name: RepositoryName, prefix: string): Digest | undefined {

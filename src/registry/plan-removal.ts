@@ -182,8 +182,6 @@ class Graph {
   }
 }
 
-// distribution-spec "Referrers Tag Schema": algorithm and at most 64 digits, with "-" between them; cosign adds .sig,
-// .att, .sbom and others.
 function addTo<K, V>(map: Map<K, V[]>, key: K, value: V): void {
   const list = map.get(key)
   if (list === undefined) map.set(key, [value])

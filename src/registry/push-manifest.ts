@@ -11,6 +11,7 @@ import type { Reference, Tag } from '../oci/reference.ts'
 import type { StoredManifest } from '../storage/manifests.ts'
 import type { Context } from './context.ts'
 import { requireWritable } from './context.ts'
+import { noteUntagged } from './untag.ts'
 
 export interface ManifestPush {
   readonly name: RepositoryName
@@ -82,7 +83,11 @@ async function storeManifest(context: Context, push: ManifestPush, stored: Store
     await store.manifests.put(name, stored)
     store.referrers.note(stored)
     const tags = reference.kind === 'tag' ? [reference.tag, ...push.tags] : push.tags
-    for (const tag of tags) await store.tags.set(name, tag, digest)
+    for (const tag of tags) {
+      const before = store.tags.resolve(name, tag)
+      if (before !== undefined && before !== digest) await noteUntagged(store, name, before)
+      await store.tags.set(name, tag, digest)
+    }
     await store.manifests.promise(name, digest)
   })
 }

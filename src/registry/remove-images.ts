@@ -1,5 +1,6 @@
 // Removing images by tag, digest, repository and pattern. Links go, tags first and each for good; the bytes are freed by
-// collection, the only deleter of blobs (I6). What is pinned stays, and so does what something that stays needs.
+// collection, the only deleter of blobs (I6). What is pinned stays, and so does what something that stays needs. Tags
+// and manifests go also when a client was told a moment ago that they are here: to end that is what was asked for.
 //
 // This is an act of who keeps the registry, through its own socket or on the directory itself. So it heeds a registry
 // that is read-only, and not `storage.delete.enabled`, which is about what clients may do over HTTP.
@@ -17,7 +18,7 @@ import { removeManifests } from './delete.ts'
 import { Freeable } from './freeable.ts'
 import type { RemovalPlan } from './plan-removal.ts'
 import { planRemoval } from './plan-removal.ts'
-import { dropRepository } from './drop-repository.ts'
+import { countPromised, dropRepository } from './drop-repository.ts'
 import type { ImagePattern, Selection } from './select.ts'
 import { selectImages } from './select.ts'
 
@@ -27,7 +28,7 @@ export interface RemoveOptions {
 
 export interface RemovedFrom {
   readonly name: RepositoryName
-  /** Whether the repository itself went. */
+  /** Whether the repository itself went, but for links that clients were promised (see `problems`). */
   readonly whole: boolean
   readonly tags: readonly Tag[]
   readonly manifests: readonly Digest[]
@@ -49,7 +50,7 @@ export interface RemoveReport {
   readonly refused: readonly RefusedImage[]
   /** Patterns that match nothing. */
   readonly missing: readonly string[]
-  /** Repositories where manifests could not be read, so that what they may need stays. */
+  /** Repositories where something stays: manifests could not be read, or a push under way was promised blobs. */
   readonly problems: readonly { readonly path: string; readonly what: string }[]
 }
 
@@ -65,33 +66,46 @@ export async function removeImages(
   const selection = selectImages(patterns)
   if (!dryRun) requireWritable(context)
   const { store } = context
-  const pinned = readPinned(store)
+  let pinned = readPinned(store)
   const freeable = new Freeable(store)
   const matched = new Set<ImagePattern>()
   const repositories: RemovedFrom[] = []
   const refused: RefusedImage[] = []
   const problems: { path: string; what: string }[] = []
+  const tell = (directory: string, what: string): void => {
+    problems.push({ path: directory.slice(store.layout.root.length + 1), what })
+  }
   for (const name of await findRepositories(store, selection)) {
     const wanted = selection.of(name)
     await store.changes.run(name, async () => {
       // The lock of the directory may have been lost while this waited.
       if (!dryRun) requireWritable(context)
+      // Not earlier: of what is pinned from here on, Pins looks when this is done whether it is still there.
+      pinned = readPinned(store)
       const { plan, whole } = await makePlan(store, name, wanted, { pinned, matched, freeable })
       for (const { tag, digest, why } of plan.refused) {
         refused.push({ image: digest === undefined ? `${name}:${tag}` : `${name}@${digest}`, why })
       }
       if (plan.unreadable.length > 0) {
         const what = `manifests that cannot be read: ${plan.unreadable.length}; what they may need stays`
-        problems.push({ path: store.layout.revisions(name).slice(store.layout.root.length + 1), what })
+        tell(store.layout.revisions(name), what)
       }
       const isWhole = whole && plan.refused.length === 0 && plan.unreadable.length === 0
       if (isWhole || plan.tags.length > 0 || plan.manifests.length > 0) {
         repositories.push({ name, whole: isWhole, tags: plan.tags, manifests: plan.manifests })
       }
-      if (dryRun) return
-      await removeManifests(store, name, plan)
-      if (isWhole) await dropRepository(store, name)
-      context.closures.drop(name)
+      if (!dryRun) {
+        await removeManifests(store, name, plan)
+        if (isWhole) await dropRepository(store, name)
+        context.closures.drop(name)
+      }
+      const promised = isWhole ? await countPromised(store, name) : 0
+      if (promised > 0) {
+        tell(
+          store.layout.layers(name),
+          `blobs that clients were just told are here: ${promised}; a collection takes them`,
+        )
+      }
     })
   }
   return {

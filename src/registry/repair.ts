@@ -3,6 +3,8 @@
 import type { Digest } from '../oci/digest.ts'
 import type { Copies } from '../storage/check/copies.ts'
 import type { Fault, FaultKind } from '../storage/check/fault.ts'
+import type { Guard } from '../storage/check/guard.ts'
+import { orAborted } from '../storage/check/guard.ts'
 import { healBlob, prepare } from '../storage/check/heal-blob.ts'
 import { healLink, removeDangling } from '../storage/check/heal-link.ts'
 import { setAsideWrong } from '../storage/check/set-aside.ts'
@@ -19,10 +21,8 @@ export interface RepairParts {
   readonly copies: Copies
   readonly sources: readonly BlobSource[]
   readonly clock: () => number
-  /** Throws when nothing may be written any more. */
-  readonly requireWritable: () => void
+  readonly guard: Guard
   readonly onProgress: (progress: Progress) => void
-  readonly signal: AbortSignal
 }
 
 const OF_BLOBS: ReadonlySet<FaultKind> = new Set<FaultKind>([
@@ -35,9 +35,12 @@ const OF_BLOBS: ReadonlySet<FaultKind> = new Set<FaultKind>([
 // A tag can be led only to a revision that is here.
 const ROLES: readonly (string | undefined)[] = ['history', 'layer', 'revision', undefined]
 
-/** Heals what can be healed of `found`; gives those things that were, and those that were moved out of the way. */
+/**
+ * Heals what can be healed of `found`; gives those things that were, and those that were moved out of the way. Throws what
+ * `guard` does.
+ */
 export async function repair(parts: RepairParts, found: readonly FoundFault[]): Promise<FoundFault[]> {
-  const { store, findings, copies } = parts
+  const { store, findings, copies, guard } = parts
   const blobs = groupByDigest(found)
   const links = found
     .filter(({ fault: { kind } }) => /^(?:link-(?:wrong|missing)|tag-wrong|incomplete-repository)$/.test(kind))
@@ -49,13 +52,13 @@ export async function repair(parts: RepairParts, found: readonly FoundFault[]): 
   }
   let done = 0
   const act = async (entries: readonly FoundFault[], heal: () => Promise<string | undefined>): Promise<void> => {
-    parts.requireWritable()
-    parts.signal.throwIfAborted()
+    guard.require()
     parts.onProgress({ phase: 'repair', done: (done += 1), total: blobs.size + links.length })
     try {
       const by = await heal()
       if (by !== undefined) settle(entries, by)
     } catch (error) {
+      guard.require()
       for (const entry of entries) findings.explain(entry, `not repaired: ${(error as Error).message}`)
     }
   }
@@ -68,12 +71,12 @@ export async function repair(parts: RepairParts, found: readonly FoundFault[]): 
     for (const [digest, entries] of blobs) {
       const onFailure = (name: string, error: unknown): void =>
         entries.forEach((entry) => findings.explain(entry, `${name} failed: ${(error as Error).message}`))
-      await act(entries, () => healBlob(store, faultOf(digest, entries), asked, onFailure))
+      await act(entries, () => healBlob(store, faultOf(digest, entries), asked, onFailure, guard))
     }
     const left = new Map([...blobs].filter(([, entries]) => entries.some(isLeft)))
     const tars = await readTars(parts, left, links, settle)
     for (const entry of links) {
-      await act([entry], () => healLink(store, entry.fault, [...copies.directories, ...tars]))
+      await act([entry], () => healLink(store, entry.fault, [...copies.directories, ...tars], guard))
     }
     for (const entry of [...left.values()].flat()) {
       if (isLeft(entry)) await giveUp(parts, entry)
@@ -110,7 +113,7 @@ function faultOf(digest: Digest, entries: readonly FoundFault[]): Fault & { read
 }
 
 async function readTars(
-  { store, copies, findings, signal }: RepairParts,
+  { store, copies, findings, guard }: RepairParts,
   left: ReadonlyMap<Digest, FoundFault[]>,
   links: readonly FoundFault[],
   settle: (entries: readonly FoundFault[], by: string) => void,
@@ -124,16 +127,16 @@ async function readTars(
       const fault = faults.get(digest)
       if (fault === undefined) return false
       prepare(store, fault)
-      if (!(await takeIn(store, digest, bytes, fault.size))) return false
+      if (!(await takeIn(store, digest, bytes, fault.size, guard))) return false
       faults.delete(digest)
       settle(left.get(digest) ?? [], path)
       return true
     }
     try {
       const blobs = new Map([...faults].map(([digest, { size }]) => [digest, size]))
-      sources.push(await readTar(path, kind, { blobs, links: paths, take }, signal))
+      sources.push(await readTar(path, kind, { blobs, links: paths, take }, guard.signal))
     } catch (error) {
-      signal.throwIfAborted()
+      guard.require()
       const what = `it cannot be read to its end: ${(error as Error).message}`
       await findings.take({ kind: 'source-unreadable', path, what })
     }
@@ -142,16 +145,22 @@ async function readTars(
 }
 
 // What nobody has a right copy of. A push of it heals it at any time.
-async function giveUp({ store, findings, clock }: RepairParts, entry: FoundFault): Promise<void> {
+async function giveUp({ store, findings, clock, guard }: RepairParts, entry: FoundFault): Promise<void> {
   const { fault } = entry
+  guard.require()
   try {
     if (fault.kind === 'link-dangling') {
-      if (await removeDangling(store, fault)) findings.settle(entry, 'removed')
+      if (await removeDangling(store, fault, guard)) findings.settle(entry, 'removed')
     } else if (fault.kind === 'blob-missing') {
       const { repository, digest } = fault
       // A link to a blob of another algorithm may have been healed meanwhile.
       const stored = repository && digest && store.links.resolve(repository, digest)
-      if (stored && digest && stored !== digest && (await store.blobs.ensureWhole(digest, stored)))
+      if (
+        stored &&
+        digest &&
+        stored !== digest &&
+        (await orAborted(store.blobs.ensureWhole(digest, stored), guard.signal))
+      )
         findings.settle(entry, 'healed', 'its link')
     } else {
       const outcome = await setAsideWrong(store, fault, clock)
@@ -160,6 +169,7 @@ async function giveUp({ store, findings, clock }: RepairParts, entry: FoundFault
         findings.explain(entry, 'left in its place, for it changed less than 10 minutes ago')
     }
   } catch (error) {
+    guard.require()
     findings.explain(entry, `not repaired: ${(error as Error).message}`)
   }
 }

@@ -1,5 +1,6 @@
 // Retention's acts on one repository, while neither pushes nor deletions change it. Everything that the plan rests on
 // is looked at once more: time has passed since, and a tar asks nobody. A dry run does all but the removing.
+import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { StoredPin } from '../storage/pins.ts'
 import { readLinkState, walkTags } from '../storage/read-tags.ts'
@@ -7,6 +8,7 @@ import type { Context } from './context.ts'
 import { requireWritable } from './context.ts'
 import type { Going, Plan, PlanParts } from './retention-plan.ts'
 import { REPORT, isPinned, stays } from './retention-plan.ts'
+import { noteUntagged } from './untag.ts'
 
 export interface ActParts extends Pick<PlanParts, 'pulls' | 'pace' | 'now'> {
   readonly context: Context
@@ -31,9 +33,15 @@ export async function removeTags(
     // A tag that stays, or came, may lead to what the others follow. Followers go last: an image without its signature
     // would be refused, a signature without its image is in nobody's way.
     if (followers.length === 0 || gone.length < going.length || !(await areUnmoved(parts, name, seen))) return
+    // What lost its tag here is leased for that, which is nobody's promise.
+    const ours = new Set<Digest>()
     for (const each of followers) {
-      if (each.subject !== undefined && !store.leases.isFree(each.subject)) continue
-      if (await removeTag(parts, name, each)) gone.push(each)
+      const { subject, seen: tag } = each
+      if (subject !== undefined && !ours.has(subject) && !store.leases.isFree(subject)) continue
+      const wasFree = store.leases.isFree(tag.target)
+      if (!(await removeTag(parts, name, each))) continue
+      gone.push(each)
+      if (wasFree) ours.add(tag.target)
     }
   })
 }
@@ -41,7 +49,12 @@ export async function removeTags(
 async function removeTag(parts: ActParts, name: RepositoryName, going: Going): Promise<boolean> {
   const { context, readPins, pace, dryRun } = parts
   await pace.rest()
-  const { tag, path, facts } = going.seen
+  const { tag, path, facts, target } = going.seen
+  // Before the last look: between that and the removal nothing is waited for that could be left out.
+  if (!dryRun) {
+    requireWritable(context)
+    await noteUntagged(context.store, name, target)
+  }
   if (stays(parts, name, going) || isPinned(readPins(), name, going.seen)) return false
   if (dryRun) return readLinkState(path, REPORT)?.facts.stamp === facts.stamp
   // The lock of the directory may have been lost while this waited.

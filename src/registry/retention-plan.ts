@@ -196,6 +196,8 @@ async function planFollowers(
     findPin(pins, name, { digest }) !== undefined
   const roots = [
     ...kept.map(({ target }) => target),
+    // They lose their tag only now, and collection waits from then on.
+    ...going.map(({ seen: tag }) => tag.target),
     ...[...links].filter(staysByItself).map(([digest]) => digest),
     ...followers.filter((follower) => !candidates.includes(follower)).map(({ target }) => target),
   ]

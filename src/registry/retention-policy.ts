@@ -1,9 +1,9 @@
 // `retention.policies` made ready: which policy a repository has. The first that matches it decides.
 import type { Config } from '../config/schema.ts'
+import { compileGlob } from '../oci/glob.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { CompiledRule } from './retention-rules.ts'
 import { compileRules } from './retention-rules.ts'
-import { compileGlob } from './select.ts'
 
 export interface Policy {
   /** Its place in the configuration, from 1. */

@@ -62,6 +62,7 @@ export async function applyRetention(
     // Each removal asks again; the plan of a tag may rest on pins that are a little older.
     const pins = read()
     for await (const name of pace.over(walkRepositories(layout, report))) {
+      if (!dryRun) requireWritable(context)
       onProgress({ phase: 'retention', done: tally.see() })
       const policy = findPolicy(policies, name)
       if (policy === undefined || policy.rules.length === 0) continue

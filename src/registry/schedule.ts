@@ -48,7 +48,7 @@ export function scheduleUpkeep({ upkeep, config, logger }: ScheduleParts): () =>
   })
   const endCheck = config.check.enabled ? upkeep.checker.start(logger) : undefined
   const { pulls } = upkeep.context.store
-  const flush = setInterval(() => pulls.flush(), PULLS_EVERY_MS).unref()
+  const flush = setInterval(() => void pulls.flushGently(), PULLS_EVERY_MS).unref()
   return () => {
     for (const job of jobs) job.stop()
     endCheck?.()

@@ -4,6 +4,7 @@
 import type { BaseLogger } from 'pino'
 import type { Digest } from '../oci/digest.ts'
 import { algorithmOf, hexOf } from '../oci/digest.ts'
+import { registryError } from '../oci/errors.ts'
 import { confirm } from '../storage/check/confirm.ts'
 import type { Cursor } from '../storage/check/cursor.ts'
 import { NO_CURSOR, readCursor, writeCursor } from '../storage/check/cursor.ts'
@@ -57,6 +58,10 @@ export class Scrub {
   #cursor: Cursor = NO_CURSOR
   #checkedBytes = 0
   #found = 0
+  #isClosed = false
+  /** What ends each pass that was begun, and what is under way of them. */
+  readonly #stops = new Set<() => void>()
+  readonly #underWay = new Set<Promise<void>>()
 
   constructor(parts: ScrubParts) {
     this.#parts = parts
@@ -74,15 +79,23 @@ export class Scrub {
     }
   }
 
+  /** Ends it at once for good; resolves when nothing of it is under way any more. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    for (const stop of this.#stops) stop()
+    await Promise.all(this.#underWay)
+  }
+
   /** Begins; gives the function that ends it at once. */
   start(logger?: ScrubLogger): () => void {
+    if (this.#isClosed) return () => undefined
     const { store, clock, firstPassAfter } = this.#parts
     const stop = new AbortController()
     let timer: NodeJS.Timeout | undefined
     this.#cursor = readCursor(store.layout)
     const plan = (milliseconds: number): void => {
       // A timer holds no more than 31 bits; looking once an hour costs nothing.
-      timer = setTimeout(() => void look(), Math.min(Math.max(milliseconds, 0), AGAIN_AFTER_MS)).unref()
+      timer = setTimeout(() => this.#follow(look()), Math.min(Math.max(milliseconds, 0), AGAIN_AFTER_MS)).unref()
     }
     const look = async (): Promise<void> => {
       try {
@@ -95,13 +108,21 @@ export class Scrub {
       }
     }
     plan(Math.max(firstPassAfter, this.#dueAt() - clock()))
-    return () => {
+    const end = (): void => {
+      this.#stops.delete(end)
       clearTimeout(timer)
       if (stop.signal.aborted) return
       stop.abort(new Error('the check in the background is over'))
       // Now, while the directory is still kept.
       this.#keepCursor()
     }
+    this.#stops.add(end)
+    return end
+  }
+
+  #follow(looking: Promise<void>): void {
+    this.#underWay.add(looking)
+    void looking.finally(() => this.#underWay.delete(looking))
   }
 
   #keepCursor(): void {
@@ -128,7 +149,7 @@ export class Scrub {
     if (after === '') this.#cursor = { ...this.#cursor, passStartedAt: clock() }
     let writtenAt = clock()
     let bytes = 0
-    let lines = 0
+    let found = 0
     let handling = Promise.resolve()
     const onMessage = (message: SurveyMessage): void => {
       if (message.type === 'progress') {
@@ -139,22 +160,28 @@ export class Scrub {
         writtenAt = clock()
         this.#keepCursor()
       } else if (message.type === 'fault' && !isNote(message.fault.kind)) {
-        lines += 1
-        const heard = lines <= MOST_LINES ? logger : undefined
-        handling = handling.then(() => (signal.aborted ? undefined : this.#handle(message.fault, heard)))
+        handling = handling.then(async () => {
+          // What was an act half done is none any more.
+          if (signal.aborted || !(await confirm(store, message.fault))) return
+          found += 1
+          await this.#handle(message.fault, signal, found <= MOST_LINES ? logger : undefined)
+        })
         handling.catch(() => undefined)
       }
     }
-    await startSurvey({ root: store.layout.root, fast: false, repositories: [], after, pace }, onMessage, signal)
-    await handling
+    try {
+      await startSurvey({ root: store.layout.root, fast: false, repositories: [], after, pace }, onMessage, signal)
+    } finally {
+      await handling
+    }
+    signal.throwIfAborted()
     this.#cursor = { ...this.#cursor, after: '', lastPassEndedAt: clock() }
     this.#keepCursor()
-    if (lines > 0) logger?.warn({ found: lines }, 'the check in the background ended; see: tarn check')
+    if (found > 0) logger?.warn({ found }, 'the check in the background ended; see: tarn check')
   }
 
-  async #handle(fault: Fault, logger: ScrubLogger | undefined): Promise<void> {
+  async #handle(fault: Fault, signal: AbortSignal, logger: ScrubLogger | undefined): Promise<void> {
     const { store, closures, rules, sources } = this.#parts
-    if (!(await confirm(store, fault))) return
     this.#found += 1
     keepFromServing(store, closures, fault)
     const { outcome: _, ...finding } = describeFault(store, fault)
@@ -164,13 +191,19 @@ export class Scrub {
       return
     }
     const release = store.leases.hold([digest])
+    const require = (): void => {
+      signal.throwIfAborted()
+      const reason = rules.readOnly()
+      if (reason !== undefined) throw registryError('UNSUPPORTED', { message: reason })
+    }
+    const onFailure = (source: string, error: unknown): void =>
+      logger?.warn({ source, err: error }, 'a blob could not be healed from there')
     try {
-      const by = await healBlob(store, { ...fault, digest }, sources, (source, error) =>
-        logger?.warn({ source, err: error }, 'a blob could not be healed from there'),
-      )
+      const by = await healBlob(store, { ...fault, digest }, sources, onFailure, { signal, require })
       if (by === undefined) logger?.warn(finding, 'the check found something wrong')
       else logger?.warn({ ...finding, by }, 'the check found something wrong, and healed it')
     } catch (error) {
+      signal.throwIfAborted()
       logger?.warn({ ...finding, err: error }, 'the check found something wrong, and could not heal it')
     } finally {
       release()

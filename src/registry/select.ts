@@ -1,16 +1,14 @@
 // Which images the words of a person mean: `repo`, `repo:tag`, `repo@sha256:…`, with globs in repository and tag. It
 // only parses and matches: nothing here reads the directory, and a pattern that could match nothing is refused.
-import { posix } from 'node:path'
 import { Problem } from '../config/problem.ts'
 import type { Digest } from '../oci/digest.ts'
 import { isDigest } from '../oci/digest.ts'
+import { compileGlob, isGlob } from '../oci/glob.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import { isRepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'
 import { isTag } from '../oci/reference.ts'
 
-/** `*` stands for anything but "/", `**` for anything, `?` for one character, `{a,b}` and `[a-z]` as in a shell. */
-const GLOB = /[*?{[\]}!]/
 // What a list shows of a digest is enough to name one.
 const SHORT_DIGEST = /^(?:sha256:[0-9a-f]{12,64}|sha512:[0-9a-f]{12,128})$/
 
@@ -56,7 +54,7 @@ export interface ImageName {
 /** Reads the name of one image, without globs: `repo:tag`, `repo@digest`, or `repo`, which means `repo:latest`. */
 export function parseImage(text: string): ImageName {
   const { repository, tag, digest } = split(text)
-  if (GLOB.test(repository) || GLOB.test(tag ?? '')) {
+  if (isGlob(repository) || isGlob(tag ?? '')) {
     throw new Problem(`${text} is a pattern, and one image is wanted`, {
       hint: 'see which images match: tarn ls PATTERN',
       exitCode: 2,
@@ -67,19 +65,11 @@ export function parseImage(text: string): ImageName {
   return { name, tag: checkTag(tag ?? 'latest', text) }
 }
 
-/** Makes the test whether a text matches `glob`; a glob without special characters matches itself alone. */
-export function compileGlob(glob: string): (text: string) => boolean {
-  if (!GLOB.test(glob)) return (text) => text === glob
-  if (glob === '**') return () => true
-  return (text) => posix.matchesGlob(text, glob)
-}
-
 function parsePattern(text: string): ImagePattern {
   const { repository, tag, digest } = split(text)
-  const name = GLOB.test(repository) ? undefined : parseName(repository, text)
+  const name = isGlob(repository) ? undefined : parseName(repository, text)
   const matches = compileGlob(repository)
-  const matchesTag =
-    tag === undefined ? undefined : GLOB.test(tag) ? compileGlob(tag) : compileGlob(checkTag(tag, text))
+  const matchesTag = tag === undefined ? undefined : compileGlob(isGlob(tag) ? tag : checkTag(tag, text))
   const prefix = digest === undefined ? undefined : checkDigest(digest, text)
   return {
     text,

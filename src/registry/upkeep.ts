@@ -3,6 +3,7 @@
 import type { Config } from '../config/schema.ts'
 import type { Pins } from '../storage/pins.ts'
 import { Mutex } from '../storage/mutex.ts'
+import { PinReader } from '../storage/pin-reader.ts'
 import type { BlobSource } from '../storage/check/source.ts'
 import { Checker } from './check.ts'
 import type { CollectReport } from './collect.ts'
@@ -26,7 +27,10 @@ export interface Upkeep {
   ): Promise<RetentionReport>
   /** Removes the images that the patterns select. */
   remove(patterns: readonly string[], options: { readonly dryRun: boolean }): Promise<RemoveReport>
-  /** Ends collections and checks under way at their next step, and gives when they have; to be called before the lock is freed. */
+  /**
+   * Ends at its next step whatever is under way and may write, and gives when it has; to be called before the lock is
+   * freed. Afterwards nothing is removed any more.
+   */
   close(): Promise<void>
 }
 
@@ -39,13 +43,28 @@ export interface UpkeepParts {
   readonly serving: boolean
   /** Where a lost blob may be found besides here. */
   readonly sources?: readonly BlobSource[]
-  /** Told of every collection that ends; without a report it failed. */
+  /** Told of every collection that ends, but for dry runs; without a report it failed. */
   readonly onCollected?: (report: CollectReport | undefined) => void
 }
 
 export function createUpkeep(parts: UpkeepParts): Upkeep {
   const { context, config, clock, serving, sources = [], onCollected = () => undefined } = parts
   const { store, closures, rules } = context
+  // What removes asks before each step whether it may.
+  let isClosing = false
+  const readOnly = (): string | undefined => (isClosing ? 'the registry is closing' : rules.readOnly())
+  const removing: Context = { ...context, rules: { ...rules, readOnly } }
+  const underWay = new Set<Promise<unknown>>()
+  // A dry run writes nothing and is not waited for.
+  const followUnlessDry = async <T>(dryRun: boolean, begin: () => Promise<T>): Promise<T> => {
+    const act = begin()
+    if (!dryRun) underWay.add(act)
+    try {
+      return await act
+    } finally {
+      underWay.delete(act)
+    }
+  }
   const { gc, retention } = config
   const settings = {
     lease: gc.lease,
@@ -60,16 +79,17 @@ export function createUpkeep(parts: UpkeepParts): Upkeep {
   // Two of them at once would each count what the other removes.
   const turns = new Mutex()
   const collector = new Collector({ store, closures, rules, settings, clock, serving })
+  const pins = new PinReader(store.layout, clock)
   const checker = new Checker({ store, closures, rules, settings: config.check, clock, sources })
   return {
     collector: {
       async run(options, onProgress) {
         try {
           const report = await collector.run(options, onProgress)
-          onCollected(report)
+          if (!options.dryRun) onCollected(report)
           return report
         } catch (error) {
-          onCollected(undefined)
+          if (!options.dryRun) onCollected(undefined)
           throw error
         }
       },
@@ -85,17 +105,20 @@ export function createUpkeep(parts: UpkeepParts): Upkeep {
     pins: store.pins,
     retain: ({ dryRun }, onProgress) =>
       turns.run('retention', () =>
-        applyRetention(
-          context,
-          { policies: retention.policies, pulls: store.pulls, pins: store.pins, clock, untagged: gc.untagged },
-          { dryRun: dryRun || retention.dryrun },
-          onProgress,
+        followUnlessDry(dryRun || retention.dryrun, () =>
+          applyRetention(
+            removing,
+            { policies: retention.policies, pulls: store.pulls, pins, clock, untagged: gc.untagged },
+            { dryRun: dryRun || retention.dryrun },
+            onProgress,
+          ),
         ),
       ),
-    remove: (patterns, options) => removeImages(context, patterns, options),
+    remove: (patterns, options) => followUnlessDry(options.dryRun, () => removeImages(removing, patterns, options)),
     async close() {
-      checker.close()
-      await collector.close()
+      isClosing = true
+      // Those that fail tell their callers.
+      await Promise.allSettled([checker.close(), collector.close(), ...underWay])
     },
   }
 }

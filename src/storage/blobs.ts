@@ -203,9 +203,11 @@ export class Blobs {
   trash(digest: Digest, stamp: Stamp): boolean {
     const path = this.#layout.blobData(digest)
     if (!this.#leases.isFree(digest) || statFile(path)?.stamp !== stamp) return false
-    renameSync(path, this.#layout.blobTrash(digest))
-    // A crash while it was given back leaves two names of one file, and renaming one to the other does nothing.
-    if (statFile(path) !== undefined) unlinkSync(path)
+    const trash = this.#layout.blobTrash(digest)
+    renameSync(path, trash)
+    // A crash while it was given back leaves two names of one file, and renaming one to the other does nothing. Another
+    // file is one that somebody (a tar) put there since.
+    if (isSameFile(path, trash)) unlinkSync(path)
     return true
   }
 
@@ -268,4 +270,9 @@ export class Blobs {
       await blob.handle.close()
     }
   }
+}
+
+function isSameFile(path: string, other: string): boolean {
+  const [one, two] = [path, other].map((each) => statSync(each, { bigint: true, throwIfNoEntry: false }))
+  return one !== undefined && one.ino === two?.ino
 }

@@ -198,15 +198,16 @@ export class Durable {
   }
 
   /**
-   * Removes the file `path`; false when it was not there, or is no longer the one that `seen` tells of. A full disk
-   * does not stand in the way.
+   * Removes the file `path`; false when it was not there, is no longer the one that `seen` tells of, or `mayGo` says no.
+   * A full disk does not stand in the way.
    */
-  async remove(path: string, seen?: Stamp): Promise<boolean> {
+  async remove(path: string, seen?: Stamp, mayGo?: () => boolean): Promise<boolean> {
     if (!isNoRoom(this.#failure)) await this.requireSyncs()
     try {
-      // In one step, so that what a tar puts in its place is not taken for it.
+      // In one step, so that what a tar puts in its place is not taken for it, and nobody is promised it in between.
       if (seen !== undefined && statFile(path)?.stamp !== seen) return false
-      if (seen === undefined) await unlink(path)
+      if (mayGo?.() === false) return false
+      if (seen === undefined && mayGo === undefined) await unlink(path)
       else unlinkSync(path)
     } catch (error) {
       if (isNotThere(error)) return false

@@ -40,9 +40,12 @@ export class Links {
     await this.#promises.touch(this.#layout.layerLink(name, digest))
   }
 
-  /** Takes that right away again; false when there was none. The bytes stay: collection frees them (I6). */
-  async remove(name: RepositoryName, digest: Digest): Promise<boolean> {
-    return this.#durable.remove(this.#layout.layerLink(name, digest))
+  /**
+   * Takes that right away again; false when there was none, or `mayGo` says no, which is asked in one step with the act.
+   * The bytes stay: collection frees them (I6).
+   */
+  async remove(name: RepositoryName, digest: Digest, mayGo?: () => boolean): Promise<boolean> {
+    return this.#durable.remove(this.#layout.layerLink(name, digest), undefined, mayGo)
   }
 }
 

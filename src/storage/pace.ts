@@ -26,6 +26,13 @@ export class Pace {
     this.#since = this.#elapsed()
   }
 
+  /** As `rest`, and never sleeps: for those who hold what others wait for. */
+  async turn(): Promise<void> {
+    if (this.#elapsed() - this.#since < STEP_MS) return
+    await setImmediate()
+    this.#since = this.#elapsed()
+  }
+
   /** The items of `source`, with rests in between. */
   async *over<T>(source: Iterable<T>): AsyncGenerator<T> {
     for (const item of source) {

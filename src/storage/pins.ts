@@ -1,6 +1,7 @@
 // Pins: what must stay whatever collection, retention and `tarn rm` would do. One small file a pin, under
 // .tarn/state/pins, read at each question (I2). A file that cannot be read is told and never taken for "no pin".
 import { constants, readFileSync, readdirSync } from 'node:fs'
+import { Problem } from '../config/problem.ts'
 import type { Digest } from '../oci/digest.ts'
 import { isDigest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
@@ -11,6 +12,7 @@ import type { Durable } from './durable.ts'
 import type { Layout } from './layout.ts'
 import { childOf } from './layout.ts'
 import type { LeaseTable } from './leases.ts'
+import { Mutex } from './mutex.ts'
 import { isNotThere, readTiny } from './stamp.ts'
 
 /** An image as a pin names it: `repo:tag` (whatever the tag points to, and the tag) or `repo@digest`. */
@@ -38,7 +40,9 @@ export interface PinList {
 }
 
 // Any file that ends in .json is read, whoever named it: a pin that was overlooked would not protect.
-const ID = /^[^./\0][^/\0]{0,127}$/
+/** The grammar of the id of a pin: the name of its file without the ending. */
+export const PIN_ID = '^[^./\\0][^/\\0]{0,127}$'
+const ID = new RegExp(PIN_ID)
 
 // Not blocking: a pipe in the place of a pin would hold its reader for ever.
 const READ = constants.O_RDONLY | constants.O_NONBLOCK
@@ -91,39 +95,60 @@ interface PinsParts {
   readonly layout: Layout
   readonly durable: Durable
   readonly leases: LeaseTable
+  /** Exclusion of changes to one repository's manifests and tags; the key is its name. */
+  readonly changes: Mutex
 }
 
 export class Pins {
   readonly #layout: Layout
   readonly #durable: Durable
   readonly #leases: LeaseTable
+  readonly #changes: Mutex
+  /** Exclusion of those who write the pin of an id. */
+  readonly #turns = new Mutex()
 
-  constructor({ layout, durable, leases }: PinsParts) {
+  constructor({ layout, durable, leases, changes }: PinsParts) {
     this.#layout = layout
     this.#durable = durable
     this.#leases = leases
+    this.#changes = changes
   }
 
   list(): PinList {
     return readPins(this.#layout)
   }
 
-  /** Writes the pin `id`, in the place of one that is there; it survives a power cut when this returns. */
+  /**
+   * Writes the pin `id`, in the place of one that is there; it survives a power cut when this returns, and from then on
+   * nothing takes what it names. Throws a Problem for an image that is not here, unless the earlier pin named it too;
+   * the earlier pin is then as it was.
+   */
   async add(id: string, { reason, images, blobs }: Pin): Promise<void> {
     if (!ID.test(id)) throw new Error(`${id} cannot be the id of a pin`)
+    const path = this.#pathOf(id)
     const text = JSON.stringify({ reason, images: images.map(formatPinned), blobs })
-    await this.#durable.writeSmall('link', this.#pathOf(id), `${text}\n`)
-    // A collection that is under way read the pins before this one was there; what is leased it leaves alone.
-    for (const { name, tag, digest } of images) {
-      const target = tag === undefined ? digest : readTiny(this.#layout.tagLink(name, tag))
-      if (target !== undefined) this.#leases.lease(target)
-    }
-    for (const blob of blobs) this.#leases.lease(blob)
+    await this.#turns.run(id, async () => {
+      // A collection that is under way read the pins before this one was there; what is held or leased it leaves alone.
+      const targets = images.map((image) => this.#targetOf(image)).filter((target) => target !== undefined)
+      const release = this.#leases.hold([...images.map(({ name }) => name), ...targets, ...blobs])
+      for (const digest of [...targets, ...blobs]) this.#leases.lease(digest)
+      try {
+        const earlier = readEarlier(path)
+        await this.#durable.writeSmall('link', path, `${text}\n`)
+        const gone = await this.#findGone(images.filter((image) => !earlier.images.has(formatPinned(image))))
+        if (gone === undefined) return
+        if (earlier.text === undefined) await this.#durable.remove(path)
+        else await this.#durable.writeSmall('link', path, earlier.text)
+        throw new Problem(`${formatPinned(gone)} is not here`, { hint: `see what is: tarn ls --tags ${gone.name}` })
+      } finally {
+        release()
+      }
+    })
   }
 
   /** Takes the pin away; false when there was none. */
   async remove(id: string): Promise<boolean> {
-    return ID.test(id) && this.#durable.remove(this.#pathOf(id))
+    return ID.test(id) && this.#turns.run(id, () => this.#durable.remove(this.#pathOf(id)))
   }
 
   /** The pin that names the tag or the digest itself, if there is one. */
@@ -133,6 +158,39 @@ export class Pins {
 
   #pathOf(id: string): string {
     return childOf(this.#layout.pins, `${id}.json`)
+  }
+
+  #targetOf({ name, tag, digest }: PinnedImage): Digest | undefined {
+    if (tag === undefined) return digest
+    const target = readTiny(this.#layout.tagLink(name, tag))
+    return target !== undefined && isDigest(target) ? target : undefined
+  }
+
+  /** The first of the images that its repository does not hold, now that the pin is there for everybody. */
+  async #findGone(images: readonly PinnedImage[]): Promise<PinnedImage | undefined> {
+    for (const image of images) {
+      // In its turn: who removes something just now may have read the pins before this one was there.
+      const isHere = await this.#changes.run(image.name, async () => {
+        const target = this.#targetOf(image)
+        if (target === undefined) return false
+        // A push may have moved the tag.
+        this.#leases.lease(target)
+        return isDigest(readTiny(this.#layout.revisionLink(image.name, target)) ?? '')
+      })
+      if (!isHere) return image
+    }
+    return undefined
+  }
+}
+
+/** The pin that stands at `path`: its text as it is, and what it names as far as that can be told. */
+function readEarlier(path: string): { readonly text: string | undefined; readonly images: ReadonlySet<string> } {
+  let text: string | undefined
+  try {
+    text = readFileSync(path, { encoding: 'utf8', flag: READ })
+    return { text, images: new Set(parsePin(text).images.map(formatPinned)) }
+  } catch {
+    return { text, images: new Set() }
   }
 }
 

@@ -13,6 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import type { Minutes } from './pulls-file.ts'
 import { MINUTE_MS, formatHeader, formatLine, readPullFile } from './pulls-file.ts'
 import type { Stamp } from './stamp.ts'
@@ -31,7 +32,10 @@ export interface PullsParts {
 const MOST = 500_000
 // A short file is not worth shortening.
 const FEW_LINES = 1000
-const LINES_AT_ONCE = 10_000
+// About a millisecond.
+const LINES_AT_ONCE = 1000
+
+type Changed = Map<string, Set<string>>
 
 export class Pulls {
   readonly #parts: PullsParts
@@ -39,7 +43,9 @@ export class Pulls {
   #minutes: Minutes
   #count: number
   #since: number
-  readonly #changed = new Map<string, Set<string>>()
+  #changed: Changed = new Map()
+  /** What is being written in pieces, and is not in `#changed` meanwhile. */
+  #replacing: { readonly taken: Changed } | undefined
   /** Lines in the file, and its state as this process left it. */
   #lines: number
   #stamp: Stamp | undefined
@@ -80,12 +86,13 @@ export class Pulls {
 
   /** Writes down what changed, where this process may. Never throws: what a full disk refuses is tried again. */
   flush(): void {
+    this.#stopReplacing()
     if (this.#isForeign || !this.#parts.writable()) return
     try {
       this.#takeIn()
-      const adds = [...this.#changed.values()].reduce((sum, { size }) => sum + size, 0)
+      const adds = this.#countAdds()
       if (this.#mustReplace) this.#replace()
-      else if (this.#lines + adds > Math.max(FEW_LINES, 2 * this.#count)) {
+      else if (this.#isLongWith(adds)) {
         try {
           this.#replace()
         } catch {
@@ -98,15 +105,42 @@ export class Pulls {
     }
   }
 
+  /**
+   * The same for who can wait: a file that is written anew is written in pieces, with other work between them. A `flush`
+   * meanwhile takes the work over, and this then does nothing more.
+   */
+  async flushGently(): Promise<void> {
+    if (this.#replacing !== undefined || this.#isForeign || !this.#parts.writable()) return
+    try {
+      this.#takeIn()
+      if (this.#mustReplace || this.#isLongWith(this.#countAdds())) return await this.#replaceGently()
+    } catch {
+      // What it failed for may not be in the way of a line more.
+    }
+    this.flush()
+  }
+
+  #countAdds(): number {
+    return [...this.#changed.values()].reduce((sum, { size }) => sum + size, 0)
+  }
+
+  #isLongWith(adds: number): boolean {
+    return this.#lines + adds > Math.max(FEW_LINES, 2 * this.#count)
+  }
+
   #set(name: string, digest: string, minute: number): void {
     let known = this.#minutes.get(name)
     if (known === undefined) this.#minutes.set(name, (known = new Map()))
     if (!known.has(digest)) this.#count += 1
     known.set(digest, minute)
+    this.#noteChange(name, digest)
+    if (this.#count > this.#most) this.#forgetOldest()
+  }
+
+  #noteChange(name: string, digest: string): void {
     const changed = this.#changed.get(name)
     if (changed === undefined) this.#changed.set(name, new Set([digest]))
     else changed.add(digest)
-    if (this.#count > this.#most) this.#forgetOldest()
   }
 
   // Another process that kept the directory, or a tar, put another file there: what both know counts.
@@ -169,6 +203,43 @@ export class Pulls {
     this.#lines = this.#count
     this.#mustReplace = false
     this.#changed.clear()
+  }
+
+  async #replaceGently(): Promise<void> {
+    const { path, writable } = this.#parts
+    const temporary = `${path}.tmp`
+    const since = this.#since
+    const ours = { taken: this.#changed }
+    this.#changed = new Map()
+    this.#replacing = ours
+    mkdirSync(dirname(path), { recursive: true })
+    const file = openSync(temporary, 'w')
+    try {
+      for (const text of this.#format()) {
+        writeFileSync(file, text)
+        await setImmediate()
+        // Whoever took it over may have written this very file.
+        if (this.#replacing !== ours) return
+      }
+      const isSame = this.#since === since && statFile(path)?.stamp === this.#stamp
+      if (!isSame || !writable()) throw new Error('the file, or what is known of pulls, is another by now')
+      renameSync(temporary, path)
+    } catch (error) {
+      rmSync(temporary, { force: true })
+      throw error
+    } finally {
+      closeSync(file)
+    }
+    this.#replacing = undefined
+    this.#stamp = statFile(path)?.stamp
+    this.#lines = this.#count
+    this.#mustReplace = false
+  }
+
+  #stopReplacing(): void {
+    const { taken } = this.#replacing ?? {}
+    this.#replacing = undefined
+    for (const [name, digests] of taken ?? []) for (const digest of digests) this.#noteChange(name, digest)
   }
 
   *#format(): Generator<string> {

@@ -7,6 +7,7 @@ import type { Tag } from '../oci/reference.ts'
 import { isTag } from '../oci/reference.ts'
 import type { Layout } from './layout.ts'
 import { childOf } from './layout.ts'
+import type { Stamp } from './stamp.ts'
 import { isNotThere, readTiny, statFile } from './stamp.ts'
 import { isUploadId } from './upload-id.ts'
 import type { UploadId } from './upload-id.ts'
@@ -22,6 +23,15 @@ export interface FoundLink {
   readonly changedAt: number
   /** Milliseconds since 1970 (mtime): when it was written, also before a tar. */
   readonly writtenAt: number
+  /** Of its file, before it was read. */
+  readonly stamp: Stamp
+}
+
+/** A directory of links by an algorithm that Tarn does not know (registry:2 takes sha384), in which something lies. */
+export interface UnknownLinks {
+  readonly path: string
+  /** What those of its links hold that can be understood. */
+  readonly targets: readonly Digest[]
 }
 
 export interface FoundTag {
@@ -44,6 +54,8 @@ export interface FoundRepository {
   readonly revisions: readonly FoundLink[]
   readonly tags: readonly FoundTag[]
   readonly uploads: readonly UploadId[]
+  /** Below `_layers` and `revisions`; each is told as a stray too. */
+  readonly unknown: readonly UnknownLinks[]
   /** Whether something in it was there and could not be read (an error of the system, not a torn file). */
   readonly unreadable: boolean
 }
@@ -60,8 +72,9 @@ export function readRepository(layout: Layout, name: RepositoryName, report: Wal
     onLeftover: (path, digest) => report.onLeftover?.(path, digest),
   }
   const top = new Set(readEntries(layout.repository(name), inner).map((entry) => entry.name))
-  const layers = top.has('_layers') ? readLinks(layout.layers(name), inner) : []
-  const revisions = top.has('_manifests') ? readLinks(layout.revisions(name), inner) : []
+  const unknown: UnknownLinks[] = []
+  const layers = top.has('_layers') ? readLinks(layout.layers(name), inner, unknown) : []
+  const revisions = top.has('_manifests') ? readLinks(layout.revisions(name), inner, unknown) : []
   const tags = top.has('_manifests') ? readTags(layout, name, inner) : []
   const uploads = top.has('_uploads') ? readUploads(layout, name, inner) : []
   return {
@@ -72,6 +85,7 @@ export function readRepository(layout: Layout, name: RepositoryName, report: Wal
     revisions,
     tags,
     uploads,
+    unknown,
     unreadable,
   }
 }
@@ -113,12 +127,14 @@ function readUploads(layout: Layout, name: RepositoryName, report: WalkReport): 
 }
 
 // `<directory>/<alg>/<hex>/link`. Directories without a link are what a deletion leaves.
-function readLinks(directory: string, report: WalkReport): FoundLink[] {
+function readLinks(directory: string, report: WalkReport, unknown: UnknownLinks[] = []): FoundLink[] {
   const found: FoundLink[] = []
-  for (const { name: algorithm } of readEntries(directory, report)) {
+  for (const entry of readEntries(directory, report)) {
+    const algorithm = entry.name
     const path = childOf(directory, algorithm)
-    if (!ALGORITHMS.some((known) => known === algorithm)) {
+    if (!isKnown(algorithm)) {
       report.onStray(path)
+      if (isUnknownAlgorithm(algorithm) && isDirectory(entry, path)) unknown.push(...readUnknown(path, report))
       continue
     }
     for (const { name: hex } of readEntries(path, report)) {
@@ -132,13 +148,29 @@ function readLinks(directory: string, report: WalkReport): FoundLink[] {
   return found
 }
 
+function isKnown(algorithm: string): boolean {
+  return ALGORITHMS.some((known) => known === algorithm)
+}
+
+/** Whether a directory of this name holds links by digests that Tarn does not know (image-spec "Digests", `algorithm`). */
+export function isUnknownAlgorithm(name: string): boolean {
+  return /^[a-z0-9]+(?:[+._-][a-z0-9]+)*$/.test(name) && !isKnown(name)
+}
+
+function readUnknown(path: string, report: WalkReport): UnknownLinks[] {
+  const entries = readEntries(path, report)
+  if (entries.length === 0) return []
+  const links = entries.map(({ name }) => readLink(childOf(childOf(path, name), 'link'), report)?.target)
+  return [{ path, targets: links.filter((target) => target !== undefined) }]
+}
+
 function readLink(path: string, report: WalkReport): Omit<FoundLink, 'digest'> | undefined {
   try {
     const facts = statFile(path)
     const text = facts && readTiny(path)
     if (facts === undefined || text === undefined) return undefined
     const target = isDigest(text) ? text : undefined
-    return { target, changedAt: facts.changedAt, writtenAt: facts.writtenAt }
+    return { target, changedAt: facts.changedAt, writtenAt: facts.writtenAt, stamp: facts.stamp }
   } catch (error) {
     if (!isNotThere(error)) report.onUnreadable(path, error as Error)
     return undefined

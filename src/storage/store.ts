@@ -74,6 +74,7 @@ export function openStore(options: StoreOptions): Store {
   const verdicts = new Verdicts(log('verified'), clock)
   const leases = options.leases ?? new Leases(lease)
   const blobs = new Blobs({ layout, durable, verdicts, leases, mayRestore: () => restores && keeps() })
+  const changes = new Mutex()
   const reader = new LinkReader(clock)
   const promises = new LinkPromises(leases.duration, keeps, clock)
   const manifests = new Manifests({ layout, durable, reader, promises, blobs })
@@ -83,7 +84,7 @@ export function openStore(options: StoreOptions): Store {
     blobs,
     links: new Links(layout, durable, reader, promises),
     manifests,
-    pins: new Pins({ layout, durable, leases }),
+    pins: new Pins({ layout, durable, leases, changes }),
     pulls: new Pulls({ path: layout.pulls, clock, writable: keeps }),
     referrers: new Referrers(manifests, log('subjects')),
     repositories: new Repositories(layout, durable),
@@ -92,6 +93,6 @@ export function openStore(options: StoreOptions): Store {
     uploads: new Uploads(layout, clock, newId, options.uploads),
     verdicts,
     leases,
-    changes: new Mutex(),
+    changes,
   }
 }

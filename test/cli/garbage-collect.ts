@@ -17,6 +17,7 @@ t.test('it speaks as registry:2: the same options, the same line, everything at 
   t.equal(tagged.stdout, '\n4 blobs marked, 1 blobs and 0 manifests eligible for deletion\n')
   const done = await run('config.yml', '-m')
   t.equal(done.stdout, dry.stdout)
+  t.match(done.stderr, /^using .*config\.yml, data in .*\/data$/m)
   t.match(done.stderr, /^3 blobs, \d+ B, were deleted$/m)
   const hex = orphan.slice('sha256:'.length)
   t.notOk(existsSync(join(data, 'docker/registry/v2/blobs/sha256', hex.slice(0, 2), hex)))

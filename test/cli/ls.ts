@@ -142,10 +142,10 @@ t.test('what matches nothing is a failure with a hint, an empty registry is none
   const { config } = make(t)
   const none = await run(config, 'nobody/*')
   t.equal(none.code, 1)
-  t.match(none.stderr, /^error: nothing here matches nobody\/\*\nhint: .*tarn ls/)
+  t.match(none.stderr, /^error: nothing in \/.*\/data matches nobody\/\*\nhint: .*tarn ls/)
   const home = t.testdir({ data: {} })
   const empty = await run(writeHome(home, join(home, 'data')))
-  t.same(empty, { code: 0, stdout: '', stderr: 'there are no repositories\n' })
+  t.same(empty, { code: 0, stdout: '', stderr: `there are no repositories in ${join(home, 'data')}\n` })
 })
 
 t.test('wrong words and a directory that is not there are told with what to do', async (t) => {
@@ -166,11 +166,23 @@ t.test('warns of what is torn and goes on', async (t) => {
   const { store, config } = make(t)
   plantFile(store.layout.tagLink(A, parseTag('torn')), 'x')
   const { code, stderr } = await run(config)
-  t.equal(code, 0)
+  t.equal(code, 1, 'there may be more than is listed')
   t.match(
     stderr,
     /warning: docker\/registry\/v2\/repositories\/team\/a\/.*torn.*: a torn tag\n1 problem; look closer: tarn check\n$/,
   )
+})
+
+t.test('what a manifest says cannot speak to the terminal', async (t) => {
+  const { store, config } = make(t)
+  const evil = imageOf(partOf(CONFIG), [], { artifactType: 'x/\u001b]0;owned\u0007\n\u202etxt' })
+  plantManifest(store, A, evil, parseTag('evil'))
+  for (const how of ['--tags', '--tree']) {
+    const { stdout } = await run(config, how, 'team/a:evil')
+    t.match(stdout, String.raw`x/\x1b]0;owned\x07\n\u202etxt`)
+    // oxlint-disable-next-line no-control-regex
+    t.notMatch(stdout, /[\u0000-\u0009\u000b-\u001f\u202e]/)
+  }
 })
 
 t.test('as a process of its own, from inside a home, it needs nobody', async (t) => {

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -25,7 +26,7 @@ const run = (config: string, ...args: string[]) => runCommand(['pin', '--config'
 
 t.test('pins images, lists them, lets go of them', async (t) => {
   const { store, config } = make(t)
-  t.same(await run(config), { code: 0, stdout: '', stderr: 'nothing is pinned\n' })
+  t.same(await run(config), { code: 0, stdout: '', stderr: `nothing is pinned in ${store.directory}\n` })
   const pinned = await run(
     config,
     'team/a:v1',
@@ -59,9 +60,22 @@ t.test('an image is taken out of a pin of several, which keeps the rest', async 
     { name: A, tag: V1 },
     { name: B, tag: V1 },
   ]
+  plantManifest(store, B, IMAGE, V1)
   await store.pins.add('release', { reason: 'r', images, blobs: [] })
   t.equal((await run(config, '--remove', 'team/a:v1')).stdout, 'team/a:v1 is no longer pinned\n')
   t.same(store.pins.list().pins, [{ id: 'release', reason: 'r', images: [images[1]], blobs: [] }])
+})
+
+t.test('a pin that a person wrote under any name is let go of like any other', async (t) => {
+  const { store, config } = make(t)
+  plantFile(join(store.layout.pins, 'Für Später (2).json'), '{"images":["team/a:v1","team/a:latest"]}')
+  t.equal((await run(config, '--remove', 'team/a:v1')).stdout, 'team/a:v1 is no longer pinned\n')
+  t.same(
+    store.pins.list().pins.map(({ images }) => images.map(({ tag }) => tag)),
+    [['latest']],
+  )
+  t.equal((await run(config, '--remove', 'team/a')).code, 0)
+  t.same(store.pins.list(), { pins: [], unreadable: [] })
 })
 
 t.test('what is not here is not pinned, and then none is', async (t) => {
@@ -69,7 +83,7 @@ t.test('what is not here is not pinned, and then none is', async (t) => {
   for (const wrong of ['team/none', 'team/a:none', `team/a@${digestOf(CONFIG)}`]) {
     const { code, stderr } = await run(config, 'team/a:v1', wrong)
     t.equal(code, 1)
-    t.match(stderr, /^error: .* is not here\nhint: .*tarn ls/)
+    t.match(stderr, /^error: (.* is not here|team\/a has no tag none)\nhint: .*tarn ls/)
   }
   t.same(store.pins.list().pins, [])
   const { code, stderr } = await run(config, '--remove', 'team/a:v1')
@@ -93,4 +107,29 @@ t.test('a pin that cannot be read is told, and a failure', async (t) => {
   t.equal(code, 1)
   t.match(JSON.parse(stdout), { pins: [], unreadable: [{ path: /x\.json$/ }] })
   t.match(stderr, /cannot be read/)
+})
+
+t.test('an image without the tag latest says so', async (t) => {
+  const { store, config } = make(t)
+  rmSync(store.layout.tagLink(A, parseTag('latest')))
+  const { code, stderr } = await run(config, 'team/a')
+  t.equal(code, 1)
+  t.match(stderr, /^error: team\/a has no tag latest\nhint: .*tarn ls --tags team\/a\n$/)
+})
+
+t.test('pinned again without a reason, it keeps the one that it has', async (t) => {
+  const { store, config } = make(t)
+  await run(config, 'team/a:v1', '--reason', 'release')
+  t.equal((await run(config, 'team/a:v1')).code, 0)
+  t.equal(store.pins.protects(A, { tag: V1 })?.reason, 'release')
+  t.equal((await run(config, 'team/a:v1', '--reason', '')).code, 0)
+  t.equal(store.pins.protects(A, { tag: V1 })?.reason, '')
+})
+
+t.test('a reason cannot speak to the terminal', async (t) => {
+  const { config } = make(t)
+  await run(config, 'team/a:v1', '--reason', '\u001b[2Jgone\nteam/b:v1  forged')
+  const { stdout } = await run(config)
+  t.match(stdout, /^team\/a:v1 +\\x1b\[2Jgone\\nteam\/b:v1  forged$/m)
+  t.equal(stdout.trimEnd().split('\n').length, 2)
 })

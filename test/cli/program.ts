@@ -21,6 +21,8 @@ t.test('--version and --help end with 0', async (t) => {
   for (const command of ['serve', 'start', 'init', 'user', 'cert'])
     t.match(help.stdout, new RegExp(`^ +${command}\\b`, 'm'))
   t.equal((await runTarn(directory, ['user', 'add', '--help'])).code, 0)
+  const { stdout } = await runTarn(directory, ['gc', '--help'])
+  for (const option of ['--dry-run', '--json', '--quiet']) t.match(stdout, new RegExp(`^ +${option}\\b`, 'm'))
 })
 
 t.test('wrong usage ends with 2, an error and one hint', async (t) => {

@@ -5,23 +5,26 @@ import { createProgress, formatProgress } from '../../src/cli/progress.ts'
 function makeView({ isTTY = false, quiet = false, columns = 80 } = {}) {
   const stderr = Object.assign(new PassThrough(), { isTTY, columns })
   let now = 0
-  const view = createProgress({ stderr, quiet, clock: () => now })
-  return { view, turn: (ms: number) => (now += ms), written: () => String(stderr.read() ?? '') }
+  const lines = new PassThrough()
+  const view = createProgress({ stderr, quiet, lines, clock: () => now })
+  const written = () => String(stderr.read() ?? '')
+  return { view, turn: (ms: number) => (now += ms), written, told: () => String(lines.read() ?? '') }
 }
 
 t.test('elsewhere than on a terminal each step is one line, however often it moves', async (t) => {
-  const { view, written } = makeView()
+  const { view, written, told } = makeView()
   view.update({ phase: 'waiting', done: 0 })
   for (let done = 0; done < 100; done++) view.update({ phase: 'reading', done, total: 100 })
   view.line('a finding')
   view.update({ phase: 'reading', done: 100, total: 100 })
   view.update({ phase: 'collecting', done: 1 })
   view.end()
-  t.equal(written(), 'reading\na finding\ncollecting\n')
+  t.equal(written(), 'phase: reading\nphase: collecting\n')
+  t.equal(told(), 'a finding\n')
 })
 
 t.test('on a terminal one line is drawn again and again, and taken away for others', async (t) => {
-  const { view, turn, written } = makeView({ isTTY: true, columns: 60 })
+  const { view, turn, written, told } = makeView({ isTTY: true, columns: 60 })
   view.update({ phase: 'reading', done: 0, total: 200 })
   turn(4000)
   view.update({ phase: 'reading', done: 50, total: 200 })
@@ -30,20 +33,22 @@ t.test('on a terminal one line is drawn again and again, and taken away for othe
   const last = drawn.split('\r\u001b[K').at(-1) ?? ''
   t.equal(last, 'reading  [#####---------------]   25%  50 of 200  13/s  12')
   t.ok(last.length < 60, 'never wider than the terminal, which would break the line')
-  view.line('a finding')
-  t.equal(written(), '\r\u001b[Ka finding\n')
+  view.line('a finding\u001b[1A')
+  t.equal(written(), '\r\u001b[K')
+  t.equal(told(), 'a finding\\x1b[1A\n')
   view.update({ phase: 'reading', done: 60, total: 200 })
   written()
   view.end()
   t.equal(written(), '\r\u001b[K')
 })
 
-t.test('nothing is written with --quiet', async (t) => {
-  const { view, written } = makeView({ isTTY: true, quiet: true })
+t.test('with --quiet there is nothing but the lines of the act itself', async (t) => {
+  const { view, written, told } = makeView({ isTTY: true, quiet: true })
   view.update({ phase: 'reading', done: 1 })
   view.line('a finding')
   view.end()
   t.equal(written(), '')
+  t.equal(told(), 'a finding\n')
 })
 
 t.test(

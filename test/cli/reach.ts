@@ -13,8 +13,9 @@ import { makeDirectory } from '../helpers/server.ts'
 import { hear } from '../helpers/serving.ts'
 import { runTarn } from '../helpers/tarn.ts'
 
-/** Nobody's uid on this machine. */
+/** Nobody's uids on this machine. */
 const OWNER = 4321
+const STRANGER = 4322
 
 t.test(
   'a command reaches the running registry, which says where, and the directory itself when there is none',
@@ -155,6 +156,71 @@ t.test('root is told when that user cannot come there', { skip: notRoot() }, asy
   t.same(readdirSync(data), [])
 })
 
+t.test('a user who may not write what another one owns is told whose it is', { skip: notRoot() }, async (t) => {
+  const { directory, data } = makeHome(t)
+  chmodSync(directory, 0o755)
+  mkdirSync(join(data, '.tarn'))
+  writeFileSync(join(data, '.tarn', 'keeper.json'), JSON.stringify({ pid: 77, since: '' }))
+  for (const path of ['', '.tarn', '.tarn/keeper.json']) chownSync(join(data, path), OWNER, OWNER)
+  const kept = runAsItself(directory, ['gc'], STRANGER)
+  t.equal(kept.code, 1)
+  t.equal(
+    kept.stderr,
+    `error: the data directory ${data} belongs to uid ${OWNER}, kept by process 77; this is uid ${STRANGER}\nhint: give the command as that user: sudo -u '#${OWNER}' tarn …\n`,
+  )
+  chownSync(data, 0, 0)
+  chmodSync(data, 0o755)
+  t.match(runAsItself(directory, ['check'], STRANGER).stderr, /belongs to uid 0.*\nhint: .* sudo -u root tarn …\n$/)
+  chmodSync(data, 0o700)
+  t.match(runAsItself(directory, ['gc'], STRANGER).stderr, /belongs to uid 0/)
+  chmodSync(directory, 0o700)
+  const closed = runAsItself('/', ['ls'], STRANGER, { REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY: data })
+  t.match(closed.stderr, /cannot come to .*data: .*\nhint: give the command as the user of the registry/)
+})
+
+t.test('a copy that only root may read is told with the uid that must', { skip: notRoot() }, async (t) => {
+  const { directory, data } = makeHome(t)
+  chmodSync(directory, 0o755)
+  chownSync(data, OWNER, OWNER)
+  mkdirSync(join(directory, 'closed', 'copy', 'docker', 'registry', 'v2'), { recursive: true })
+  chmodSync(join(directory, 'closed'), 0o700)
+  const { code, stderr } = runAsItself(directory, ['check', '--repair', '--from', 'closed/copy'])
+  t.equal(code, 1)
+  t.match(
+    stderr,
+    /^error: cannot read .*copy as uid 4321, the user of the registry: EACCES\nhint: uid 4321 must be able/m,
+  )
+})
+
+t.test('a registry that nobody named is told, and nothing is removed there', async (t) => {
+  const { data, serve } = makeHome(t)
+  const elsewhere = makeDirectory(t)
+  const env = { REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY: data }
+  const run = (...args: string[]) => runTarn(elsewhere, args, '', env)
+  for (const args of [['rm', '--yes', 'a'], ['gc'], ['retain'], ['check', '--repair']]) {
+    const { code, stdout, stderr } = await run(...args)
+    t.same([code, stdout], [2, ''], args.join(' '))
+    t.match(
+      stderr,
+      /^using (?:the built-in defaults|\/etc\/.*\.yml), data in (.*)\nerror: .*\1\)\nhint: .*--config FILE\n$/,
+    )
+    t.match(stderr, data)
+  }
+  t.same(readdirSync(data), [])
+  const looked = await run('ls')
+  t.equal(looked.code, 0)
+  t.match(looked.stderr, new RegExp(`^using .*, data in ${data}\nthere are no repositories in ${data}\n$`))
+  t.equal((await run('ls', '--quiet')).stderr, '')
+  t.equal((await run('gc', '--dry-run')).code, 0)
+  const named = { ...env, REGISTRY_CONFIGURATION_PATH: join(data, '..', 'config.yml') }
+  const meant = await runTarn(elsewhere, ['gc'], '', named)
+  t.equal(meant.code, 0, 'the variable names it')
+  t.match(meant.stderr, /^using .*config\.yml, data in /)
+  await serve()
+  await findSocket(data)
+  t.equal((await run('gc')).code, 0, 'a running registry serves it')
+})
+
 // Only root can give files away; without it there is nothing that could go wrong in this way.
 function notRoot(): string | false {
   return process.getuid?.() === 0 ? false : 'only root can give files away'
@@ -164,9 +230,12 @@ function notRoot(): string | false {
 function runAsItself(
   directory: string,
   args: readonly string[],
+  uid = 0,
+  env: Readonly<Record<string, string>> = {},
 ): { readonly code: number | null; readonly stderr: string } {
   const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
-  const words = ['-i', `HOME=${directory}`, process.execPath, main, ...args]
-  const { status, stderr } = spawnSync('env', words, { cwd: directory, encoding: 'utf8' })
+  const settings = Object.entries({ HOME: directory, ...env }).map(([key, value]) => `${key}=${value}`)
+  const words = ['-i', ...settings, process.execPath, main, ...args]
+  const { status, stderr } = spawnSync('env', words, { cwd: directory, encoding: 'utf8', uid, gid: uid })
   return { code: status, stderr }
 }

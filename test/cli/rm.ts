@@ -37,7 +37,11 @@ t.test('asks on a terminal, having shown what goes; only a yes removes', async (
   }
   const { code, stdout, stderr } = await run(config, ['team/a:v1'], { input: 'y\n', isTTY: true })
   t.equal(code, 0)
-  t.match(stdout, `removed 1 tag, 1 manifest in 1 repository; a collection then frees ${SIZE} B\n`)
+  t.equal(
+    stdout,
+    `removed 1 tag, 1 manifest in 1 repository; a collection then frees ${SIZE} B\n`,
+    'what goes is told once',
+  )
   t.match(stderr, /the space is freed by: tarn gc\n$/)
   t.equal(store.tags.resolve(A, V1), undefined)
 })
@@ -103,4 +107,12 @@ t.test('wrong words are wrong usage, whatever else is given', async (t) => {
   t.match(stderr, /^error: .*\nhint: .*\n$/)
   t.ok(store.tags.resolve(A, V1))
   t.equal((await run(config, ['--yes'])).code, 2)
+})
+
+t.test('--json is the report also when nothing was there to remove', async (t) => {
+  const { config } = make(t)
+  const { code, stdout, stderr } = await run(config, ['--json', '--yes', 'nope'])
+  t.equal(code, 1)
+  t.match(JSON.parse(stdout), { dryRun: false, repositories: [], tags: 0, missing: ['nope'] })
+  t.match(stderr, /^error: nope is not here/)
 })

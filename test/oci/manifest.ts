@@ -349,6 +349,26 @@ t.test('a stored document is read as Go would read it', async (t) => {
   t.notOk('annotations' in doubtful || 'subject' in doubtful || 'artifactType' in doubtful)
 })
 
+t.test('a stored document that names something by an unknown algorithm is marked, and only such a one', async (t) => {
+  const other = { ...LAYER, digest: `sha384:${'0'.repeat(96)}` }
+  const doubtful: unknown[] = [
+    { ...IMAGE, config: other },
+    { ...IMAGE, layers: [LAYER, other] },
+    { ...IMAGE, subject: other },
+    { ...INDEX, manifests: [other, CHILD] },
+    { ...IMAGE, layers: [{ ...LAYER, digest: undefined, Digest: other.digest }] },
+    { ...SCHEMA1, fsLayers: [{ blobSum: A }, { blobSum: other.digest }] },
+  ]
+  for (const document of doubtful) t.equal(readManifest(encode(document)).doubtful, true, JSON.stringify(document))
+  const sure: unknown[] = [
+    IMAGE,
+    INDEX,
+    SCHEMA1,
+    { ...IMAGE, subject: {}, layers: [null, 7, { ...LAYER, digest: '' }] },
+  ]
+  for (const document of sure) t.notOk('doubtful' in readManifest(encode(document)), JSON.stringify(document))
+})
+
 t.test('a stored document of two shapes keeps its kind and shows all that it names', async (t) => {
   const manifest = readManifest(encode({ ...IMAGE, manifests: [CHILD] }))
   t.equal(manifest.kind, 'image')

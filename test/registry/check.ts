@@ -1,5 +1,15 @@
 import { once } from 'node:events'
-import { readFileSync, readdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { Readable } from 'node:stream'
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import type { CheckReport, Finding } from '../../src/registry/check.ts'
@@ -394,7 +404,7 @@ t.test('a repair ends when nothing may be written any more', async (t) => {
   rmSync(store.layout.layerLink(one.name, one.layer))
   rmSync(store.layout.layerLink(two.name, two.layer))
   let asked = 0
-  const rules = { readOnly: () => ((asked += 1) > 2 ? 'the lock was lost' : undefined) }
+  const rules = { readOnly: () => ((asked += 1) > 3 ? 'the lock was lost' : undefined) }
   await t.rejects(runCheck(t, store, { repair: true }, { rules }), /the lock was lost/)
   t.equal((await runCheck(t, store)).unrepaired, 1)
 })
@@ -424,6 +434,66 @@ t.test('a check ends at once when it is told to, and leaves the next one its tur
   await t.rejects(one, /no longer wanted/)
   setImmediate(() => checker.close())
   await t.rejects(two, /closing/)
+})
+
+t.test('closing ends a repair before it writes, and resolves when it has ended', async (t) => {
+  const { store, one } = makeImages(t)
+  const { layout } = store
+  const good = readFileSync(layout.blobData(one.layer))
+  rmSync(layout.blobData(one.layer))
+  const [asked, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const source = {
+    name: 'upstream',
+    async open() {
+      return Readable.from(
+        (async function* () {
+          asked.resolve()
+          await gate.promise
+          yield good
+        })(),
+      )
+    },
+  }
+  const checker = makeChecker(t, store, { sources: [source] })
+  let isOver = false
+  const running = checker
+    .run({ repair: true, fast: true, repositories: [], from: [] })
+    .catch((error: Error) => error.message)
+    .finally(() => (isOver = true))
+  await asked.promise
+  // The source is silent for ever: closing waits for our own work and for nobody else's.
+  await checker.close()
+  await new Promise((resolve) => setImmediate(resolve))
+  t.ok(isOver)
+  t.match(await running, /closing/)
+  gate.resolve()
+  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+  t.notOk(existsSync(layout.blobData(one.layer)))
+  t.same(
+    readdirSync(layout.tmp).filter((name) => name.startsWith('heal-')),
+    [],
+  )
+  await t.rejects(checker.run({ repair: true, fast: true, repositories: [], from: [] }), /closing/)
+})
+
+t.test('a lock that is lost while a source gives its bytes keeps them out', async (t) => {
+  const { store, one } = makeImages(t)
+  const { layout } = store
+  const good = readFileSync(layout.blobData(one.layer))
+  rmSync(layout.blobData(one.layer))
+  rmSync(layout.layerLink(one.name, one.layer))
+  let reason: string | undefined
+  const source = {
+    name: 'upstream',
+    async open() {
+      reason = 'the lock was lost'
+      return Readable.from([good])
+    },
+  }
+  const parts = { sources: [source], rules: { readOnly: () => reason } }
+  await t.rejects(runCheck(t, store, { repair: true }, parts), /the lock was lost/)
+  t.notOk(existsSync(layout.blobData(one.layer)))
+  t.notOk(existsSync(layout.layerLink(one.name, one.layer)))
 })
 
 t.test('a repair that the disk refuses is told, and the rest goes on', async (t) => {

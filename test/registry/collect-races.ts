@@ -16,7 +16,7 @@ import { Leases } from '../../src/storage/leases.ts'
 import type { StoreOptions } from '../../src/storage/store.ts'
 import type { Sync, SyncSite } from '../../src/storage/sync.ts'
 import { realSync } from '../../src/storage/sync.ts'
-import { listFiles, makeCollector, surveyThen } from '../helpers/collect.ts'
+import { listFiles, makeCollector, standStill, surveyThen } from '../helpers/collect.ts'
 import { imageOf, partOf, plantBlob, plantFile, plantManifest } from '../helpers/plant.ts'
 import type { TestStore } from '../helpers/store.ts'
 import { A, B, makeContext, makeStore } from '../helpers/store.ts'
@@ -47,6 +47,12 @@ const NO_LEASE = { leases: without({ lease: () => undefined }) }
 const NO_RECHECK = { leases: without({ isFree: () => true }) }
 const NO_HOLD = { leases: without({ hold: () => () => undefined }) }
 const NO_RESTORE = { restores: false }
+
+/** Leases that keep a thing only until they were asked for it once. */
+function forgetful(): Partial<StoreOptions> {
+  const asked = new Set<string>()
+  return { leases: without({ isFree: (key) => asked.has(key) || !asked.add(key) }) }
+}
 
 /** A gate in one fsync: `reached` when somebody stands there, `open` lets all through. */
 function holdSync(site: SyncSite): { sync: Sync; close(): void; readonly reached: Promise<void>; open(): void } {
@@ -119,7 +125,8 @@ check(
     await Promise.all([pushed, collected])
     return isPullable(store)
   },
-  { 'without holds': NO_HOLD, 'without asking again': NO_RECHECK },
+  // Without holds at all the new revision is one that nobody knows, and the repository is left.
+  { 'without asking for each link': forgetful() },
 )
 
 check(
@@ -224,6 +231,123 @@ check('a tag that moves to an old manifest during the survey keeps it', async (d
   await collector.run({ dryRun: false, untagged: true })
   return isPullable(store)
 })
+
+/** Writes the links of the image anew, as a tar does: other files, though they hold the same. */
+async function unpackLinks(store: TestStore): Promise<void> {
+  // A link that is to go is old; here it must only not be of the same tick of the clock.
+  standStill(store.directory)
+  for (const bytes of [CONFIG, LAYER]) plantFile(store.layout.layerLink(A, digestOf(bytes)), digestOf(bytes))
+}
+
+check('links that a tar wrote anew after the survey stay, and what they lead to', async (directory, options) => {
+  const store = makeStore(directory, undefined, options)
+  for (const bytes of [CONFIG, LAYER]) plantBlob(store, A, bytes)
+  const useless = plantBlob(store, A, Buffer.from('useless'))
+  const collector = makeCollector(store, {}, { startSurvey: surveyThen(() => unpackLinks(store)) })
+  const report = await collector.run(RUN)
+  if (report.links.removed !== 1 || existsSync(store.layout.blobData(useless))) throw new Error('nothing was collected')
+  // The tar goes on with the manifest.
+  plantManifest(store, A, IMAGE)
+  return isPullable(store)
+})
+
+check('a revision that a tar wrote anew after the survey stays, with all that it needs', async (directory, options) => {
+  const store = makeStore(directory, undefined, options)
+  for (const bytes of [CONFIG, LAYER]) plantBlob(store, A, bytes)
+  plantManifest(store, A, IMAGE)
+  const unpack = async (): Promise<void> => {
+    standStill(directory)
+    plantFile(store.layout.revisionLink(A, digestOf(IMAGE)), digestOf(IMAGE))
+  }
+  const report = await makeCollector(store, {}, { startSurvey: surveyThen(unpack) }).run({ ...RUN, untagged: true })
+  return report.repositories.left === 1 && isPullable(store)
+})
+
+for (const [what, ask] of Object.entries({
+  'that nobody asked for': async () => undefined,
+  'that somebody asked for': (store: TestStore) =>
+    pullManifest(makeContext(store), A, byDigest, WISHES).then(() => store.leases.lease(digestOf(IMAGE))),
+})) {
+  check(`a revision that came after the survey past the registry, ${what}, is whole`, async (directory, options) => {
+    const store = makeStore(directory, undefined, options)
+    for (const bytes of [CONFIG, LAYER]) plantBlob(store, A, bytes)
+    const bring = async (): Promise<unknown> => (plantManifest(store, A, IMAGE), ask(store))
+    const report = await makeCollector(store, {}, { startSurvey: surveyThen(bring) }).run(RUN)
+    return report.repositories.left === 1 && isPullable(store)
+  })
+}
+
+check('a signature whose subject is pushed again during the survey stays', async (directory, options) => {
+  const store = makeStore(directory, undefined, options)
+  for (const bytes of [CONFIG, LAYER]) plantBlob(store, A, bytes)
+  const signature = plantManifest(store, A, imageOf(partOf(CONFIG), [], { subject: partOf(IMAGE) }))
+  const startSurvey = surveyThen(() => push(store, byDigest))
+  await makeCollector(store, {}, { startSurvey }).run({ dryRun: false, untagged: true })
+  return existsSync(store.layout.revisionLink(A, signature)) && isPullable(store)
+})
+
+check('pushes during each survey do not keep what nothing needs', async (directory, options) => {
+  const store = makeStore(directory, undefined, options)
+  const old = plantManifest(store, A, imageOf(partOf(plantedConfig(store))), V1)
+  plantFile(store.layout.tagLink(A, parseTag('gone')), old)
+  const useless = plantBlob(store, A, Buffer.from('useless'))
+  const work = async (): Promise<void> => {
+    for (const bytes of [CONFIG, LAYER]) await mountBlob(makeContext(store), A, digestOf(bytes), B)
+    await push(store, { kind: 'tag', tag: V2 })
+    // Tags that move to what was there, also past the registry, and tags that go.
+    plantFile(store.layout.tagLink(A, parseTag('stable')), old)
+    await store.tags.remove(A, parseTag('gone'))
+  }
+  for (const bytes of [CONFIG, LAYER]) plantBlob(store, B, bytes)
+  const report = await makeCollector(store, {}, { startSurvey: surveyThen(work) }).run(RUN)
+  return report.repositories.left === 0 && !existsSync(store.layout.blobData(useless)) && isPullable(store)
+})
+
+function plantedConfig(store: TestStore): Buffer {
+  const bytes = Buffer.from('{"os":"plan9"}')
+  plantBlob(store, A, bytes)
+  return bytes
+}
+
+check('a tag that is being written during the sweep keeps the repository as it is', async (directory, options) => {
+  const store = makeStore(directory, undefined, options)
+  for (const bytes of [CONFIG, LAYER]) plantBlob(store, A, bytes)
+  plantManifest(store, A, IMAGE)
+  const write = async (): Promise<unknown> => plantFile(store.layout.tagLink(A, V2), '')
+  const report = await makeCollector(store, {}, { startSurvey: surveyThen(write) }).run({ ...RUN, untagged: true })
+  return report.repositories.left === 1 && isPullable(store)
+})
+
+check('one promised layer keeps its own link and blob, and nothing else', async (directory, options) => {
+  const store = makeStore(directory, undefined, options)
+  const base = plantBlob(store, A, LAYER)
+  plantBlob(store, B, LAYER)
+  const useless = plantBlob(store, B, CONFIG)
+  await statBlob(makeContext(store), A, base)
+  const report = await makeCollector(store).run(RUN)
+  const { layout } = store
+  return (
+    report.repositories.left === 0 &&
+    report.links.removed === 1 &&
+    !existsSync(layout.blobData(useless)) &&
+    [layout.blobData(base), layout.layerLink(A, base), layout.layerLink(B, base)].every((path) => existsSync(path))
+  )
+})
+
+check(
+  'what a promised link leads to under another name stays with it',
+  async (directory, options) => {
+    const store = makeStore(directory, undefined, options)
+    const alias = digestOf(LAYER, 'sha512')
+    const stored = plantBlob(store, B, LAYER)
+    plantFile(store.layout.layerLink(A, alias), stored)
+    // Whoever held only the name by which a manifest is going to name it.
+    const startSurvey = surveyThen(async () => store.leases.lease(alias))
+    await makeCollector(store, {}, { startSurvey }).run(RUN)
+    return existsSync(store.layout.layerLink(A, alias)) && existsSync(store.layout.blobData(stored))
+  },
+  { 'without leases': NO_LEASE },
+)
 
 check(
   'what a tar brings links for while its bytes lie in the trash is given back to the first reader',

@@ -4,6 +4,7 @@ import t from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { parseRepositoryName } from '../../src/oci/name.ts'
+import { resolveConfig } from '../../src/config/load.ts'
 import { parseTag } from '../../src/oci/reference.ts'
 import { Closures } from '../../src/registry/closures.ts'
 import type { CollectReport, Progress } from '../../src/registry/collect.ts'
@@ -19,6 +20,8 @@ const CONFIG = Buffer.from('{"os":"linux"}')
 const LAYER = Buffer.from('a layer')
 const OTHER = Buffer.from('another layer')
 const IMAGE = imageOf(partOf(CONFIG), [partOf(LAYER)])
+const BY_384 = `sha384/${'0'.repeat(96)}/link`
+const PART_384 = { digest: `sha384:${'0'.repeat(96)}` as Digest, size: 7 }
 const RUN = { dryRun: false }
 const DRY = { dryRun: true }
 
@@ -200,6 +203,13 @@ t.test('a repository with something broken keeps all that it names; others do no
       plantFile(store.layout.tagLink(A, V2), missing)
       plantBytes(store, Buffer.from('wrong'), missing)
     },
+    'a link by an algorithm that Tarn does not know': (store) => plantFile(join(store.layout.layers(A), BY_384), ''),
+    'a revision by such a one': (store) => plantFile(join(store.layout.revisions(A), BY_384), ''),
+    'a manifest that names a config so': (store) => plantManifest(store, A, imageOf(PART_384)),
+    'a manifest that names a layer so': (store) => plantManifest(store, A, imageOf(partOf(CONFIG), [PART_384])),
+    'a manifest that names a child so': (store) => plantManifest(store, A, indexOf([PART_384, partOf(IMAGE)])),
+    'a manifest that names a subject so': (store) =>
+      plantManifest(store, A, imageOf(partOf(CONFIG), [], { subject: PART_384 })),
   }
   for (const [what, hurt] of Object.entries(breaks)) {
     await t.test(what, async (t) => {
@@ -221,6 +231,18 @@ t.test('a repository with something broken keeps all that it names; others do no
       t.equal(told.length, 2, told.join())
     })
   }
+})
+
+t.test('what a link by an unknown algorithm holds stays; an empty directory of one stops nothing', async (t) => {
+  const store = makeStore(t.testdir({}))
+  const { useless, orphan } = plantUsual(store)
+  plantFile(join(store.layout.layers(B), BY_384), orphan)
+  mkdirSync(join(store.layout.layers(A), 'sha384'))
+  const report = await makeCollector(store).run(RUN)
+  t.ok(isThere(store, orphan))
+  t.ok(isTrashed(store, useless))
+  t.equal(report.complete, true)
+  t.match(report.problems, [{ what: /does not belong/ }, { path: /team\/b\/_layers\/sha384$/ }, { path: /team\/b$/ }])
 })
 
 t.test('what is torn and leaves no doubt stops nothing, and is told', async (t) => {
@@ -286,7 +308,9 @@ t.test('strays of all kinds are told and left where they are', async (t) => {
     join(layout.blobs, 'sha256/aa/notadigest/data'),
     join(layout.tags(A), 'a plain file'),
     join(layout.tags(A), '.hidden/current/link'),
-    join(layout.layers(A), 'md5/aabb/link'),
+    join(layout.layers(A), '@eaDir/notes'),
+    join(layout.layers(A), 'md5'),
+    join(layout.tagIndex(A, V1), 'md5/aabb/link'),
     join(layout.layers(A), 'sha256/aabb/link'),
     join(layout.layers(A), `sha256/${'0'.repeat(64)}/link.123.tmp`),
     join(layout.uploads(A), 'no-uuid/data'),
@@ -329,6 +353,36 @@ t.test(
     t.same(report.problems, [])
   },
 )
+
+t.test('many empty directories are removed in steps between which others work', async (t) => {
+  const store = makeStore(t.testdir({}))
+  plantUsual(store)
+  const of = (count: number): string => dirname(store.layout.layerLink(A, digestOf(Buffer.from(`${count}`))))
+  for (let count = 0; count < 2000; count += 1) mkdirSync(of(count))
+  let turns = 0
+  let phase = ''
+  const others = (): void => {
+    if (phase === 'collecting links') turns += 1
+    if (phase !== 'over') setImmediate(others)
+  }
+  others()
+  await makeCollector(store).run(RUN, (progress) => (phase = progress.phase))
+  phase = 'over'
+  t.notOk(existsSync(of(0)) || existsSync(of(1999)))
+  t.ok(turns >= 5, `${turns} turns`)
+})
+
+t.test('with the usual grace a collection at each night deletes what the night before took', async (t) => {
+  const store = makeStore(t.testdir({}))
+  const { useless } = plantUsual(store)
+  const { grace } = resolveConfig({}).gc
+  const first = store.clock()
+  const collectAt = (now: number) => makeCollector(store, { grace }, { clock: () => now }).run(RUN)
+  t.equal((await collectAt(first)).blobs.trashed, 2)
+  t.ok(isTrashed(store, useless))
+  // The clock of the store is ahead of the ctimes: a run begins so much less than a day after what the last one took.
+  t.equal((await collectAt(first + 86_400_000 - 20_000)).blobs.deleted, 2)
+})
 
 t.test('a repository with an upload, a stray file or young directories is not removed', async (t) => {
   const store = makeStore(t.testdir({}))

@@ -1,10 +1,11 @@
-import { rmSync } from 'node:fs'
+import { chmodSync, rmSync, symlinkSync } from 'node:fs'
 import t from 'tap'
 import { digestOf, hexOf } from '../../src/oci/digest.ts'
 import { parseTag } from '../../src/oci/reference.ts'
 import { describeManifest } from '../../src/registry/describe-manifest.ts'
 import type { ImageDetails } from '../../src/registry/inspect-image.ts'
 import { choosePlatform, findImage, inspectImage, readConfigBytes, readRaw } from '../../src/registry/inspect-image.ts'
+import { asNobody } from '../helpers/nobody.ts'
 import { imageOf, indexOf, partOf, plantBlob, plantBytes, plantFile, plantManifest } from '../helpers/plant.ts'
 import type { TestStore } from '../helpers/store.ts'
 import { A, B, makeStore } from '../helpers/store.ts'
@@ -155,7 +156,7 @@ t.test('an image that is not here is a failure with a hint', (t) => {
   const { layout } = make(t.testdir({}))
   const none = digestOf(Buffer.from('none'))
   for (const [text, message, hint] of [
-    ['team/none', 'there is no repository team/none', /tarn ls$/],
+    ['team/none', /^there is no repository team\/none in \//, /tarn ls$/],
     ['team/a:none', 'team/a has no tag none', /tarn ls --tags team\/a$/],
     [`team/a@${none}`, `team/a has no manifest ${none}`, /--untagged/],
     [`team/a@${digestOf(LAYER)}`, /has no manifest/, /--untagged/],
@@ -182,16 +183,23 @@ t.test('gives the bytes of a manifest and of a configuration exactly as they are
 t.test('of an index one platform is chosen by name, with or without its variant', (t) => {
   const { layout } = make(t.testdir({}))
   const node = describeManifest(layout, A, digestOf(INDEX))
-  t.equal(choosePlatform(node, 'linux/amd64').digest, digestOf(IMAGE))
-  t.throws(() => choosePlatform(node, undefined), { name: 'Problem', exitCode: 2, hint: /linux\/amd64/ })
-  t.throws(() => choosePlatform(node, 'linux/s390x'), { name: 'Problem', exitCode: 1, hint: /linux\/amd64/ })
+  t.equal(choosePlatform(layout, node, 'linux/amd64').digest, digestOf(IMAGE))
+  t.throws(() => choosePlatform(layout, node, undefined), { name: 'Problem', exitCode: 2, hint: /linux\/amd64/ })
+  t.throws(() => choosePlatform(layout, node, 'linux/s390x'), { name: 'Problem', exitCode: 1, hint: /linux\/amd64/ })
   const [child] = node.children
   if (child === undefined) throw new Error('the index has no child')
   t.equal(
-    choosePlatform({ ...node, children: [{ ...child, platform: { ...AMD64, variant: 'v2' } }] }, 'linux/amd64').digest,
+    choosePlatform(layout, { ...node, children: [{ ...child, platform: { ...AMD64, variant: 'v2' } }] }, 'linux/amd64')
+      .digest,
     child.digest,
   )
-  t.equal(choosePlatform(child, undefined), child, 'an image is itself')
+  t.equal(choosePlatform(layout, child, undefined), child, 'an image is itself')
+  t.equal(choosePlatform(layout, child, 'linux/amd64'), child)
+  t.throws(() => choosePlatform(layout, child, 'linux/arm64'), {
+    name: 'Problem',
+    exitCode: 1,
+    message: 'it is an image for linux/amd64, not for linux/arm64',
+  })
   t.end()
 })
 
@@ -214,5 +222,42 @@ t.test('a configuration that anybody could have written breaks nothing', (t) => 
       text,
     )
   }
+  t.end()
+})
+
+t.test('a tag whose link is torn is not told as a tag that is not there', (t) => {
+  const { layout } = make(t.testdir({}))
+  for (const text of ['', 'sha256:cut']) {
+    plantFile(layout.tagLink(A, parseTag('v1')), text)
+    t.throws(() => findImage(layout, 'team/a:v1'), {
+      message: /^the link of team\/a:v1 is torn/,
+      hint: /tarn check --repair team\/a$/,
+    })
+  }
+  t.end()
+})
+
+t.test('a repository that cannot be read is not told as one that is not there', (t) => {
+  const { layout } = make(t.testdir({}))
+  chmodSync(layout.repository(A), 0)
+  for (const text of ['team/a:v1', 'team/a:none', `team/a@${digestOf(IMAGE)}`]) {
+    t.throws(() => asNobody(() => findImage(layout, text)), {
+      message: /^the repository team\/a cannot be read.*EACCES/,
+    })
+  }
+  chmodSync(layout.repository(A), 0o700)
+  symlinkSync('/nowhere/at/all', layout.repository(B))
+  t.throws(() => findImage(layout, 'team/b:v1'), { message: /^the repository team\/b cannot be read/ })
+  t.end()
+})
+
+t.test('who else holds it is told with what could not be read', (t) => {
+  const store = make(t.testdir({}))
+  plantBlob(store, B, LAYER)
+  chmodSync(store.layout.layers(B), 0)
+  const details = asNobody(() => inspect(store, 'team/a:v1'))
+  chmodSync(store.layout.layers(B), 0o700)
+  t.same(details.sharedParts, {})
+  t.match(details.problems, [{ path: /team\/b\/_layers/, what: /EACCES/ }])
   t.end()
 })

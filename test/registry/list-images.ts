@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, rmSync } from 'node:fs'
+import { chmodSync, rmSync, symlinkSync } from 'node:fs'
 import t from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
 import { digestOf } from '../../src/oci/digest.ts'
@@ -8,6 +8,7 @@ import { parseTag } from '../../src/oci/reference.ts'
 import type { ListOptions, ListReport } from '../../src/registry/list-images.ts'
 import { listImages } from '../../src/registry/list-images.ts'
 import { listTree } from '../helpers/hostile.ts'
+import { asNobody } from '../helpers/nobody.ts'
 import { imageOf, indexOf, partOf, plantBlob, plantBytes, plantFile, plantManifest } from '../helpers/plant.ts'
 import type { TestStore } from '../helpers/store.ts'
 import { A, B, makeStore } from '../helpers/store.ts'
@@ -137,7 +138,7 @@ t.test('reads without writing, on a directory that another process keeps or that
   t.end()
 })
 
-t.test('torn links, uploads and stray files are no images and no failure', (t) => {
+t.test('torn links, uploads and stray files are no images; only what is torn may have been one', (t) => {
   const store = makeStore(t.testdir({}))
   plantImage(store, A, 'a', 'v1')
   plantFile(store.layout.tagLink(A, parseTag('torn')), '')
@@ -145,7 +146,7 @@ t.test('torn links, uploads and stray files are no images and no failure', (t) =
   plantFile(`${store.layout.tags(A)}/README`, 'x')
   plantFile(`${store.layout.repository(B)}/_uploads/0e9f5ad2-6c58-4c4f-9d33-6a3f2d6a1d11/data`, 'x')
   const report = list(store, [], { images: true })
-  t.match(report, { complete: true, problems: [{ path: /^docker\/.*\/torn\/current\/link$/, what: 'a torn tag' }] })
+  t.match(report, { complete: false, problems: [{ path: /^docker\/.*\/torn\/current\/link$/, what: 'a torn tag' }] })
   t.same(
     report.repositories.map(({ name, tags, uploads }) => [name, tags, uploads]),
     [
@@ -154,6 +155,8 @@ t.test('torn links, uploads and stray files are no images and no failure', (t) =
     ],
   )
   t.same(list(store, ['none', 'none/x']).repositories, [])
+  t.match(list(store, ['team/a:v1']), { complete: true, problems: [] }, 'the torn one was not asked for')
+  t.match(list(store, ['team/a:t*']), { complete: false, repositories: [] })
   t.end()
 })
 
@@ -191,17 +194,6 @@ t.test('a directory that cannot be read makes the list incomplete', (t) => {
   t.end()
 })
 
-// Root may read everything.
-function asNobody<T>(act: () => T): T {
-  if (process.geteuid?.() !== 0) return act()
-  process.seteuid?.(65_534)
-  try {
-    return act()
-  } finally {
-    process.seteuid?.(0)
-  }
-}
-
 t.test('a file in the place of a repository’s directory hides no other repository', (t) => {
   const store = makeStore(t.testdir({}))
   plantImage(store, A, 'a', 'v1')
@@ -231,5 +223,51 @@ t.test('the time that it takes grows with the number of repositories, not faster
   t.equal(report.bytes, image.length + layer.length + CONFIG.length)
   t.ok(report.repositories.every(({ bytes, sharedBytes }) => bytes === report.bytes && sharedBytes === bytes))
   t.equal(calls.length, 100, 'each repository is looked at once')
+  t.end()
+})
+
+t.test('a repository without a tag that the pattern names counts as another holder', (t) => {
+  const store = makeStore(t.testdir({}))
+  plantImage(store, A, 'a layer', 'v1')
+  plantImage(store, B, 'a layer', 'v2')
+  const size = list(store, ['team/a']).repositories[0]?.bytes
+  t.match(list(store, ['**:v1'], { images: true }).repositories, [
+    { name: A, sharedBytes: size, images: [{ sharedBytes: size }] },
+  ])
+  t.end()
+})
+
+t.test('the sum is of what is listed', (t) => {
+  const store = makeStore(t.testdir({}))
+  const one = plantImage(store, A, 'one', 'v1')
+  plantImage(store, A, 'the other one', 'v2')
+  plantImage(store, B, 'one', 'v1')
+  const { tags, blobs, bytes } = list(store, ['**:v1'], { images: true })
+  t.same([tags, blobs, bytes], [2, 3, one.length + CONFIG.length + 'one'.length])
+  t.equal(list(store).tags, 3)
+  t.end()
+})
+
+t.test('a link to a repository that leads nowhere makes the list incomplete', (t) => {
+  const store = makeStore(t.testdir({}))
+  plantImage(store, A, 'a', 'v1')
+  symlinkSync('/nowhere/at/all', store.layout.repository(B))
+  t.match(list(store), {
+    complete: false,
+    repositories: [{ name: A }],
+    problems: [{ path: /team\/b$/, what: 'a link that leads nowhere' }],
+  })
+  t.equal(list(store, ['team/b'], { sizes: false }).complete, false)
+  t.end()
+})
+
+t.test('what another repository holds and cannot be read makes SHARED uncertain, and says so', (t) => {
+  const store = makeStore(t.testdir({}))
+  plantImage(store, A, 'a', 'v1')
+  plantImage(store, B, 'a', 'v1')
+  chmodSync(store.layout.layers(B), 0)
+  const report = asNobody(() => list(store, ['team/a']))
+  chmodSync(store.layout.layers(B), 0o700)
+  t.match(report, { complete: false, problems: [{ path: /team\/b\/_layers/, what: /EACCES/ }] })
   t.end()
 })

@@ -84,16 +84,25 @@ t.test('signatures stay and go with their image, and no rule judges them', async
   ground.tag(A, 'v1', left)
   for (const ending of ['', '.sig', '.att', '.sbom']) sign(ground, kept, ending)
   for (const ending of ['', '.sig', '.att', '.sbom']) sign(ground, left, ending)
-  const report = await ground.apply([
-    policyOf([{ newest: 1, tags: 'keep' }, { tags: `${subjectTagOf(left)}.*` }], { untaggedAfter: 0 }),
-  ])
+  const policies = [policyOf([{ newest: 1, tags: 'keep' }, { tags: `${subjectTagOf(left)}.*` }], { untaggedAfter: 0 })]
+  const first = await ground.apply(policies)
+  t.same(
+    first.removed.map(({ tag }) => tag),
+    ['v1'],
+    'collection waits from now on, and so do they',
+  )
+  t.match(first.keptBy, { rules: [{ tags: 1 }, { tags: 0 }], following: 8 })
+  t.match(first.manifests, { untagged: 1, collectable: 1 })
+  t.same((await ground.apply(policies)).removed, [], 'the image is promised for the time of a lease')
+  ground.endLeases()
+  const report = await ground.apply(policies)
   t.same(
     report.removed.map(({ tag }) => tag),
-    ['v1', ...['', '.att', '.sbom', '.sig'].map((ending) => signatureOf(left, ending))],
+    ['', '.att', '.sbom', '.sig'].map((ending) => signatureOf(left, ending)),
   )
   t.equal(report.removed[1]?.why, 'what it belongs to goes')
   t.match(report.keptBy, { rules: [{ tags: 1 }, { tags: 0 }], following: 4 })
-  t.match(report.manifests, { untagged: 5, collectable: 5 })
+  t.match(report.manifests, { untagged: 4, collectable: 4 })
 })
 
 t.test('they stay while their image stays without a tag', async (t) => {
@@ -151,10 +160,11 @@ t.test('a signature of a signature goes with it, and stays with a pinned one', a
   t.same((await gone(ground)).toSorted(), [signatureOf(image), signatureOf(signature)].toSorted())
 })
 
-t.test('a signature stays when a tag comes to its image, or its image’s tag stays, meanwhile', async (t) => {
+t.test('a signature stays when a tag comes to its image, or any tag stays after all, meanwhile', async (t) => {
   const ground = makeGround(t.testdir({}))
   const image = ground.image(A, 'left')
-  ground.tag(A, 'v1', image)
+  const other = ground.image(A, 'other')
+  ground.tag(A, 'v1', other)
   sign(ground, image)
   const at = (time: number, act: () => void) => {
     let asked = 0
@@ -164,6 +174,7 @@ t.test('a signature stays when a tag comes to its image, or its image’s tag st
   t.same(await gone(ground, UNTAGGED, options), ['v1'])
   await ground.store.tags.remove(A, 'new' as Tag)
   t.same(await gone(ground, UNTAGGED, { pins: at(2, () => ground.tag(A, 'v1', image, 1)) }), [])
+  ground.tag(A, 'v1', other)
   const pin = { id: 'p', reason: '', images: [{ name: A, tag: 'v1' as Tag }], blobs: [] }
   let asked = 0
   const pinnedMeanwhile = { list: () => (++asked === 2 ? { pins: [pin], unreadable: [] } : ground.pins.list()) }

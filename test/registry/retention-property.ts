@@ -121,7 +121,8 @@ t.test('what is removed is what the plainest computation says', async (t) => {
       for (const { tag, target: digest, pushed } of tags) ground.tag(A, tag, digest, pushed, now)
       for (const { of, digest } of followers) ground.tag(A, `${subjectTagOf(of)}.sig`, digest, 9)
       const pins = [
-        ...(scene.pinnedTag === undefined ? [] : [{ name: A, tag: scene.pinnedTag as Tag }]),
+        // Only what is here can be pinned.
+        ...(tags.some(({ tag }) => tag === scene.pinnedTag) ? [{ name: A, tag: scene.pinnedTag as Tag }] : []),
         ...(scene.pinnedTarget === undefined ? [] : [{ name: A, digest: at(scene.pinnedTarget) }]),
       ]
       if (pins.length > 0) await ground.pins.add('p', { reason: '', images: pins, blobs: [] })
@@ -131,7 +132,8 @@ t.test('what is removed is what the plainest computation says', async (t) => {
         pins.some((pin) => ('tag' in pin && pin.tag === tag.tag) || ('digest' in pin && pin.digest === tag.target))
       const rules = scene.rules.map(keepRule)
       const kept = tags.filter((tag) => isPinned(tag) || rules.some((rule) => keeps(rule, tag, tags, pulled)))
-      const stays = new Set(kept.map((tag) => tag.target))
+      // What loses its last tag now is as young as that.
+      const stays = new Set(tags.map((tag) => tag.target))
       for (const pin of pins) if ('digest' in pin) stays.add(pin.digest)
       // Nothing untagged is collected, or nothing is old enough for it.
       if (scene.untaggedAfter !== 5 * DAY)

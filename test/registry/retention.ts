@@ -132,7 +132,7 @@ t.test('what is pinned stays, by tag or by digest, and is no one of the newest b
     images: [
       { name: A, tag: 'v1.2' as Tag },
       { name: A, digest: three },
-      { name: B, digest: one },
+      { name: B, digest: ground.image(B, 'one') },
     ],
     blobs: [],
   })

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { Readable } from 'node:stream'
 import { mock } from 'node:test'
 import type { Test } from 'tap'
 import t from 'tap'
@@ -11,6 +12,10 @@ import { plantFile } from '../helpers/plant.ts'
 import type { TestStore } from '../helpers/store.ts'
 
 const DAY = 86_400_000
+
+async function waitFor(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setImmediate(resolve))
+}
 
 /** Begins the pass in the background; `ended` waits for the end of the next survey and of what follows it. */
 function begin(t: Test, store: TestStore, parts: Partial<CheckerParts> = {}) {
@@ -181,4 +186,61 @@ t.test('while the directory is another one’s to write, nothing is healed and n
   t.equal(checker.scrub.found, 1)
   t.notOk(existsSync(layout.blobData(one.layer)))
   t.notOk(existsSync(layout.checkCursor))
+})
+
+t.test('what is right again when it is looked at is not counted, also not at the end', async (t) => {
+  const { store, one } = makeImages(t)
+  const { checker, lines } = begin(t, store, {
+    async startSurvey(options, onMessage, signal) {
+      await runSurvey(options, onMessage, signal)
+      const path = store.layout.blobData(one.layer)
+      onMessage({ type: 'fault', fault: { kind: 'blob-missing', path, digest: one.layer, what: 'it was not here' } })
+    },
+  })
+  await waitFor(() => checker.scrub.lastPassEndedAt !== undefined)
+  t.equal(checker.scrub.found, 0)
+  t.same(lines, [])
+})
+
+t.test('closing the checker ends the pass and what it heals, and resolves when they have ended', async (t) => {
+  const { store, one } = makeImages(t)
+  const { layout } = store
+  const good = readFileSync(layout.blobData(one.layer))
+  rmSync(layout.blobData(one.layer))
+  const [asked, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const source = {
+    name: 'upstream',
+    async open() {
+      asked.resolve()
+      await gate.promise
+      return Readable.from([good])
+    },
+  }
+  const { checker } = begin(t, store, { sources: [source] })
+  await asked.promise
+  await checker.close()
+  t.ok(store.leases.isFree(one.layer), 'it holds nothing any more')
+  gate.resolve()
+  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+  t.notOk(existsSync(layout.blobData(one.layer)))
+  t.equal(checker.scrub.lastPassEndedAt, undefined)
+  t.equal(readCursor(layout).lastPassEndedAt, undefined)
+})
+
+t.test('a lock that is lost while it heals keeps the bytes out', async (t) => {
+  const { store, one } = makeImages(t)
+  const good = readFileSync(store.layout.blobData(one.layer))
+  rmSync(store.layout.blobData(one.layer))
+  let reason: string | undefined
+  const source = {
+    name: 'upstream',
+    async open() {
+      reason = 'the lock was lost'
+      return Readable.from([good])
+    },
+  }
+  const { checker } = begin(t, store, { sources: [source], rules: { readOnly: () => reason } })
+  await waitFor(() => checker.scrub.lastPassEndedAt !== undefined)
+  t.equal(checker.scrub.found, 1)
+  t.notOk(existsSync(store.layout.blobData(one.layer)))
 })

@@ -26,3 +26,21 @@ t.test('long reading lets others work after each millisecond, and loses nothing'
   )
   t.equal(pausedBefore.length, 9)
 })
+
+t.test('a turn lets others work and never sleeps, however busy they are', async (t) => {
+  let now = 0
+  // By this clock each turn of the event loop takes ten milliseconds.
+  const pace = new Pace(() => (now += 10))
+  let turns = 0
+  let over = false
+  const others = (): void => {
+    turns += 1
+    if (!over) setImmediate(others)
+  }
+  setImmediate(others)
+  const since = performance.now()
+  for (let count = 0; count < 200; count += 1) await pace.turn()
+  over = true
+  t.ok(turns >= 199, `${turns} turns`)
+  t.ok(performance.now() - since < 1000, 'sleeping would have taken a second')
+})

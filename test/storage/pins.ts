@@ -1,12 +1,16 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { parseTag } from '../../src/oci/reference.ts'
+import type { Sync } from '../../src/storage/sync.ts'
 import { findPin, formatPinned, readPins } from '../../src/storage/pins.ts'
+import type { RepositoryName } from '../../src/oci/name.ts'
+import type { Tag } from '../../src/oci/reference.ts'
 import { plantFile } from '../helpers/plant.ts'
+import type { TestStore } from '../helpers/store.ts'
 import { A, B, makeStore, recordSyncs } from '../helpers/store.ts'
 
 const V1 = parseTag('v1')
@@ -21,9 +25,22 @@ const PIN = {
   blobs: [DIGEST],
 }
 
+function plantImage({ layout }: TestStore, name: RepositoryName, digest: Digest, tag?: Tag): void {
+  plantFile(layout.revisionLink(name, digest), digest)
+  if (tag !== undefined) plantFile(layout.tagLink(name, tag), digest)
+}
+
+/** A store that holds the links of all that PIN names. */
+function makePinnable(directory: string, sync?: Sync): TestStore {
+  const store = makeStore(directory, sync)
+  plantImage(store, A, DIGEST, V1)
+  plantImage(store, B, DIGEST)
+  return store
+}
+
 t.test('a pin is there for every reader when it was added, durably, and gone when it was removed', async (t) => {
   const sync = recordSyncs()
-  const { pins, layout } = makeStore(t.testdir({}), sync)
+  const { pins, layout } = makePinnable(t.testdir({}), sync)
   t.same(pins.list(), { pins: [], unreadable: [] })
   await pins.add('release-4.14', PIN)
   t.ok(sync.seen.includes('link file'))
@@ -40,14 +57,14 @@ t.test('a pin is there for every reader when it was added, durably, and gone whe
 })
 
 t.test('a pin of the same id takes the place of the one before', async (t) => {
-  const { pins } = makeStore(t.testdir({}))
+  const { pins } = makePinnable(t.testdir({}))
   await pins.add('x', PIN)
   await pins.add('x', { ...PIN, images: [] })
   t.same(pins.list().pins, [{ id: 'x', ...PIN, images: [] }])
 })
 
 t.test('it protects the tag and the digest that it names, in that repository', async (t) => {
-  const { pins } = makeStore(t.testdir({}))
+  const { pins } = makePinnable(t.testdir({}))
   await pins.add('x', PIN)
   t.equal(pins.protects(A, { tag: V1 })?.id, 'x')
   t.equal(pins.protects(A, { tag: V2 }), undefined)
@@ -59,17 +76,49 @@ t.test('it protects the tag and the digest that it names, in that repository', a
 })
 
 t.test('what was pinned just now is leased, so that a collection under way leaves it alone', async (t) => {
-  const { pins, leases, layout } = makeStore(t.testdir({}))
+  const store = makePinnable(t.testdir({}))
+  const { pins, leases } = store
   const tagged = digestOf(Buffer.from('tagged'))
-  plantFile(layout.tagLink(A, V1), tagged)
+  plantImage(store, A, tagged, V1)
   const blob: Digest = digestOf(Buffer.from('blob'))
   for (const digest of [tagged, DIGEST, blob]) t.ok(leases.isFree(digest))
   await pins.add('x', { ...PIN, blobs: [blob] })
   for (const digest of [tagged, DIGEST, blob]) t.notOk(leases.isFree(digest))
 })
 
+t.test('an image that is not here is not pinned, and the pin that was there stays as it was', async (t) => {
+  const store = makePinnable(t.testdir({}))
+  const { pins, layout } = store
+  const lost = digestOf(Buffer.from('lost'))
+  plantFile(layout.tagLink(B, V1), lost)
+  const wrong = [
+    { name: A, tag: V2 },
+    { name: A, digest: lost },
+    // Its manifest is not here.
+    { name: B, tag: V1 },
+  ]
+  for (const image of wrong) {
+    const refused = { message: `${formatPinned(image)} is not here`, hint: /tarn ls/ }
+    await t.rejects(pins.add('new', { reason: '', images: [...PIN.images, image], blobs: [] }), refused)
+    t.same(pins.list(), { pins: [], unreadable: [] })
+  }
+  const text = '{"images": ["team/a:v1"],\n "reason": "by hand"}'
+  plantFile(join(layout.pins, 'x.json'), text)
+  await t.rejects(pins.add('x', { ...PIN, images: wrong }), /is not here/)
+  t.equal(readFileSync(join(layout.pins, 'x.json'), 'utf8'), text)
+})
+
+t.test('an image that the earlier pin names may be gone: a pin of several can always be changed', async (t) => {
+  const store = makePinnable(t.testdir({}))
+  const { pins, layout } = store
+  await pins.add('x', PIN)
+  for (const name of [A, B]) rmSync(layout.repository(name), { recursive: true })
+  await pins.add('x', { ...PIN, images: PIN.images.slice(1) })
+  t.same(pins.list().pins, [{ id: 'x', ...PIN, images: PIN.images.slice(1) }])
+})
+
 t.test('a file that cannot be understood is told, and the others are read', async (t) => {
-  const { pins, layout } = makeStore(t.testdir({}))
+  const { pins, layout } = makePinnable(t.testdir({}))
   await pins.add('good', PIN)
   const broken = {
     'empty.json': '',

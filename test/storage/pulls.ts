@@ -220,3 +220,79 @@ t.test('a clock that was set back is followed', async (t) => {
   pulls.note('a', ONE)
   t.equal(pulls.lastPulled('a', ONE), START)
 })
+
+const nthOf = (n: number): string => digestOf(Buffer.from(String(n)))
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+/** A record of more manifests than are written in one piece. */
+function makeMany(t: Test, parts: Partial<PullsParts> = {}) {
+  const made = make(t, parts)
+  for (let n = 0; n < 25_000; n += 1) made.pulls.note('a', nthOf(n))
+  return made
+}
+
+t.test('a long file is written anew in pieces, and what is noted meanwhile is not lost', async (t) => {
+  const { pulls, path, time, open, lines } = makeMany(t)
+  const writing = pulls.flushGently()
+  await turn()
+  t.notOk(existsSync(path), 'other work comes between the pieces')
+  time.now += MINUTE
+  pulls.note('a', nthOf(0))
+  pulls.note('b', ONE)
+  await writing
+  t.equal(open().lastPulled('a', nthOf(24_999)), START)
+  const before = lines().length
+  await pulls.flushGently()
+  t.equal(lines().length, before + 2, 'and no more is added')
+  t.equal(open().lastPulled('a', nthOf(0)), START + MINUTE)
+  t.equal(open().lastPulled('b', ONE), START + MINUTE)
+  t.notOk(existsSync(`${path}.tmp`))
+})
+
+t.test('a flush in the middle of it is complete at once, and nothing is written behind it', async (t) => {
+  const { pulls, path, time, open } = makeMany(t)
+  const writing = pulls.flushGently()
+  await turn()
+  time.now += MINUTE
+  pulls.note('a', nthOf(0))
+  pulls.flush()
+  const [known, bytes] = [open(), readFileSync(path)]
+  t.equal(known.lastPulled('a', nthOf(0)), START + MINUTE)
+  t.equal(known.lastPulled('a', nthOf(24_999)), START)
+  await writing
+  t.ok(readFileSync(path).equals(bytes))
+  t.notOk(existsSync(`${path}.tmp`))
+})
+
+t.test('what is forgotten while it is written is not promised by the file', async (t) => {
+  const { pulls, time, open } = makeMany(t, { most: 25_000 })
+  const writing = pulls.flushGently()
+  await turn()
+  time.now += MINUTE
+  pulls.note('b', ONE)
+  t.equal(pulls.since, START + MINUTE)
+  await writing
+  t.equal(open().since, START + MINUTE)
+})
+
+t.test('a process that lost the directory meanwhile leaves the file as it was', async (t) => {
+  let keeps = true
+  const { pulls, path } = makeMany(t, { writable: () => keeps })
+  const writing = pulls.flushGently()
+  await turn()
+  keeps = false
+  await writing
+  t.notOk(existsSync(path))
+  keeps = true
+  await pulls.flushGently()
+  t.ok(existsSync(path))
+})
+
+t.test('a gentle flush where nothing can be written fails nothing', async (t) => {
+  const { pulls, path, open } = makeMany(t)
+  writeFileSync(join(path, '..'), '')
+  await pulls.flushGently()
+  rmSync(join(path, '..'))
+  await pulls.flushGently()
+  t.equal(open().lastPulled('a', nthOf(1)), START)
+})

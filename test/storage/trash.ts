@@ -1,5 +1,6 @@
 // The trash: where collection puts a blob, and how a reader gets it back.
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { Worker } from 'node:worker_threads'
 import t from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
 import { digestOf } from '../../src/oci/digest.ts'
@@ -10,6 +11,7 @@ import { plantBlob, plantFile } from '../helpers/plant.ts'
 import { A, makeStore, pushBytes } from '../helpers/store.ts'
 
 const BYTES = Buffer.from('a layer')
+const ROUNDS = 300
 
 function stampOf(path: string): Stamp {
   const facts = statFile(path)
@@ -44,6 +46,37 @@ t.test('a blob that was promised, is held, or changed is not taken', async (t) =
   t.notOk(store.blobs.trash(digest, 'another state' as Stamp))
   store.leases.lease(digest)
   t.notOk(trash(store, digest))
+})
+
+t.test('a file that somebody puts in its place while it is taken stays', async (t) => {
+  const store = makeStore(t.testdir({}))
+  const digest = plantBlob(store, A, BYTES)
+  const path = store.layout.blobData(digest)
+  const turns = new Int32Array(new SharedArrayBuffer(8))
+  // As fast as can be: a new file as soon as there is none, once for each turn.
+  const code = `
+    const { closeSync, openSync } = require('node:fs')
+    const { turns, path } = require('node:worker_threads').workerData
+    for (let turn = 1; turn <= ${ROUNDS}; turn += 1) {
+      while (Atomics.load(turns, 0) < turn);
+      for (;;) try { closeSync(openSync(path, 'wx')); break } catch {}
+      Atomics.store(turns, 1, turn)
+      Atomics.notify(turns, 1)
+    }`
+  const worker = new Worker(code, { eval: true, workerData: { turns, path } })
+  let lost = 0
+  for (let turn = 1; turn <= ROUNDS; turn += 1) {
+    const stamp = stampOf(path)
+    Atomics.store(turns, 0, turn)
+    if (!store.blobs.trash(digest, stamp)) throw new Error('it was not taken')
+    Atomics.wait(turns, 1, turn - 1)
+    if (!existsSync(path)) {
+      lost += 1
+      writeFileSync(path, '')
+    }
+  }
+  await worker.terminate()
+  t.equal(lost, 0)
 })
 
 t.test('giving back never replaces a file that was pushed meanwhile', async (t) => {

@@ -2,7 +2,7 @@
 import Type from 'typebox'
 import type { Static } from 'typebox'
 import { collectFully } from '../../registry/collect-fully.ts'
-import { formatPinned, parsePin } from '../../storage/pins.ts'
+import { PIN_ID, formatPinned, parsePin } from '../../storage/pins.ts'
 import { checkOptions, readDuration, refuse } from './check-options.ts'
 import { describeApi } from './openapi.ts'
 import * as reports from './reports.ts'
@@ -16,7 +16,7 @@ const duration = (description: string) =>
   Type.Optional(Type.String({ description, examples: ['24h', '90m', '0s'], maxLength: 64 }))
 const texts = (description: string, least = 0) =>
   Type.Array(Type.String({ minLength: 1, maxLength: 4096 }), { description, minItems: least, maxItems: 1000 })
-const pinId = Type.String({ pattern: '^[a-z0-9][a-z0-9._-]{0,127}$', description: 'the name of the pin' })
+const pinId = Type.String({ pattern: PIN_ID, description: 'the name of the pin' })
 const dryRun = flag('tell what would be done, and do nothing')
 
 const Nothing = Type.Object({}, closed)

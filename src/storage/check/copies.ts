@@ -25,6 +25,7 @@ export async function openCopies(paths: readonly string[]): Promise<Copies> {
     } catch (error) {
       if (error instanceof Problem) throw error
       const { code = 'unknown error' } = error as NodeJS.ErrnoException
+      if (code === 'EACCES' || code === 'EPERM') throw describeClosed(path, code, error)
       throw new Problem(`cannot read ${path}: ${code}`, { hint: HINT, cause: error })
     }
   }
@@ -32,3 +33,12 @@ export async function openCopies(paths: readonly string[]): Promise<Copies> {
 }
 
 const HINT = 'name a directory that holds docker/registry/v2, or a .tar, .tar.gz or .tar.zst of one'
+
+// It is read as the user of the registry, whoever gave the command.
+function describeClosed(path: string, code: string, cause: unknown): Problem {
+  const uid = process.getuid?.() ?? 0
+  return new Problem(`cannot read ${path} as uid ${uid}, the user of the registry: ${code}`, {
+    hint: `uid ${uid} must be able to read it, and to search the directories above it`,
+    cause,
+  })
+}

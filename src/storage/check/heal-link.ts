@@ -9,36 +9,41 @@ import { readManifestFile } from '../read-manifest-file.ts'
 import type { Store } from '../store.ts'
 import { isStill, judgeAgain, readLink } from './confirm.ts'
 import type { Fault } from './fault.ts'
+import type { Guard } from './guard.ts'
+import { orAborted } from './guard.ts'
 import type { LinkSource } from './source.ts'
 
 // Not through Links and Tags, which read what is there before they write: here the disk may not give it.
 export type LinkHealing = Pick<Store, 'layout' | 'blobs' | 'durable' | 'changes' | 'repositories'>
 
-/** Heals the link of `fault`; gives the name of what said how, undefined when nothing did. Throws what the disk says. */
+/** Heals the link of `fault`; gives the name of what said how, undefined when nothing did. Throws what the disk says, and what `guard` does. */
 export async function healLink(
   store: LinkHealing,
   fault: Fault,
   sources: readonly LinkSource[],
+  guard: Guard,
 ): Promise<string | undefined> {
   const { repository, kind } = fault
   if (repository === undefined) return undefined
-  const alias = kind === 'tag-wrong' ? undefined : await findAlias(store, fault, sources)
+  const alias = kind === 'tag-wrong' ? undefined : await findAlias(store, fault, sources, guard)
   return store.changes.run(repository, async () => {
     if (!isStill(store, fault)) return 'others'
-    if (kind === 'tag-wrong') return healTag(store, fault, repository, sources)
+    if (kind === 'tag-wrong') return healTag(store, fault, repository, sources, guard)
     if (kind === 'incomplete-repository') {
+      guard.require()
       await store.repositories.ensure(repository)
       return 'its other half'
     }
-    return healByPath(store, fault, alias)
+    return healByPath(store, fault, alias, guard)
   })
 }
 
 /** Removes a link that leads nowhere and that nothing needs; false when it is not that any more. */
-export async function removeDangling({ layout, changes }: LinkHealing, fault: Fault): Promise<boolean> {
+export async function removeDangling({ layout, changes }: LinkHealing, fault: Fault, guard: Guard): Promise<boolean> {
   const { repository, certain, path } = fault
   if (repository === undefined || certain !== true) return false
   return changes.run(repository, async () => {
+    guard.require()
     // In one step with the look: a push puts the blob there before it looks at the link.
     if (!isStill({ layout }, fault)) return false
     unlinkSync(path)
@@ -50,24 +55,29 @@ async function healByPath(
   store: LinkHealing,
   { role, path, digest }: Fault,
   alias: { readonly target: Digest; readonly by: string } | undefined,
+  guard: Guard,
 ): Promise<string | undefined> {
   const { layout, blobs, durable } = store
   if (digest === undefined) return undefined
   if (role === 'history') {
+    guard.require()
     await durable.writeSmall('link', path, digest)
     return 'its path'
   }
   if (role === 'revision') {
     // Anything else that has this digest must not become a manifest.
     if (readManifestFile(layout, digest).state !== 'read' || blobs.state(digest) === undefined) return undefined
+    guard.require()
     await durable.writeSmall('link', path, digest)
     return 'its path'
   }
   if (alias !== undefined) {
+    guard.require()
     await durable.writeSmall('link', path, alias.target)
     return alias.by
   }
   if (blobs.state(digest) === undefined) return undefined
+  guard.require()
   await durable.writeSmall('link', path, digest)
   return 'its path'
 }
@@ -77,12 +87,16 @@ async function findAlias(
   { layout, blobs }: LinkHealing,
   { role, path, digest }: Fault,
   sources: readonly LinkSource[],
+  { signal }: Guard,
 ): Promise<{ readonly target: Digest; readonly by: string } | undefined> {
   if (role !== 'layer' || digest === undefined || blobs.state(digest) !== undefined) return undefined
   for (const source of sources) {
     const target = askQuietly(() => source.readLink(path.slice(layout.root.length + 1)))
     if (target === undefined || algorithmOf(target) === algorithmOf(digest)) continue
-    const facts = await blobs.ensureWhole(digest, target).catch(() => undefined)
+    const facts = await orAborted(
+      blobs.ensureWhole(digest, target).catch(() => undefined),
+      signal,
+    )
     if (facts !== undefined) return { target, by: source.name }
   }
   return undefined
@@ -93,6 +107,7 @@ async function healTag(
   { tag, path }: Fault,
   name: RepositoryName,
   sources: readonly LinkSource[],
+  guard: Guard,
 ): Promise<string | undefined> {
   if (tag === undefined) return undefined
   const now = judgeAgain(layout, name, tag)
@@ -103,8 +118,11 @@ async function healTag(
   const lead = async (digest: Digest, by: string): Promise<string> => {
     // As a push does: the history first, what readers follow last.
     const link = layout.tagIndexLink(name, tag, digest)
-    if (readLink(link) !== digest) await durable.writeSmall('link', link, digest)
-    if (readLink(path) !== digest) await durable.writeSmall('link', path, digest)
+    for (const each of [link, path]) {
+      if (readLink(each) === digest) continue
+      guard.require()
+      await durable.writeSmall('link', each, digest)
+    }
     return by
   }
   // A target that is a manifest here can be right, its line in the history lost.

@@ -9,9 +9,10 @@ export interface BlobSource {
   readonly name: string
   /**
    * Opens the bytes that are said to be `digest`, of `size` bytes where that is known; undefined when the source has
-   * none. Throws when it cannot be asked; then the next one is.
+   * none. Throws when it cannot be asked; then the next one is. Whoever asks waits no longer than until `signal` is
+   * aborted, and destroys the bytes then.
    */
-  open(digest: Digest, size?: number): Promise<Readable | undefined>
+  open(digest: Digest, size?: number, signal?: AbortSignal): Promise<Readable | undefined>
 }
 
 /** What another data directory says of links. */

@@ -1,8 +1,8 @@
 // The survey of a whole data directory: repositories, then blobs. Synchronous and read-only; it runs in a thread of its
 // own (survey-thread.ts). It may see a server at work in the middle of an act: each fault is looked at once more by
 // whoever it is told to (confirm.ts).
-import { posix } from 'node:path'
 import type { Digest } from '../../oci/digest.ts'
+import { compileGlob, isGlob } from '../../oci/glob.ts'
 import type { RepositoryName } from '../../oci/name.ts'
 import { createLayout } from '../layout.ts'
 import type { WalkReport } from '../walk.ts'
@@ -158,9 +158,9 @@ function select(
   if (globs.length === 0) return { names, unmatched: [] }
   const unmatched = new Set(globs)
   const exact = new Set(globs)
-  const patterns = globs.filter((glob) => /[*?{[\]}!]/.test(glob))
+  const patterns = globs.filter(isGlob).map((glob) => ({ glob, matches: compileGlob(glob) }))
   const chosen = names.filter((name) => {
-    const matching = patterns.filter((glob) => posix.matchesGlob(name, glob))
+    const matching = patterns.filter(({ matches }) => matches(name)).map(({ glob }) => glob)
     if (exact.has(name)) matching.push(name)
     for (const glob of matching) unmatched.delete(glob)
     return matching.length > 0

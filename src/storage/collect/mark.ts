@@ -28,10 +28,10 @@ export interface Judgement {
   readonly faults: readonly Fault[]
   /** What is odd and stops nothing. */
   readonly notes: readonly Fault[]
-  /** What goes: revision links, `_layers` links, links in histories of tags. */
-  readonly manifests: readonly Digest[]
-  readonly links: readonly Digest[]
-  readonly history: readonly (readonly [Tag, Digest])[]
+  /** What goes: revision links (with the subject of the manifest), `_layers` links, links in histories of tags. */
+  readonly manifests: readonly (FoundLink & { readonly subject: Digest | undefined })[]
+  readonly links: readonly FoundLink[]
+  readonly history: readonly (readonly [Tag, FoundLink])[]
   /** Blobs that the repository needs when that is gone. */
   readonly marks: ReadonlySet<Digest>
   /** Blobs that it could need as it is now. */
@@ -93,14 +93,15 @@ class Judge {
     const isAlias = ({ target }: FoundLink): boolean => target !== undefined && marks.has(target)
     const goes = (link: FoundLink): boolean =>
       !needed.has(link.digest) && !this.#rules.isYoung(link.changedAt) && !isAlias(link)
-    const links = this.#found.layers.filter(goes).map((link) => link.digest)
+    const links = this.#found.layers.filter(goes)
     const gone = new Set(links)
-    for (const { digest } of this.#found.layers) if (!gone.has(digest)) this.#mark(marks, digest)
+    for (const link of this.#found.layers) if (!gone.has(link)) this.#mark(marks, link.digest)
     return { ...common, marks, links, manifests: this.#order(kept), history: this.#historyToGo(kept) }
   }
 
   #readLinks(): void {
-    const { name, layers, revisions, tags } = this.#found
+    const { name, layers, revisions, tags, unknown } = this.#found
+    for (const { path } of unknown) this.#faults.push({ path, what: 'links by an algorithm that Tarn does not know' })
     for (const { digest, target } of layers) {
       const path = this.#layout.layerLink(name, digest)
       if (target === undefined) {
@@ -148,7 +149,11 @@ class Judge {
     if (this.#named.has(digest)) return 'read'
     const file = this.#rules.read(digest, stored)
     if (file.state === 'read') {
-      const { config, layers, manifests, subject } = file.manifest
+      const { config, layers, manifests, subject, doubtful } = file.manifest
+      if (doubtful) {
+        const what = `manifest of ${this.#found.name} names something by an algorithm that Tarn does not know`
+        this.#faults.push({ path: this.#layout.blobData(stored), what })
+      }
       const blobs = [...(config ? [config] : []), ...layers].map((blob) => blob.digest)
       this.#named.set(digest, { blobs, children: manifests.map((child) => child.digest), subject: subject?.digest })
     } else if (file.state === 'broken') {
@@ -185,7 +190,7 @@ class Judge {
   }
 
   // A crash in the middle must not leave an index without the children that it had, or a subject without signatures.
-  #order(kept: ReadonlySet<Digest>): Digest[] {
+  #order(kept: ReadonlySet<Digest>): Judgement['manifests'] {
     const ordered = new Set<Digest>()
     const isNeededBy = new Map<Digest, Digest[]>()
     const going = this.#found.revisions.map(({ digest }) => digest).filter((digest) => !kept.has(digest))
@@ -207,14 +212,17 @@ class Judge {
         else ordered.add(path.pop() ?? digest)
       }
     }
-    return [...ordered]
+    return [...ordered].flatMap((digest) => {
+      const link = this.#revisions.get(digest)
+      return link === undefined ? [] : [{ ...link, subject: this.#named.get(digest)?.subject }]
+    })
   }
 
-  #historyToGo(kept: ReadonlySet<Digest>): [Tag, Digest][] {
+  #historyToGo(kept: ReadonlySet<Digest>): [Tag, FoundLink][] {
     return this.#found.tags.flatMap(({ tag, history }) =>
       history
         .filter(({ digest, changedAt }) => !kept.has(digest) && !this.#rules.isYoung(changedAt))
-        .map(({ digest }): [Tag, Digest] => [tag, digest]),
+        .map((link): [Tag, FoundLink] => [tag, link]),
     )
   }
 
@@ -225,8 +233,9 @@ class Judge {
       held.add(digest)
       this.#mark(held, digest)
     }
-    const { layers, revisions, tags } = this.#found
+    const { layers, revisions, tags, unknown } = this.#found
     for (const { digest } of [...layers, ...revisions]) hold(digest)
+    for (const { targets } of unknown) for (const target of targets) hold(target)
     for (const { target, history } of tags) {
       hold(target)
       for (const link of history) {

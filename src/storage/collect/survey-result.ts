@@ -34,17 +34,28 @@ export interface Problem {
   readonly what: string
 }
 
+/** A link that is to go, as the survey found it. */
+export interface PlannedLink {
+  readonly digest: Digest
+  /** Of its file: one that was written since is another link. */
+  readonly stamp: Stamp
+  /** What it holds; of a revision, the subject of its manifest. */
+  readonly leadsTo: Digest | undefined
+  /** In whose history it stands. */
+  readonly tag: Tag | undefined
+}
+
 /** What is to go in one repository, and what it was found to be, so that a change since then is noticed. */
 export interface RepositoryPlan {
   readonly name: RepositoryName
   /** Every directory of a tag, with what its link held. */
   readonly tags: readonly (readonly [Tag, Digest | undefined])[]
-  /** Revision links, parents and referrers before what they need. */
-  readonly manifests: readonly Digest[]
-  /** `_layers` links. */
-  readonly links: readonly Digest[]
-  /** Links in the histories of tags. */
-  readonly history: readonly (readonly [Tag, Digest])[]
+  /** Every revision, also those that go. */
+  readonly revisions: readonly Digest[]
+  /** Revision links, parents and referrers before what they need. Here and below: lines, see `readPlannedLink`. */
+  readonly manifests: readonly string[]
+  /** `_layers` links, and links in the histories of tags. */
+  readonly links: readonly string[]
   /** Directories that stand empty, or will then; the deepest first, and each with the digest that its name is of. */
   readonly directories: readonly (readonly [path: string, digest: Digest | undefined])[]
   /** Whether nothing of the repository is left then. */
@@ -90,6 +101,21 @@ export type SurveyMessage =
   | { readonly kind: 'repositories'; readonly plans: readonly RepositoryPlan[] }
   | { readonly kind: 'blobs'; readonly lines: string }
   | { readonly kind: 'end'; readonly totals: SurveyTotals }
+
+/** A link as a line of text. */
+export function writePlannedLink({ digest, stamp, leadsTo, tag }: PlannedLink): string {
+  return `${digest} ${stamp} ${leadsTo ?? '-'} ${tag ?? ''}`
+}
+
+export function readPlannedLink(line: string): PlannedLink {
+  const [digest, stamp, leadsTo, tag] = line.split(' ')
+  return {
+    digest: digest as Digest,
+    stamp: stamp as Stamp,
+    leadsTo: leadsTo === '-' ? undefined : (leadsTo as Digest),
+    tag: tag === '' ? undefined : (tag as Tag),
+  }
+}
 
 export function writeBlobLine({ act, digest, size, stamp }: BlobLine): string {
   return `${act} ${digest} ${size} ${stamp}`

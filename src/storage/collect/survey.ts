@@ -1,7 +1,8 @@
 // Looks through the whole data directory and says what a collection would take, so that the sweep has only to ask
 // whether that still holds. Reads and never writes; synchronous: it runs in a thread of its own. Its memory grows with
 // the number of blobs (a name each) and of what is to go, never with sizes.
-import { posix, relative } from 'node:path'
+import { relative } from 'node:path'
+import { compileGlob } from '../../oci/glob.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { RepositoryName } from '../../oci/name.ts'
 import type { Layout } from '../layout.ts'
@@ -14,9 +15,10 @@ import { directoryIdentity } from '../stamp.ts'
 import type { BlobEntry, WalkReport } from '../walk.ts'
 import { isDeadLink, walkBlobs, walkRepositories } from '../walk.ts'
 import type { EmptyDirectory } from './leftovers.ts'
-import { findAbove, findDeadTag, findEmptyLink, findEmptyRepository, isOldDirectory, isOtherFile } from './leftovers.ts'
+import { findAbove, findEmptyLink, isOldDirectory, isOtherFile } from './leftovers.ts'
 import type { Judgement } from './mark.ts'
 import { judgeRepository } from './mark.ts'
+import { planRepository } from './plan-repository.ts'
 import type { BlobLine, RepositoryPlan, SurveyMessage, SurveyRequest, SurveyTotals } from './survey-result.ts'
 import { writeBlobLine } from './survey-result.ts'
 
@@ -151,8 +153,10 @@ class Survey {
 
   #readRepository(name: RepositoryName): FoundRepository {
     this.#leftovers = []
+    const strays: string[] = []
     const report: WalkReport = {
       ...this.#report,
+      onStray: (path) => strays.push(path),
       onLeftover: (path, digest) => {
         this.#leftovers.push(...findEmptyLink(path, digest, this.#isYoung, this.#report))
       },
@@ -160,6 +164,9 @@ class Survey {
     const wasComplete = this.#complete
     this.#complete = true
     const read = readRepository(this.#layout, name, report)
+    // Those are told as what they are, below.
+    const unknown = new Set(read.unknown.map(({ path }) => path))
+    for (const path of strays) if (!unknown.has(path)) this.#report.onStray(path)
     for (const { tag, target, torn } of read.tags) {
       const path = this.#layout.tagLink(name, tag)
       if (target === undefined && !torn && isOtherFile(path)) {
@@ -195,52 +202,17 @@ class Survey {
 
   // What is pinned in a repository that is not here any more keeps what it needs all the same.
   #judgeUnheld(): void {
-    const nothing = { hasLayers: false, hasManifests: false, layers: [], revisions: [], tags: [], uploads: [] }
-    for (const name of this.#pinned.keys()) this.#judge({ ...nothing, name, unreadable: false })
+    const nothing = { layers: [], revisions: [], tags: [], uploads: [], unknown: [] }
+    const isThere = { hasLayers: false, hasManifests: false, unreadable: false }
+    for (const name of this.#pinned.keys()) this.#judge({ ...nothing, ...isThere, name })
   }
 
   #plan(found: FoundRepository, judgement: Judgement): void {
-    const { name } = found
-    const { manifests, links, history } = judgement
-    const emptied = this.#findEmptied(found, judgement)
-    const directories = emptied ?? [...this.#leftovers, ...this.#findDeadTags(found, judgement)]
-    if (manifests.length + links.length + history.length + directories.length === 0) return
-    this.#plans.push({
-      name,
-      tags: found.tags.map(({ tag, target }) => [tag, target]),
-      manifests,
-      links,
-      history,
-      directories,
-      removed: emptied !== undefined,
-      // What is marked stays whatever becomes of this repository.
-      holds: [...judgement.holds()].filter((digest) => !this.#marks.has(digest)),
-    })
-  }
-
-  #findEmptied(found: FoundRepository, { manifests, links, history }: Judgement): EmptyDirectory[] | undefined {
-    const { name, layers, revisions, tags, uploads } = found
-    const past = tags.reduce((count, tag) => count + tag.history.length, 0)
-    const isLeft =
-      uploads.length > 0 ||
-      tags.some(({ target }) => target !== undefined) ||
-      revisions.length > manifests.length ||
-      layers.length > links.length ||
-      past > history.length
-    if (isLeft) return undefined
-    const goes = new Set([
-      ...manifests.map((digest) => this.#layout.revisionLink(name, digest)),
-      ...links.map((digest) => this.#layout.layerLink(name, digest)),
-      ...history.map(([tag, digest]) => this.#layout.tagIndexLink(name, tag, digest)),
-    ])
-    return findEmptyRepository(this.#layout, name, goes, this.#isYoung, this.#report)
-  }
-
-  #findDeadTags({ name, tags }: FoundRepository, { history }: Judgement): EmptyDirectory[] {
-    return tags
-      .filter(({ target }) => target === undefined)
-      .filter((dead) => dead.history.length === history.filter(([tag]) => tag === dead.tag).length)
-      .flatMap(({ tag }) => findDeadTag(this.#layout, name, tag, this.#isYoung))
+    const parts = { layout: this.#layout, isYoung: this.#isYoung, report: this.#report, leftovers: this.#leftovers }
+    const plan = planRepository(parts, found, judgement)
+    if (plan === undefined) return
+    // What is marked stays whatever becomes of this repository.
+    this.#plans.push({ ...plan, holds: [...judgement.holds()].filter((digest) => !this.#marks.has(digest)) })
   }
 
   *#judgeBlob({ digest, data, trashed }: BlobEntry): Generator<BlobLine> {
@@ -267,7 +239,7 @@ class Survey {
   #ruleFor(name: RepositoryName): (changedAt: number) => boolean {
     const { untagged, untaggedAfter } = this.#request
     if (untagged) return () => false
-    const matches = (glob: string): boolean => glob === '**' || posix.matchesGlob(name, glob)
+    const matches = (glob: string): boolean => compileGlob(glob)(name)
     const rule = untaggedAfter.find(({ repositories }) => repositories.some(matches))
     return rule === undefined ? () => true : (changedAt) => this.#age(changedAt) < rule.age
   }
@@ -278,9 +250,9 @@ class Survey {
     this.#empties.push({
       name,
       tags: [],
+      revisions: [],
       manifests: [],
       links: [],
-      history: [],
       directories,
       removed: false,
       holds: [],

@@ -1,21 +1,22 @@
-// Takes what the survey found useless in one repository, if that still holds. Under the repository's mutex nobody else
-// changes its manifests and tags; a promise can be given at any time, so each link is asked for right before it goes.
-import { readdirSync, rmdirSync, unlinkSync } from 'node:fs'
+// Takes what the survey found useless in one repository, if that still holds. Each link is asked for right before it
+// goes, in one synchronous step: whether somebody was promised it, and whether it is still the file that was surveyed.
+import { rmdirSync, unlinkSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Digest } from '../../oci/digest.ts'
-import { isTag } from '../../oci/reference.ts'
-import { directoryIdentity, isNotThere } from '../stamp.ts'
-import type { Store } from '../store.ts'
-import type { EmptyDirectory } from './leftovers.ts'
 import type { Pace } from '../pace.ts'
-import type { RepositoryPlan } from './survey-result.ts'
+import { directoryIdentity, isNotThere, statFile } from '../stamp.ts'
+import type { Store } from '../store.ts'
+import { runHeld } from './run-held.ts'
+import { isStillSo } from './still-so.ts'
+import type { PlannedLink, RepositoryPlan } from './survey-result.ts'
+import { readPlannedLink } from './survey-result.ts'
 
 export interface SweptRepository {
   readonly manifests: number
   readonly links: number
   /** Whether nothing of the repository is left. */
   readonly removed: boolean
-  /** False when somebody needs something of it or changed it: the rest is for the next time. */
+  /** False when somebody needs a manifest of it that was to go, or changed it: the rest is for the next time. */
   readonly done: boolean
 }
 
@@ -26,78 +27,72 @@ export interface SweepOptions {
   readonly requireWritable: () => void
 }
 
-/** Sweeps one repository. Throws what the file system says, and what `requireWritable` throws. */
+/**
+ * Sweeps one repository. What links lead to that stay because somebody was promised them, or wrote them meanwhile, is
+ * added to `kept`. Throws what the file system says, and what `requireWritable` throws.
+ */
 export async function sweepRepository(
   store: Store,
   plan: RepositoryPlan,
-  { dryRun, pace, requireWritable }: SweepOptions,
+  kept: Set<Digest>,
+  options: SweepOptions,
 ): Promise<SweptRepository> {
-  const { layout, leases, manifests } = store
+  // The mutex of the repository is let go in between, and nothing has to be looked at again for that: whoever pushes,
+  // tags or mends through this process holds, from before its first look, its digest and all that it names (I6). That is
+  // not free until the end of the collection, and each step asks. Other programs know no mutex at all.
+  return runHeld(store.changes, plan.name, sweepInSteps(store, plan, kept, options), options.pace)
+}
+
+function* sweepInSteps(
+  store: Store,
+  plan: RepositoryPlan,
+  kept: Set<Digest>,
+  { dryRun, requireWritable }: SweepOptions,
+): Generator<void, SweptRepository> {
+  const { layout, leases } = store
   const { name } = plan
   const swept = { manifests: 0, links: 0 }
+  let spared = 0
 
-  // One synchronous step: nothing comes between the question and the act.
-  const take = (path: string, digest: Digest): boolean => {
+  // One synchronous step: nothing comes between the questions and the act.
+  const take = (path: string, { digest, stamp }: PlannedLink): boolean => {
     requireWritable()
-    if (!leases.isFree(digest)) return false
-    if (dryRun) return true
-    unlinkLink(path)
+    if (!leases.isFree(digest) || statFile(path)?.stamp !== stamp) return false
+    if (!dryRun) unlinkLink(path)
     return true
   }
 
-  const takeAll = async (): Promise<boolean> => {
-    for (const digest of plan.manifests) {
-      if (!take(layout.revisionLink(name, digest), digest)) return false
-      swept.manifests += 1
-      if (!dryRun) manifests.forget(digest)
-      await pace.rest()
-    }
-    for (const [tag, digest] of plan.history) {
-      if (!take(layout.tagIndexLink(name, tag, digest), digest)) return false
-      swept.links += 1
-      await pace.rest()
-    }
-    for (const digest of plan.links) {
-      if (!take(layout.layerLink(name, digest), digest)) return false
-      swept.links += 1
-      await pace.rest()
-    }
-    return true
+  if (!(yield* isStillSo(store, plan))) return { ...swept, removed: false, done: false }
+  for (const line of plan.manifests) {
+    const link = readPlannedLink(line)
+    const isNeeded = link.leadsTo !== undefined && !leases.isFree(link.leadsTo)
+    if (isNeeded || !take(layout.revisionLink(name, link.digest), link))
+      return { ...swept, removed: false, done: false }
+    swept.manifests += 1
+    if (!dryRun) store.manifests.forget(link.digest)
+    yield
   }
-
-  return store.changes.run(name, async () => {
-    if (!(await isStillSo(store, plan, pace))) return { ...swept, removed: false, done: false }
-    const done = await takeAll()
-    if (!done) return { ...swept, removed: false, done }
-    if (dryRun) return { ...swept, removed: plan.removed, done }
-    removeEmpty(store, plan.directories)
-    return { ...swept, removed: plan.removed && !isRepository(store, plan), done }
-  })
-}
-
-/** Whether nobody needs anything that is to go, and the tags are what the survey saw. */
-async function isStillSo({ layout, leases, tags }: Store, plan: RepositoryPlan, pace: Pace): Promise<boolean> {
-  for (const digest of plan.manifests) if (!leases.isFree(digest)) return false
-  for (const digest of plan.links) if (!leases.isFree(digest)) return false
-  if (plan.removed && !leases.isFree(plan.name)) return false
-  if (plan.manifests.length + plan.links.length + plan.history.length === 0 && !plan.removed) return true
-  const known = new Map(plan.tags)
-  let seen = 0
-  for (const tag of listNames(layout.tags(plan.name))) {
-    if (!isTag(tag)) continue
-    seen += 1
-    if (!known.has(tag) || tags.resolve(plan.name, tag) !== known.get(tag)) return false
-    await pace.rest()
+  for (const line of plan.links) {
+    const link = readPlannedLink(line)
+    const { digest, leadsTo, tag } = link
+    const path = tag === undefined ? layout.layerLink(name, digest) : layout.tagIndexLink(name, tag, digest)
+    if (take(path, link)) {
+      swept.links += 1
+    } else {
+      spared += 1
+      // It may lead elsewhere by now.
+      for (const each of [digest, leadsTo, store.links.resolve(name, digest)]) if (each !== undefined) kept.add(each)
+    }
+    yield
   }
-  return seen === known.size
-}
-
-// Whoever makes such a directory holds its digest or the name of its repository first; rmdir takes only what is empty.
-function removeEmpty({ layout, leases }: Store, directories: readonly EmptyDirectory[]): void {
-  for (const [path, digest] of directories) {
+  if (dryRun) return { ...swept, removed: plan.removed && spared === 0 && leases.isFree(name), done: true }
+  // Whoever makes such a directory holds its digest or the name of its repository first; rmdir takes only what is empty.
+  for (const [path, digest] of plan.directories) {
     const key = digest ?? path.slice(layout.repositories.length + 1).replace(/\/_.*/s, '')
     if (leases.isFree(key)) removeDirectory(path)
+    yield
   }
+  return { ...swept, removed: plan.removed && !isRepository(store, plan), done: true }
 }
 
 function isRepository({ layout }: Store, { name }: RepositoryPlan): boolean {
@@ -121,14 +116,5 @@ export function removeDirectory(path: string): void {
     rmdirSync(path)
   } catch {
     // It is not, or it is gone, or it must stay: a later collection looks again.
-  }
-}
-
-function listNames(directory: string): string[] {
-  try {
-    return readdirSync(directory)
-  } catch (error) {
-    if (isNotThere(error)) return []
-    throw error
   }
 }

@@ -2,7 +2,7 @@
 import type { Problem, SurveyTotals } from './survey-result.ts'
 
 export interface Tally {
-  /** `left` are those where something changed or was promised meanwhile: for the next time. */
+  /** `left` are those where a manifest that was to go was promised meanwhile, or one turned up: for the next time. */
   repositories: { seen: number; removed: number; left: number }
   manifests: { seen: number; removed: number }
   /** `_layers` links and links in the histories of tags. */

@@ -11,6 +11,8 @@ export class Findings {
   readonly complaints: string[] = []
   /** Refusals that came later than the lease. */
   late = 0
+  /** Tars that had to be unpacked once more. */
+  again = 0
   /** Answers about something that was being changed. */
   unjudged = 0
 

@@ -81,9 +81,10 @@ export async function soak(context: E2EContext, seconds: number, seed: string): 
   const desks = hall.owners.map(openDesk)
   const began = performance.now()
   const elapsed = (): number => (performance.now() - began) / 1000
+  const isBehind = (): boolean => collections.count < COLLECTIONS_A_SECOND * elapsed()
   const show = setInterval(() => context.progress(describe(elapsed(), findings, collections)), PROGRESS_MS)
   const work = [
-    ...desks.map((desk) => workOn(desk, stop.signal)),
+    ...desks.map((desk) => workOn(desk, isBehind, stop.signal)),
     carry(context, porter, data, parcels, stop.signal),
     collectOn(server.socket, { policy, collections, findings, repositories: hall.all }, stop.signal),
   ]
@@ -146,14 +147,16 @@ function repeat(times: number, act: Act): Act[] {
 }
 
 const MOST_COMPLAINTS = 50
-// Clients that never rest would leave two cores no time for collections.
-const MOST_IDLE_MS = 60
+// Clients that never rest would leave a busy machine no time for collections: they rest longer while these are few.
+const MOST_IDLE_MS = 150
+const MOST_IDLE_BEHIND_MS = 600
+const COLLECTIONS_A_SECOND = 2
 
-async function workOn(desk: Desk, signal: AbortSignal): Promise<void> {
+async function workOn(desk: Desk, isBehind: () => boolean, signal: AbortSignal): Promise<void> {
   try {
     while (!signal.aborted && desk.findings.complaints.length < MOST_COMPLAINTS) {
       await (desk.random.pick(WEIGHTED) as Act)(desk)
-      await sleep(desk.random.number(MOST_IDLE_MS))
+      await sleep(desk.random.number(isBehind() ? MOST_IDLE_BEHIND_MS : MOST_IDLE_MS))
     }
   } catch (error) {
     desk.findings.complain(`a client ended: ${describeError(error)}`)
@@ -212,13 +215,14 @@ async function collectOn(socket: string, sum: Collecting, signal: AbortSignal): 
 
 /** One line of figures. */
 export function describe(seconds: number, findings: Findings, collections: Collections): string {
-  const { count, trashed, restored, deleted, removedManifests, removedRepositories, left, took, withProblems } = collections
+  const { count, trashed, restored, deleted, removedManifests, removedRepositories, left, took, withProblems } =
+    collections
   const median = took.toSorted((a, b) => a - b)[Math.floor(took.length / 2)] ?? 0
   return (
     `soak: ${seconds.toFixed(0)} s, ${findings.total} acts (${findings.describe()}), ${count} collections of ` +
     `${median.toFixed(0)} ms: ${trashed} blobs trashed, ${restored} given back, ${deleted} deleted, ` +
     `${removedManifests} manifests and ${removedRepositories} repositories removed, ${left} left for later, ` +
     `${withProblems} met something torn; ` +
-    `${findings.late} too late, ${findings.unjudged} not judged, ${findings.complaints.length} complaints`
+    `${findings.late} too late, ${findings.again} tars again, ${findings.unjudged} not judged, ${findings.complaints.length} complaints`
   )
 }

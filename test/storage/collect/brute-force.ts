@@ -196,10 +196,29 @@ class Planter {
     plantFile(join(this.#store.layout.pins, `pin-${this.#dice(3)}.json`), JSON.stringify(pin))
   }
 
+  /** What registry:2 stores of things that were pushed by sha384, in whole or in part. */
+  #plantUnknown(name: RepositoryName): void {
+    const { layout } = this.#store
+    const bytes = this.#pick(this.#blobs)
+    const hex = createHash('sha384').update(bytes).digest('hex')
+    const part = { digest: `sha384:${hex}` as Digest, size: bytes.length }
+    const config = this.#plantBlob(name, this.#pick(this.#blobs))
+    const child = this.#plantBlob(name, this.#pick(this.#blobs))
+    const content = this.#pick([digestOf(bytes), '', part.digest])
+    const way = this.#dice(6)
+    if (way === 0) mkdirSync(join(layout.layers(name), 'sha384'), { recursive: true })
+    else if (way === 1) plantFile(join(layout.layers(name), 'sha384', hex, 'link'), content)
+    else if (way === 2) plantFile(join(layout.revisions(name), 'sha384', hex, 'link'), content)
+    else if (way === 3) this.#plantManifest(name, imageOf(config, [part], this.#more()))
+    else if (way === 4) this.#plantManifest(name, indexOf([part, child], this.#more()))
+    else this.#plantManifest(name, imageOf(config, [child], { subject: part }))
+  }
+
   /** Rarely, since what is broken makes the rest of a repository dull. */
   #hurt(name: RepositoryName): void {
-    if (this.#dice(2) > 0) return
     const { layout } = this.#store
+    if (this.#dice(4) === 0) this.#plantUnknown(name)
+    if (this.#dice(2) > 0) return
     const root = this.#pick([layout.revisions(name), layout.tags(name), layout.layers(name), layout.layers(name)])
     const entries = existsSync(root) ? readdirSync(root, { recursive: true, encoding: 'utf8' }) : []
     const links = entries.filter((path) => basename(path) === 'link' && !path.includes('nothing'))
@@ -317,6 +336,10 @@ function expectCollection(root: string, policy: Policy): Expectation {
       revisions.some(({ target }) => target === '') ||
       currents.some(({ text }) => !WORD.test(text)) ||
       layers.some(({ named, target }) => target === '' && named.startsWith('sha512'))
+    const strange = ['_layers', '_manifests/revisions'].flatMap((below) =>
+      walkFiles(join(directory, below)).filter((path) => path.includes(`/${below}/sha384/`)),
+    )
+    if (strange.length > 0) isBroken = true
     const facts = new Map<string, Facts>()
     for (const digest of new Set([...revisions.map(({ named }) => named), ...tops])) {
       const held = revisions.find(({ named }) => named === digest)
@@ -324,9 +347,13 @@ function expectCollection(root: string, policy: Policy): Expectation {
       const found = readFacts(digest, held?.target || (held ? digest : layer?.target || digest))
       if (found === 'broken' || (found === 'missing' && held !== undefined)) isBroken = true
       else if (found !== 'missing') facts.set(digest, found)
+      if (typeof found === 'string') continue
+      if ([...found.blobs, ...found.children, found.subject].some((named) => named.startsWith('sha384:')))
+        isBroken = true
     }
     if (isBroken) {
       const all = [...layers, ...revisions, ...history].flatMap(({ named, target }) => [named, target])
+      all.push(...strange.map((path) => readFileSync(path, 'utf8')).filter((text) => WORD.test(text)))
       for (const each of facts.values()) all.push(...each.blobs, ...each.children)
       for (const digest of [...all, ...tops]) for (const stored of [digest, ...storedOf(digest)]) needed.add(stored)
       continue

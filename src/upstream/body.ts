@@ -1,0 +1,120 @@
+// The body of a blob as a stream that keeps what the answer's headers and the descriptor promised: never a byte more
+// than promised, an error when there are fewer, an error when they drip. It does not hash: who resumes does.
+import { Readable } from 'node:stream'
+import type { Throttle } from './throttle.ts'
+import type { Incoming } from './transport.ts'
+import { describeEnd } from './transport.ts'
+import { UpstreamError } from './upstream-error.ts'
+
+/** What part of a blob an answer holds. */
+export interface Span {
+  readonly status: 200 | 206
+  /** Of the first byte. */
+  readonly from: number
+  /** Bytes in this answer; undefined when it does not say. */
+  readonly length: number | undefined
+  /** Bytes of the whole blob; undefined when nobody says. */
+  readonly total: number | undefined
+}
+
+export interface SpanWish {
+  readonly offset: number
+  /** From the descriptor. */
+  readonly size?: number
+  /** No blob may be larger. */
+  readonly largest: number
+}
+
+/** Reads Content-Length and Content-Range (RFC 9110 section 14.4). Throws 'invalid' unless they fit what was asked. */
+export function readSpan(incoming: Incoming, { offset, size, largest }: SpanWish): Span {
+  const { host } = incoming.url
+  const length = readLength(incoming)
+  const wrong = (what: string): UpstreamError => new UpstreamError('invalid', `${host} ${what}`)
+  let span: Span
+  if (incoming.status === 206) {
+    const match = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15}|\*)$/.exec(incoming.header('content-range') ?? '')
+    if (match === null || offset === 0) throw wrong('sends a part that was not asked for')
+    const [first, last] = [Number(match[1]), Number(match[2])]
+    const total = match[3] === '*' ? undefined : Number(match[3])
+    if (first !== offset || last < first || (total !== undefined && last >= total))
+      throw wrong('sends another part than was asked for')
+    if (length !== undefined && length !== last - first + 1) throw wrong('contradicts itself about the size of a part')
+    span = { status: 206, from: first, length: last - first + 1, total: total ?? size }
+  } else {
+    span = { status: 200, from: 0, length: length ?? size, total: length ?? size }
+  }
+  if (size !== undefined && span.total !== size) throw wrong(`has ${span.total} bytes for a blob of ${size}`)
+  if ((span.total ?? 0) > largest) throw wrong(`has a blob of ${span.total} bytes, and ${largest} is the most`)
+  return span
+}
+
+export interface BodyOptions {
+  readonly span: Span
+  readonly largest: number
+  readonly throttle: Throttle
+  /** Milliseconds that only run forward. */
+  readonly elapsed: () => number
+  /** Least bytes in each minute of waiting for the upstream. */
+  readonly slowest: number
+  readonly signal?: AbortSignal
+  /** Called once when the stream is closed, however it ends. */
+  readonly release: () => void
+}
+
+const MINUTE = 60_000
+
+/** A stream of the bytes of the answer. Destroying it ends the request. */
+export function streamBody(incoming: Incoming, options: BodyOptions): Readable {
+  const stream = Readable.from(readPieces(incoming, options), { objectMode: false, highWaterMark: 262_144 })
+  stream.once('close', () => {
+    incoming.body.destroy()
+    options.release()
+  })
+  return stream
+}
+
+async function* readPieces(incoming: Incoming, options: BodyOptions): AsyncGenerator<Buffer, void, void> {
+  const { span, largest, throttle, signal } = options
+  const { host } = incoming.url
+  const most = span.length ?? largest - span.from
+  let received = 0
+  for await (const piece of withPace(incoming, options)) {
+    received += piece.length
+    if (received > most) throw new UpstreamError('invalid', `${host} sends more than the ${most} bytes of the blob`)
+    await throttle.spend(piece.length, signal)
+    yield piece
+  }
+  if (span.length !== undefined && received < span.length)
+    throw new UpstreamError('unreachable', `${host} broke off after ${received} of ${span.length} bytes`)
+}
+
+/** Only time in which we wait for the upstream counts: a slow reader or our own limit is not its fault. */
+async function* withPace(incoming: Incoming, options: BodyOptions): AsyncGenerator<Buffer, void, void> {
+  const { elapsed, slowest, signal } = options
+  const pieces = (incoming.body as AsyncIterable<Buffer>)[Symbol.asyncIterator]()
+  let waited = 0
+  let received = 0
+  for (;;) {
+    const start = elapsed()
+    let next: IteratorResult<Buffer>
+    try {
+      next = await pieces.next()
+    } catch (error) {
+      throw describeEnd(error, incoming.url, signal)
+    }
+    if (next.done === true) return
+    waited += elapsed() - start
+    received += next.value.length
+    yield next.value
+    if (waited < MINUTE) continue
+    if (received < slowest)
+      throw new UpstreamError('unreachable', `${incoming.url.host} sent only ${received} bytes in a minute`)
+    waited = 0
+    received = 0
+  }
+}
+
+function readLength(incoming: Incoming): number | undefined {
+  const text = incoming.header('content-length')
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined
+}

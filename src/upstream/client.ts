@@ -1,0 +1,254 @@
+// One upstream as its configuration names it: several addresses of one registry, tried in order. It keeps nothing and
+// verifies no blob: who reads bytes hashes them. Making one opens no connection.
+import type { Digest } from '../oci/digest.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import type { Reference } from '../oci/reference.ts'
+import { Allowed, parseUpstreamUrl } from './allowed.ts'
+import type { Resolve } from './connect.ts'
+import { makeAgent } from './connect.ts'
+import type { Credentials } from './credentials.ts'
+import { NO_CREDENTIALS } from './credentials.ts'
+import type { EndpointOptions, EndpointState, Lane } from './endpoint.ts'
+import { Endpoint } from './endpoint.ts'
+import { hostOf, isSameSite } from './origin.ts'
+import type { BlobAsk, UpstreamBlob } from './read-blob.ts'
+import { getBlob, headBlob } from './read-blob.ts'
+import type { ReferrerList, TagList } from './read-lists.ts'
+import { listReferrers, listTags } from './read-lists.ts'
+import type { UpstreamManifest, UpstreamManifestHead } from './read-manifest.ts'
+import { getManifest, headManifest } from './read-manifest.ts'
+import type { Throttle } from './throttle.ts'
+import { makeThrottle } from './throttle.ts'
+import type { Timeouts } from './transport.ts'
+import { TIMEOUTS, Transport } from './transport.ts'
+import type { Turns } from './turns.ts'
+import { makeTurns } from './turns.ts'
+import { chooseFailure, UpstreamError } from './upstream-error.ts'
+
+export interface UpstreamOptions {
+  /** As image names spell it, with a port where there is one. */
+  readonly host: string
+  /** Tried in order; `https://host` when empty. */
+  readonly urls?: readonly string[]
+  readonly credentials?: Credentials
+  /** Certificates of authorities in PEM, trusted beside those of Node. */
+  readonly ca?: readonly string[]
+  /** Plain http, or certificates that nobody verifies. */
+  readonly insecure?: boolean
+  /** Further origins that may see the credentials. */
+  readonly origins?: readonly string[]
+  /** Blobs at a time, and as many small requests beside them. */
+  readonly concurrency?: number
+  /** Bytes per second of all blobs together, 0 = unlimited. */
+  readonly bandwidth?: number
+  readonly limits?: Partial<UpstreamLimits>
+  readonly timeouts?: Partial<Timeouts>
+  readonly breaker?: EndpointOptions['breaker']
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
+  /** Milliseconds that only run forward. */
+  readonly elapsed?: () => number
+  /** In place of the system's resolver. */
+  readonly resolve?: Resolve
+  readonly userAgent?: string
+}
+
+export interface UpstreamLimits {
+  /** Bytes. */
+  readonly manifestBytes: number
+  readonly pageBytes: number
+  readonly blobBytes: number
+  readonly pages: number
+  readonly tags: number
+  readonly referrers: number
+  /** Least bytes of a blob in a minute of waiting for it. */
+  readonly slowest: number
+}
+
+const LIMITS: UpstreamLimits = {
+  manifestBytes: 4_194_304,
+  pageBytes: 8_388_608,
+  blobBytes: 1_099_511_627_776,
+  pages: 1000,
+  tags: 100_000,
+  referrers: 10_000,
+  slowest: 65_536,
+}
+
+/** What all asks may have. */
+export interface AskOptions {
+  readonly signal?: AbortSignal
+}
+
+export interface GetBlobAsk extends BlobAsk {
+  /** Configured urls that are not asked, such as one whose bytes turned out wrong. */
+  readonly avoid?: readonly string[]
+}
+
+export class UpstreamClient {
+  readonly host: string
+  readonly insecure: boolean
+  readonly #endpoints: readonly Endpoint[]
+  readonly #transports: readonly Transport[]
+  readonly #turns: Readonly<Record<Lane, Turns>>
+  readonly #limits: UpstreamLimits
+  readonly #throttle: Throttle
+  readonly #elapsed: () => number
+
+  /** Throws an UpstreamError 'refused' for a url that is none, and for plain http without `insecure`. */
+  constructor(options: UpstreamOptions) {
+    const { host, urls = [], insecure = false, concurrency = 8, bandwidth = 0, elapsed } = options
+    this.host = host
+    this.insecure = insecure
+    this.#elapsed = elapsed ?? (() => performance.now())
+    this.#limits = { ...LIMITS, ...options.limits }
+    this.#throttle = makeThrottle({ bytesPerSecond: bandwidth, clock: this.#elapsed })
+    this.#turns = { manifests: makeTurns(concurrency), blobs: makeTurns(concurrency) }
+    const made = (urls.length === 0 ? [`https://${host}`] : urls).map((url) => makeEndpoint(url, options))
+    this.#endpoints = made.map(({ endpoint }) => endpoint)
+    this.#transports = made.map(({ transport }) => transport)
+  }
+
+  /** Breakers, pauses and rates, one for each url. */
+  get state(): readonly EndpointState[] {
+    return this.#endpoints.map(({ state }) => state)
+  }
+
+  /** Whether every url counts as offline or asked to be left alone. */
+  get isAway(): boolean {
+    return this.#endpoints.every((endpoint) => endpoint.waitFor('manifests') > 0)
+  }
+
+  /** What a tag or digest names, without its bytes. Throws an UpstreamError, as all of these do. */
+  async headManifest(
+    repository: RepositoryName,
+    reference: Reference,
+    options: AskOptions = {},
+  ): Promise<UpstreamManifestHead> {
+    const ask = { repository, reference, largest: this.#limits.manifestBytes, ...options }
+    return this.#try('manifests', options, async (endpoint) => {
+      try {
+        return await headManifest(endpoint, ask)
+      } catch (error) {
+        if (!(error instanceof UpstreamError) || error.status !== 405) throw error
+        const { bytes, ...rest } = await getManifest(endpoint, ask)
+        return { ...rest, size: bytes.length }
+      }
+    })
+  }
+
+  /** A manifest whole, verified against the digest that was asked for. */
+  async getManifest(
+    repository: RepositoryName,
+    reference: Reference,
+    options: AskOptions = {},
+  ): Promise<UpstreamManifest> {
+    const ask = { repository, reference, largest: this.#limits.manifestBytes, ...options }
+    return this.#try('manifests', options, (endpoint) => getManifest(endpoint, ask))
+  }
+
+  /** Whether a blob is there, and its size where the upstream says. */
+  async headBlob(
+    repository: RepositoryName,
+    digest: Digest,
+    options: AskOptions & { readonly size?: number } = {},
+  ): Promise<{ size: number | undefined; source: string }> {
+    const { blobBytes } = this.#limits
+    return this.#try('manifests', options, (endpoint) =>
+      headBlob(endpoint, { repository, digest, ...options }, blobBytes),
+    )
+  }
+
+  /**
+   * A blob from `offset` on; `status` 200 with `from` 0 means that the upstream starts again. The body is not
+   * verified. It holds a turn until it is closed: read it to its end or destroy it.
+   */
+  async getBlob({ avoid = [], ...ask }: GetBlobAsk): Promise<UpstreamBlob> {
+    const { blobBytes: largest, slowest } = this.#limits
+    const release = await this.#turns.blobs.take(ask.signal)
+    try {
+      const endpoints = this.#endpoints.filter(({ url }) => !avoid.includes(url))
+      if (endpoints.length === 0)
+        throw new UpstreamError('invalid', `${this.host} has no address left that could give ${ask.digest}`)
+      return await tryInOrder(endpoints, ask.signal, (endpoint) =>
+        getBlob(endpoint, ask, { largest, slowest, throttle: this.#throttle, elapsed: this.#elapsed, release }),
+      )
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+
+  /** All tags of a repository. */
+  async listTags(repository: RepositoryName, options: AskOptions = {}): Promise<TagList> {
+    const { pages, pageBytes, tags } = this.#limits
+    const ask = { repository, mostPages: pages, mostEntries: tags, largest: pageBytes, ...options }
+    return this.#try('manifests', options, (endpoint) => listTags(endpoint, ask))
+  }
+
+  /** What refers to a manifest: signatures, attestations, SBOMs. */
+  async listReferrers(repository: RepositoryName, digest: Digest, options: AskOptions = {}): Promise<ReferrerList> {
+    const { pages, manifestBytes, referrers } = this.#limits
+    const ask = { repository, mostPages: pages, mostEntries: referrers, largest: manifestBytes, ...options }
+    return this.#try('manifests', options, (endpoint) => listReferrers(endpoint, digest, ask))
+  }
+
+  /** Ends all connections. */
+  async close(): Promise<void> {
+    await Promise.all(this.#transports.map((transport) => transport.close()))
+  }
+
+  async #try<T>(lane: Lane, { signal }: AskOptions, act: (endpoint: Endpoint) => Promise<T>): Promise<T> {
+    const release = await this.#turns[lane].take(signal)
+    try {
+      return await tryInOrder(this.#endpoints, signal, act)
+    } finally {
+      release()
+    }
+  }
+}
+
+async function tryInOrder<T>(
+  endpoints: readonly Endpoint[],
+  signal: AbortSignal | undefined,
+  act: (endpoint: Endpoint) => Promise<T>,
+): Promise<T> {
+  const failures: UpstreamError[] = []
+  for (const endpoint of endpoints) {
+    try {
+      return await act(endpoint)
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (!(error instanceof UpstreamError)) throw error
+      failures.push(error)
+    }
+  }
+  throw chooseFailure(failures)
+}
+
+function makeEndpoint(text: string, options: UpstreamOptions): { endpoint: Endpoint; transport: Transport } {
+  const { host, ca, insecure = false, origins = [], credentials = NO_CREDENTIALS, clock, resolve } = options
+  const url = parseUpstreamUrl(text)
+  if (url.protocol === 'http:' && !insecure) {
+    throw new UpstreamError('refused', `the url of the upstream ${host} is plain http`, {
+      hint: 'use https, or say insecure: true for this upstream',
+    })
+  }
+  const timeouts = { ...TIMEOUTS, ...options.timeouts }
+  const allowed = new Allowed({ url, origins: origins.map(parseUpstreamUrl), insecure })
+  const agent = makeAgent({
+    allowed,
+    insecure,
+    connectTimeout: timeouts.connect,
+    ...(ca && { ca }),
+    ...(resolve && { resolve }),
+  })
+  const transport = new Transport(agent, timeouts, options.userAgent ?? 'tarn')
+  // A login kept under the name that images have is for addresses of the same owner only.
+  const own = URL.parse(`https://${host}`)
+  const hosts = own !== null && isSameSite(hostOf(own), hostOf(url)) ? [url.host, own.host] : [url.host]
+  const find = (repository: string) => credentials.find(hosts, repository)
+  const breaker = options.breaker && { breaker: options.breaker }
+  const endpoint = new Endpoint({ allowed, transport, find, clock, tokenTimeout: timeouts.whole, ...breaker })
+  return { endpoint, transport }
+}

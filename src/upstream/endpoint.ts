@@ -1,0 +1,185 @@
+// One address of an upstream: login, redirects, pauses and the breaker around a request. What comes out is an
+// answer with status 200 or 206, or an UpstreamError; a stranger's 401 is never answered with a login.
+import type { Allowed } from './allowed.ts'
+import type { Pass } from './breaker.ts'
+import { Breaker } from './breaker.ts'
+import type { BreakerState } from './breaker.ts'
+import { parseChallenges } from './challenge.ts'
+import { follow } from './follow.ts'
+import { Login } from './login.ts'
+import type { LoginOptions } from './login.ts'
+import { originOf } from './origin.ts'
+import type { Rate } from './rate.ts'
+import { readRate, readRetryAfter } from './rate.ts'
+import { TokenSource } from './token.ts'
+import type { Incoming, Outgoing, Transport } from './transport.ts'
+import { UpstreamError } from './upstream-error.ts'
+
+/** Docker Hub and others count manifests and blobs apart: a pause for the one is none for the other. */
+export type Lane = 'manifests' | 'blobs'
+
+export interface Ask {
+  readonly method: 'GET' | 'HEAD'
+  readonly lane: Lane
+  /** As the upstream spells it. */
+  readonly repository: string
+  /** What follows the repository's name, with a query if need be: `/manifests/latest`. */
+  readonly path: string
+  /** Beside what every request has. */
+  readonly headers?: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal
+}
+
+export interface EndpointOptions {
+  readonly allowed: Allowed
+  readonly transport: Transport
+  readonly find: LoginOptions['find']
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
+  readonly tokenTimeout: number
+  readonly breaker?: { readonly threshold?: number; readonly first?: number; readonly longest?: number }
+}
+
+export interface EndpointState {
+  readonly url: string
+  readonly breaker: BreakerState
+  /** Milliseconds since 1970 until which it asked to be left alone. */
+  readonly pausedUntil: Readonly<Record<Lane, number>>
+  readonly rate?: Rate
+}
+
+// After a 429 that does not say for how long.
+const USUAL_PAUSE = 30_000
+const GATEWAY = new Set([502, 503, 504])
+
+export class Endpoint {
+  readonly #options: EndpointOptions
+  readonly #login: Login
+  readonly #breaker: Breaker
+  readonly #pausedUntil: Record<Lane, number> = { manifests: 0, blobs: 0 }
+  /** Of the path: what stands before the repository, in requests and in scopes. */
+  readonly #base: string
+  readonly #scopePrefix: string
+  #rate: Rate | undefined
+
+  constructor(options: EndpointOptions) {
+    const { allowed, transport, clock, tokenTimeout } = options
+    this.#options = options
+    const tokens = new TokenSource({ transport, allowed, clock, timeout: tokenTimeout })
+    this.#login = new Login({ host: allowed.url.host, tokens, find: options.find })
+    this.#breaker = new Breaker({ clock, ...options.breaker })
+    // Like containerd's override_path: a path that already begins with /v2 gets no second one.
+    const path = allowed.url.pathname.replace(/\/+$/, '')
+    const inside = /^\/v2(?:\/(.+))?$/.exec(path)
+    this.#base = inside === null ? `${path}/v2` : path
+    this.#scopePrefix = inside?.[1] === undefined ? '' : `${inside[1]}/`
+  }
+
+  get url(): string {
+    return this.#options.allowed.url.href
+  }
+
+  get state(): EndpointState {
+    return {
+      url: this.url,
+      breaker: this.#breaker.state,
+      pausedUntil: { ...this.#pausedUntil },
+      ...(this.#rate && { rate: this.#rate }),
+    }
+  }
+
+  /** Milliseconds until this address may be asked again; 0 when it may now. */
+  waitFor(lane: Lane): number {
+    return Math.max(this.#breaker.wait, this.#pausedUntil[lane] - this.#options.clock(), 0)
+  }
+
+  /** Throws an UpstreamError for all but 200 and 206, and the signal's reason when that comes first. */
+  async ask(ask: Ask): Promise<Incoming> {
+    const pass = this.#admit(ask.lane)
+    try {
+      const incoming = await this.#exchange(ask)
+      this.#noteRate(incoming)
+      if (incoming.status !== 200 && incoming.status !== 206) {
+        incoming.discard()
+        throw this.#describe(incoming, ask)
+      }
+      pass.succeed()
+      return incoming
+    } catch (error) {
+      settle(pass, error)
+      throw error
+    }
+  }
+
+  #admit(lane: Lane): Pass {
+    const { host } = this.#options.allowed.url
+    const pause = this.#pausedUntil[lane] - this.#options.clock()
+    if (pause > 0)
+      throw new UpstreamError('limited', `${host} asked to be left alone for a while`, { retryAfter: pause })
+    const pass = this.#breaker.admit()
+    if (pass !== undefined) return pass
+    const message = `${host} did not answer before and counts as offline`
+    throw new UpstreamError('unreachable', message, { retryAfter: this.#breaker.wait })
+  }
+
+  async #exchange(ask: Ask): Promise<Incoming> {
+    const { repository, signal } = ask
+    const scope = `repository:${this.#scopePrefix}${repository}:pull`
+    const shown = await this.#login.offer(repository, scope, signal)
+    const first = await this.#send(ask, shown)
+    // Only the address itself may ask for a login: not a blob store at the end of a redirect.
+    if (first.status !== 401 || originOf(first.url) !== this.#options.allowed.origin) return first
+    first.discard()
+    const challenges = parseChallenges(first.headers('www-authenticate'))
+    const better = await this.#login.answer(challenges, { repository, scope, shown, signal })
+    return better === undefined ? first : this.#send(ask, better)
+  }
+
+  async #send(
+    { method, repository, path, headers, signal }: Ask,
+    authorization: string | undefined,
+  ): Promise<Incoming> {
+    const { allowed, transport } = this.#options
+    const outgoing: Outgoing = {
+      method,
+      url: new URL(`${this.#base}/${repository}${path}`, allowed.url),
+      headers: { ...headers, ...(authorization !== undefined && { authorization }) },
+      ...(signal && { signal }),
+    }
+    return follow(transport, allowed, outgoing)
+  }
+
+  #noteRate(incoming: Incoming): void {
+    const rate = readRate(incoming.headers('ratelimit-remaining')[0], incoming.headers('ratelimit-limit')[0])
+    if (rate !== undefined && originOf(incoming.url) === this.#options.allowed.origin) this.#rate = rate
+  }
+
+  #describe({ status, headers, url }: Incoming, { repository, lane }: Ask): UpstreamError {
+    const { allowed, clock } = this.#options
+    const where = url.host === allowed.url.host ? url.host : `${url.host}, to which ${allowed.url.host} redirects,`
+    const retryAfter = readRetryAfter(headers('retry-after')[0], clock())
+    const more = { status, ...(retryAfter !== undefined && { retryAfter }) }
+    if (status === 404 || status === 410)
+      return new UpstreamError('notFound', `${where} does not have what was asked of ${repository}`, more)
+    if (status === 401 || status === 403) {
+      return new UpstreamError('unauthorized', `${where} does not let this registry read ${repository}`, {
+        ...more,
+        hint: 'check the credentials of this upstream, and that the repository exists',
+      })
+    }
+    if (status === 429) {
+      const pause = retryAfter ?? USUAL_PAUSE
+      this.#pausedUntil[lane] = Math.max(this.#pausedUntil[lane], clock() + pause)
+      return new UpstreamError('limited', `${where} asks to be left alone for a while`, { status, retryAfter: pause })
+    }
+    return new UpstreamError('failed', `${where} answers with status ${status}`, more)
+  }
+}
+
+/** An answer of any kind shows that somebody is there; a gateway's error shows that nobody is behind it. */
+function settle(pass: Pass, error: unknown): void {
+  if (!(error instanceof UpstreamError) || error.kind === 'refused') pass.drop()
+  else if (error.kind === 'unreachable') pass.fail()
+  else if (error.status !== undefined && GATEWAY.has(error.status)) pass.fail()
+  else pass.succeed()
+}
