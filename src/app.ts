@@ -26,9 +26,11 @@ import { addCommon, createServer } from './http/server.ts'
 import type { SocketPlaces } from './http/socket-path.ts'
 import { createTurn } from './http/turn.ts'
 import { addV2 } from './http/v2.ts'
+import type { CheckReport } from './registry/check.ts'
 import { Closures } from './registry/closures.ts'
 import type { CollectReport } from './registry/collect.ts'
 import { KeptElsewhere } from './registry/kept-elsewhere.ts'
+import { logCheck, logSuspect } from './registry/log-damage.ts'
 import { maintain } from './registry/maintain.ts'
 import { makeRules } from './registry/rules.ts'
 import { scheduleUpkeep } from './registry/schedule.ts'
@@ -42,6 +44,7 @@ import type { LeaseTable } from './storage/leases.ts'
 import { openDirectory } from './storage/open-directory.ts'
 import { countQuarantined } from './storage/quarantine.ts'
 import { openStore } from './storage/store.ts'
+import type { Suspect } from './storage/verdicts.ts'
 import { watchTls } from './tls/watch.ts'
 
 /** What may be put in the place of the real thing: by tests, and `fastify` and `logger` by embedders. */
@@ -101,7 +104,17 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
   const keeps = (): boolean => keeping.keeps
   const whyReadOnly = (): string | undefined => (keeps() ? undefined : whyNot(readOnly))
   const onCollected = (report: CollectReport | undefined): void => metrics.collections.ended(report)
-  const upkeep = openParts(config, { ...parts, directory, keeps, whyReadOnly, clock, serving: true, onCollected })
+  const upkeep = openParts(config, {
+    ...parts,
+    directory,
+    keeps,
+    whyReadOnly,
+    clock,
+    serving: true,
+    onCollected,
+    onChecked: (report) => logCheck(logger, report),
+    onSuspect: (suspect) => logSuspect(logger, suspect),
+  })
   const { context } = upkeep
   const { store } = context
   const api: ApiParts = {
@@ -190,6 +203,7 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     room: () => store.room.read(),
     uploads: () => store.uploads.open.count(),
     quarantined: () => countQuarantined(layout),
+    suspects: () => store.verdicts.suspects().length,
     ...(certificateLeft && { certificateLeft }),
   })
   if (tls !== undefined && 'setSecureContext' in app.server) {
@@ -220,11 +234,13 @@ interface OpenOptions extends Pick<Parts, 'sync' | 'leases' | 'restores'> {
   readonly clock: () => number
   readonly serving: boolean
   readonly onCollected?: (report: CollectReport | undefined) => void
+  readonly onChecked?: (report: CheckReport) => void
+  readonly onSuspect?: (suspect: Suspect) => void
 }
 
 // The data directory with everything that keeps it in order: the same for a server and for a command without one.
 function openParts(config: Config, options: OpenOptions): Upkeep {
-  const { directory, keeps, clock, sync, leases, restores } = options
+  const { directory, keeps, clock, sync, leases, restores, onSuspect } = options
   const { gc, limits } = config
   const store = openStore({
     directory,
@@ -235,6 +251,7 @@ function openParts(config: Config, options: OpenOptions): Upkeep {
     lease: gc.lease,
     leases,
     restores,
+    onSuspect,
     uploads: limits.uploads,
     room: limits.room,
   })

@@ -27,9 +27,9 @@ export function describeClosed(path: string, cause: unknown): Problem {
 
 // The lock, and who keeps it, are written below `own`; where that is not there yet, it is made.
 function isWritable({ root, own }: Layout): boolean {
-  const place = statSync(own, { throwIfNoEntry: false }) === undefined ? root : own
   try {
     accessSync(root, constants.R_OK | constants.X_OK)
+    const place = statSync(own, { throwIfNoEntry: false }) === undefined ? root : own
     accessSync(place, constants.W_OK | constants.X_OK)
     return true
   } catch {

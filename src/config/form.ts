@@ -43,6 +43,12 @@ function isSchedule(text: string): boolean {
   }
 }
 
+/** A pattern whose brackets are closed: another one would match nothing and nobody would notice. */
+function isGlobOfNames(text: string): boolean {
+  const isClosed = /^(?:[^{}[\]]|\{[^{}]+\}|\[[^[\]]+\])+$/u.test(text)
+  return isClosed && /^[a-z0-9._/*?{},[\]!-]+$/u.test(text) && !text.startsWith('/')
+}
+
 function keepIf(text: string, good: boolean): string | undefined {
   return good ? text : undefined
 }
@@ -96,7 +102,7 @@ export const FORMS = {
     hint: 'write "0 3 * * *" for every day at three in the morning, local time',
   },
   glob: {
-    read: (text) => keepIf(text, /^[a-z0-9._/*?{},[\]!-]+$/u.test(text) && !text.startsWith('/')),
+    read: (text) => keepIf(text, isGlobOfNames(text)),
     expected: 'expected a pattern of repository names',
     hint: 'write team/app, team/* (one level) or team/** (all levels)',
   },

@@ -114,7 +114,7 @@ function readRange(schema: TSchema, value: number): Reading {
 }
 
 function exampleOf(schema: TSchema): string {
-  const { default: value, duration } = notesOf(schema)
+  const { default: value = (schema as { minimum?: number }).minimum, duration } = notesOf(schema)
   return duration === true ? formatDuration(Number(value)) : String(value)
 }
 

@@ -16,6 +16,8 @@ export interface KeepingNumbers {
   /** Milliseconds until the certificate in use ends. */
   certificateLeft(): number | undefined
   quarantined(): number | undefined
+  /** Blobs whose bytes are known to be wrong, and that are refused. */
+  suspects(): number | undefined
 }
 
 /** The slow reading of all blobs. Times in milliseconds since 1970. */
@@ -41,6 +43,7 @@ export function keepingFamilies(numbers: Partial<KeepingNumbers>, now: number): 
       'Files that were set aside because they are not what they say.',
       ask(numbers.quarantined),
     ),
+    gauge('tarn_suspect_blobs', 'Blobs that are refused because their bytes are wrong.', ask(numbers.suspects)),
     ...scrubFamilies(ask(numbers.scrub), now),
     ...roomFamilies(ask(numbers.room)),
     ...uploadFamilies(ask(numbers.uploads)),

@@ -7,7 +7,7 @@ import type { CollectionResult } from './collection-tally.ts'
 import type { Readiness } from './health.ts'
 
 export interface ReadinessParts {
-  readonly store: Pick<Store, 'layout' | 'durable' | 'room'>
+  readonly store: Pick<Store, 'layout' | 'durable' | 'room' | 'verdicts'>
   readonly keeps: () => boolean
   /** Names of the configured checks that fail. */
   readonly checks: () => string[]
@@ -34,6 +34,7 @@ export function createReadiness(parts: ReadinessParts): Readiness {
         keeps() ? undefined : 'read-only',
         describeRoom(store),
         describeCertificate(certificateLeft()),
+        store.verdicts.suspects().length > 0 ? 'damage: blobs with wrong bytes are refused' : undefined,
         holdsSomething(store.layout.quarantine) ? 'quarantine: not empty' : undefined,
         describeCollection(lastCollection()),
       ].filter((line) => line !== undefined)

@@ -5,6 +5,7 @@ import type { Pins } from '../storage/pins.ts'
 import { Mutex } from '../storage/mutex.ts'
 import { PinReader } from '../storage/pin-reader.ts'
 import type { BlobSource } from '../storage/check/source.ts'
+import type { CheckReport } from './check.ts'
 import { Checker } from './check.ts'
 import type { CollectReport } from './collect.ts'
 import { Collector } from './collect.ts'
@@ -17,7 +18,7 @@ import { applyRetention } from './retention.ts'
 
 export interface Upkeep {
   readonly collector: Pick<Collector, 'run' | 'last' | 'running'>
-  readonly checker: Checker
+  readonly checker: Pick<Checker, 'run' | 'start' | 'scrub'>
   readonly context: Context
   readonly pins: Pins
   /** Applies `retention.policies`: removes tags. */
@@ -43,12 +44,15 @@ export interface UpkeepParts {
   readonly serving: boolean
   /** Where a lost blob may be found besides here. */
   readonly sources?: readonly BlobSource[]
+  /** Told of every check that ends. */
+  readonly onChecked?: (report: CheckReport) => void
   /** Told of every collection that ends, but for dry runs; without a report it failed. */
   readonly onCollected?: (report: CollectReport | undefined) => void
 }
 
 export function createUpkeep(parts: UpkeepParts): Upkeep {
-  const { context, config, clock, serving, sources = [], onCollected = () => undefined } = parts
+  const { context, config, clock, serving, sources = [] } = parts
+  const { onCollected = () => undefined, onChecked = () => undefined } = parts
   const { store, closures, rules } = context
   // What removes asks before each step whether it may.
   let isClosing = false
@@ -100,7 +104,17 @@ export function createUpkeep(parts: UpkeepParts): Upkeep {
         return collector.running
       },
     },
-    checker,
+    checker: {
+      async run(options, onEvent, signal) {
+        const report = await checker.run(options, onEvent, signal)
+        onChecked(report)
+        return report
+      },
+      start: (logger) => checker.start(logger),
+      get scrub() {
+        return checker.scrub
+      },
+    },
     context,
     pins: store.pins,
     retain: ({ dryRun }, onProgress) =>

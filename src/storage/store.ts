@@ -21,6 +21,7 @@ import type { RoomMarks } from './room.ts'
 import { Room } from './room.ts'
 import { Tags } from './tags.ts'
 import { Uploads } from './uploads.ts'
+import type { Suspect } from './verdicts.ts'
 import { Verdicts } from './verdicts.ts'
 
 export interface Store {
@@ -57,6 +58,8 @@ export interface StoreOptions {
   readonly uploads?: UploadLimits | undefined
   /** How much must stay free; without it only what does not fit is refused. */
   readonly room?: RoomMarks | undefined
+  /** Told of every blob whose bytes turn out wrong, once. */
+  readonly onSuspect?: ((suspect: Suspect) => void) | undefined
   /** What stands in the place of the leases: for tests that show what happens without them. */
   readonly leases?: LeaseTable | undefined
   /** False keeps what is in the trash there even when it is asked for: for tests as well. */
@@ -71,7 +74,7 @@ export function openStore(options: StoreOptions): Store {
   const layout = createLayout(directory)
   const log = (name: string): DerivedLog => new DerivedLog(childOf(layout.cache, name), directory, keeps)
   const durable = new Durable(directory, layout.tmp, sync)
-  const verdicts = new Verdicts(log('verified'), clock)
+  const verdicts = new Verdicts(log('verified'), clock, options.onSuspect)
   const leases = options.leases ?? new Leases(lease)
   const blobs = new Blobs({ layout, durable, verdicts, leases, mayRestore: () => restores && keeps() })
   const changes = new Mutex()

@@ -23,11 +23,14 @@ export class Verdicts {
   readonly #clock: () => number
   readonly #whole = new Map<Digest, Stamp>()
   readonly #suspects = new Map<Digest, Suspect>()
+  readonly #onSuspect: (suspect: Suspect) => void
   #lines = 0
 
-  constructor(log: DerivedLog, clock: () => number) {
+  /** `onSuspect` is told of every file that turns out to be something else than its name says, once. */
+  constructor(log: DerivedLog, clock: () => number, onSuspect: (suspect: Suspect) => void = () => undefined) {
     this.#log = log
     this.#clock = clock
+    this.#onSuspect = onSuspect
     const lines = log.load()
     for (const line of lines) {
       const [digest = '', stamp = ''] = line.split(' ')
@@ -62,7 +65,9 @@ export class Verdicts {
     if (this.#clock() - facts.changedAt < STILL_AFTER_MS) return
     if (this.#suspects.get(digest)?.stamp === facts.stamp) return
     if (this.#suspects.size >= MOST) this.#suspects.clear()
-    this.#suspects.set(digest, { digest, path, stamp: facts.stamp, since: this.#clock() })
+    const suspect = { digest, path, stamp: facts.stamp, since: this.#clock() }
+    this.#suspects.set(digest, suspect)
+    this.#onSuspect(suspect)
   }
 
   forget(digest: Digest): void {

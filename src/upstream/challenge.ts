@@ -39,7 +39,7 @@ function readLine(text: string): Challenge[] {
   take(scan, COMMAS)
   while (scan.at < text.length && found.length < MOST_CHALLENGES) {
     const scheme = take(scan, TOKEN)
-    if (scheme === '') break
+    if (scheme === '' || scan.text[scan.at] === '=') break
     const parameters = new Map<string, string>()
     const whole = readParameters(scan, parameters)
     found.push({ scheme: scheme.toLowerCase(), parameters })

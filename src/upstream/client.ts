@@ -94,6 +94,7 @@ export class UpstreamClient {
   readonly #limits: UpstreamLimits
   readonly #throttle: Throttle
   readonly #elapsed: () => number
+  readonly #whole: number
 
   /** Throws an UpstreamError 'refused' for a url that is none, and for plain http without `insecure`. */
   constructor(options: UpstreamOptions) {
@@ -101,6 +102,7 @@ export class UpstreamClient {
     this.host = host
     this.insecure = insecure
     this.#elapsed = elapsed ?? (() => performance.now())
+    this.#whole = options.timeouts?.whole ?? TIMEOUTS.whole
     this.#limits = { ...LIMITS, ...options.limits }
     this.#throttle = makeThrottle({ bytesPerSecond: bandwidth, clock: this.#elapsed })
     this.#turns = { manifests: makeTurns(concurrency), blobs: makeTurns(concurrency) }
@@ -125,8 +127,9 @@ export class UpstreamClient {
     reference: Reference,
     options: AskOptions = {},
   ): Promise<UpstreamManifestHead> {
-    const ask = { repository, reference, largest: this.#limits.manifestBytes, ...options }
-    return this.#try('manifests', options, async (endpoint) => {
+    const { manifestBytes: largest } = this.#limits
+    return this.#try(options, async (endpoint, signal) => {
+      const ask = { repository, reference, largest, signal }
       try {
         return await headManifest(endpoint, ask)
       } catch (error) {
@@ -143,8 +146,8 @@ export class UpstreamClient {
     reference: Reference,
     options: AskOptions = {},
   ): Promise<UpstreamManifest> {
-    const ask = { repository, reference, largest: this.#limits.manifestBytes, ...options }
-    return this.#try('manifests', options, (endpoint) => getManifest(endpoint, ask))
+    const { manifestBytes: largest } = this.#limits
+    return this.#try(options, (endpoint, signal) => getManifest(endpoint, { repository, reference, largest, signal }))
   }
 
   /** Whether a blob is there, and its size where the upstream says. */
@@ -154,8 +157,8 @@ export class UpstreamClient {
     options: AskOptions & { readonly size?: number } = {},
   ): Promise<{ size: number | undefined; source: string }> {
     const { blobBytes } = this.#limits
-    return this.#try('manifests', options, (endpoint) =>
-      headBlob(endpoint, { repository, digest, ...options }, blobBytes),
+    return this.#try(options, (endpoint, signal) =>
+      headBlob(endpoint, { repository, digest, ...options, signal }, blobBytes),
     )
   }
 
@@ -164,15 +167,12 @@ export class UpstreamClient {
    * verified. It holds a turn until it is closed: read it to its end or destroy it.
    */
   async getBlob({ avoid = [], ...ask }: GetBlobAsk): Promise<UpstreamBlob> {
-    const { blobBytes: largest, slowest } = this.#limits
     const release = await this.#turns.blobs.take(ask.signal)
     try {
       const endpoints = this.#endpoints.filter(({ url }) => !avoid.includes(url))
       if (endpoints.length === 0)
         throw new UpstreamError('invalid', `${this.host} has no address left that could give ${ask.digest}`)
-      return await tryInOrder(endpoints, ask.signal, (endpoint) =>
-        getBlob(endpoint, ask, { largest, slowest, throttle: this.#throttle, elapsed: this.#elapsed, release }),
-      )
+      return await tryInOrder(endpoints, ask.signal, (endpoint) => this.#openBlob(endpoint, ask, release))
     } catch (error) {
       release()
       throw error
@@ -182,15 +182,15 @@ export class UpstreamClient {
   /** All tags of a repository. */
   async listTags(repository: RepositoryName, options: AskOptions = {}): Promise<TagList> {
     const { pages, pageBytes, tags } = this.#limits
-    const ask = { repository, mostPages: pages, mostEntries: tags, largest: pageBytes, ...options }
-    return this.#try('manifests', options, (endpoint) => listTags(endpoint, ask))
+    const ask = { repository, mostPages: pages, mostEntries: tags, largest: pageBytes }
+    return this.#try(options, (endpoint, signal) => listTags(endpoint, { ...ask, signal }))
   }
 
   /** What refers to a manifest: signatures, attestations, SBOMs. */
   async listReferrers(repository: RepositoryName, digest: Digest, options: AskOptions = {}): Promise<ReferrerList> {
     const { pages, manifestBytes, referrers } = this.#limits
-    const ask = { repository, mostPages: pages, mostEntries: referrers, largest: manifestBytes, ...options }
-    return this.#try('manifests', options, (endpoint) => listReferrers(endpoint, digest, ask))
+    const ask = { repository, mostPages: pages, mostEntries: referrers, largest: manifestBytes }
+    return this.#try(options, (endpoint, signal) => listReferrers(endpoint, digest, { ...ask, signal }))
   }
 
   /** Ends all connections. */
@@ -198,12 +198,30 @@ export class UpstreamClient {
     await Promise.all(this.#transports.map((transport) => transport.close()))
   }
 
-  async #try<T>(lane: Lane, { signal }: AskOptions, act: (endpoint: Endpoint) => Promise<T>): Promise<T> {
-    const release = await this.#turns[lane].take(signal)
+  /** Each url has the whole time for a small answer, lists all their pages. */
+  async #try<T>({ signal }: AskOptions, act: (endpoint: Endpoint, signal: AbortSignal) => Promise<T>): Promise<T> {
+    const release = await this.#turns.manifests.take(signal)
     try {
-      return await tryInOrder(this.#endpoints, signal, act)
+      return await tryInOrder(this.#endpoints, signal, (endpoint) => {
+        const deadline = AbortSignal.timeout(this.#whole)
+        return act(endpoint, signal === undefined ? deadline : AbortSignal.any([signal, deadline]))
+      })
     } finally {
       release()
+    }
+  }
+
+  /** The same time for the headers of a blob; its body has all the time that it needs. */
+  async #openBlob(endpoint: Endpoint, ask: BlobAsk, release: () => void): Promise<UpstreamBlob> {
+    const { blobBytes: largest, slowest } = this.#limits
+    const late = new AbortController()
+    const timer = setTimeout(() => late.abort(new DOMException('no answer in time', 'TimeoutError')), this.#whole)
+    const signal = ask.signal === undefined ? late.signal : AbortSignal.any([ask.signal, late.signal])
+    try {
+      const limits = { largest, slowest, throttle: this.#throttle, elapsed: this.#elapsed, release }
+      return await getBlob(endpoint, { ...ask, signal }, limits)
+    } finally {
+      clearTimeout(timer)
     }
   }
 }

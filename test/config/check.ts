@@ -122,6 +122,11 @@ const REFUSED: [name: string, text: string, message: string][] = [
     'retention: {policies: [{repositories: ["/a"]}]}\n',
     'c.yml:1: retention.policies[0].repositories[0]: expected a pattern of repository names',
   ],
+  [
+    'a pattern with an open bracket',
+    'retention: {policies: [{repositories: ["a{b"]}]}\n',
+    'c.yml:1: retention.policies[0].repositories[0]: expected a pattern of repository names',
+  ],
   ['room in apples', 'limits: {room: {stop: 5 apples}}\n', 'c.yml:1: limits.room.stop: expected a share of the disk'],
   ['a rate that is none', 'check: {rate: fast}\n', 'c.yml:1: check.rate: expected a number of bytes'],
   [

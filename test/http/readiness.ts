@@ -6,8 +6,10 @@ import { resolveConfig } from '../../src/config/load.ts'
 import type { CollectionResult } from '../../src/http/collection-tally.ts'
 import type { ReadinessParts } from '../../src/http/readiness.ts'
 import { createReadiness } from '../../src/http/readiness.ts'
+import { digestOf } from '../../src/oci/digest.ts'
+import { plantBytes } from '../helpers/plant.ts'
 import { startTarn } from '../helpers/server.ts'
-import { breakSyncs, makeStore } from '../helpers/store.ts'
+import { A, breakSyncs, makeStore, pushBytes } from '../helpers/store.ts'
 
 const DAY = 86_400_000
 
@@ -91,4 +93,18 @@ t.test('readyz and metrics of a server say how it stands with the room and the u
   t.match(text, /^tarn_collections_total\{result="complete"\} \d+$/m)
   t.match(text, /^nodejs_eventloop_lag_p99_seconds /m)
   t.notMatch(text, /^tarn_certificate_days_left/m, 'there is none')
+})
+
+t.test('a blob with wrong bytes is a note from the moment it is seen until it is right again', async (t) => {
+  const seen: string[] = []
+  const store = makeStore(t.testdir({}), undefined, { onSuspect: ({ digest }) => seen.push(digest) })
+  const readiness = createReadiness({ store, keeps: () => true, checks: () => [], isStalled: () => false })
+  const digest = plantBytes(store, Buffer.from('rotten'), digestOf(Buffer.from('good')))
+  t.same(readiness.notes(), [])
+  t.equal(await store.blobs.ensureWhole(digest), undefined)
+  t.equal(await store.blobs.ensureWhole(digest), undefined)
+  t.same(seen, [digest], 'told once')
+  t.same(readiness.notes(), ['damage: blobs with wrong bytes are refused'])
+  await pushBytes(store, A, Buffer.from('good'))
+  t.same(readiness.notes(), [])
 })

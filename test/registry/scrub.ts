@@ -33,8 +33,7 @@ function begin(t: Test, store: TestStore, parts: Partial<CheckerParts> = {}) {
       try {
         await runSurvey(options, onMessage, signal)
       } finally {
-        // After this comes what the pass does at its end, of which nothing needs the disk for long.
-        setTimeout(() => survey.resolve(), 50)
+        survey.resolve()
       }
     },
     ...parts,
@@ -48,6 +47,8 @@ function begin(t: Test, store: TestStore, parts: Partial<CheckerParts> = {}) {
   })
   const ended = async (): Promise<void> => {
     await survey.promise
+    // What the survey told is handled after it.
+    await waitFor(() => checker.scrub.cursor === '' && checker.scrub.lastPassEndedAt !== undefined)
     survey = Promise.withResolvers<void>()
   }
   return { checker, lines, surveys, stop, ended }
@@ -225,6 +226,25 @@ t.test('closing the checker ends the pass and what it heals, and resolves when t
   t.notOk(existsSync(layout.blobData(one.layer)))
   t.equal(checker.scrub.lastPassEndedAt, undefined)
   t.equal(readCursor(layout).lastPassEndedAt, undefined)
+})
+
+t.test('closing waits for a survey that does not end at once', async (t) => {
+  const { store } = makeImages(t)
+  const [begun, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const { checker } = begin(t, store, {
+    async startSurvey() {
+      begun.resolve()
+      await gate.promise
+    },
+  })
+  await begun.promise
+  let isClosed = false
+  const closing = checker.close().then(() => (isClosed = true))
+  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+  t.notOk(isClosed)
+  gate.resolve()
+  await closing
+  t.equal(checker.scrub.lastPassEndedAt, undefined, 'it did not come to its end')
 })
 
 t.test('a lock that is lost while it heals keeps the bytes out', async (t) => {

@@ -256,11 +256,12 @@ t.test('a flush in the middle of it is complete at once, and nothing is written 
   time.now += MINUTE
   pulls.note('a', nthOf(0))
   pulls.flush()
-  const [known, bytes] = [open(), readFileSync(path)]
+  const known = open()
   t.equal(known.lastPulled('a', nthOf(0)), START + MINUTE)
   t.equal(known.lastPulled('a', nthOf(24_999)), START)
+  rmSync(path)
   await writing
-  t.ok(readFileSync(path).equals(bytes))
+  t.notOk(existsSync(path))
   t.notOk(existsSync(`${path}.tmp`))
 })
 

@@ -52,8 +52,9 @@ const NOTES: ReadonlySet<FaultKind> = new Set<Note>([
   'source-unreadable',
 ])
 
-export function isNote(kind: FaultKind): boolean {
-  return NOTES.has(kind)
+/** Whether what was found is worth knowing and no damage; `kind` is that of a fault or of what people are told of it. */
+export function isNote(kind: string): boolean {
+  return NOTES.has(kind as FaultKind)
 }
 
 export type LinkRole = 'layer' | 'revision' | 'history'

@@ -12,9 +12,10 @@ import type { Soaked } from './soak.ts'
 import { CLIENTS, LEASE_MS, GRACE_MS, describe, soak } from './soak.ts'
 import { readTree } from './tree.ts'
 
-// 50,000 acts and 1,000 collections in ten minutes; a start of the server is in every run.
-const ACTS_A_SECOND = 50_000 / 600
-const COLLECTIONS_A_SECOND = 1000 / 600
+// 50,000 acts and 1,000 collections in ten minutes. A short run on a busy machine proves something with a quarter.
+const LONG_SECONDS = 600
+const ACTS_A_SECOND = 50_000 / LONG_SECONDS
+const COLLECTIONS_A_SECOND = 1000 / LONG_SECONDS
 
 /** Adds the rows; gives the line of figures. */
 export async function checkSoak(
@@ -36,8 +37,9 @@ export async function checkSoak(
   const figures = describe(soaked.seconds, findings, collections)
   const acts = findings.total
   await recorder.check(`soak: enough happened: ${acts} acts, ${collections.count} collections`, async () => {
-    if (acts < ACTS_A_SECOND * seconds) throw new Error(`only ${acts} acts in ${seconds} s`)
-    if (collections.count < COLLECTIONS_A_SECOND * seconds) throw new Error(`only ${collections.count} collections`)
+    const counted = seconds < LONG_SECONDS ? seconds / 4 : seconds
+    if (acts < ACTS_A_SECOND * counted) throw new Error(`only ${acts} acts in ${seconds} s`)
+    if (collections.count < COLLECTIONS_A_SECOND * counted) throw new Error(`only ${collections.count} collections`)
     const { trashed, restored, deleted, removedManifests, removedRepositories } = collections
     const idle = Object.entries({ trashed, restored, deleted, removedManifests, removedRepositories })
     fail(idle.filter(([, number]) => number === 0).map(([what]) => `nothing was ${what}`))
