@@ -13,6 +13,7 @@ import type { Rate } from './rate.ts'
 import { readRate, readRetryAfter } from './rate.ts'
 import { TokenSource } from './token.ts'
 import type { Incoming, Outgoing, Transport } from './transport.ts'
+import { describeEnd } from './transport.ts'
 import { UpstreamError } from './upstream-error.ts'
 
 /** Docker Hub and others count manifests and blobs apart: a pause for the one is none for the other. */
@@ -105,7 +106,10 @@ export class Endpoint {
       }
       pass.succeed()
       return incoming
-    } catch (error) {
+    } catch (thrown) {
+      // The time may also run out while a token is being waited for.
+      const late = ask.signal?.aborted === true && !(thrown instanceof UpstreamError)
+      const error = late ? describeEnd(thrown, this.#options.allowed.url, ask.signal) : thrown
       settle(pass, error)
       throw error
     }

@@ -1,0 +1,17 @@
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { runWorker } from '../../src/storage/worker.ts'
+
+// proc(5): the 19th field of stat; the second one, in brackets, may hold spaces.
+function niceOf(stat: string): number {
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16])
+}
+
+t.test('a thread lowers its own priority and nobody else’s', async (t) => {
+  const before = niceOf(readFileSync('/proc/thread-self/stat', 'latin1'))
+  let inside = ''
+  const from = new URL('../helpers/threads/', import.meta.url).href + 'x.ts'
+  await runWorker<string>({ from, file: 'low-priority', data: undefined, onMessage: (stat) => void (inside = stat) })
+  t.ok(niceOf(inside) > before, `${niceOf(inside)} is above ${before}`)
+  t.equal(niceOf(readFileSync('/proc/thread-self/stat', 'latin1')), before)
+})
