@@ -55,7 +55,13 @@ async function collectGarbage(
   const { blobs, manifests } = report
   // registry:2's own line, which scripts look for.
   const eligible = `${blobs.trashed} blobs and ${manifests.removed} manifests eligible for deletion`
-  const line = `\n${blobs.kept} blobs marked, ${eligible}`
+  const { removed } = report
+  const line = [
+    ...removed.manifests.map((manifest) => `manifest eligible for deletion: ${manifest.replace(/^.*@/, '')}`),
+    '',
+    `${blobs.kept} blobs marked, ${eligible}`,
+    ...removed.blobs.map((blob) => `blob eligible for deletion: ${blob}`),
+  ].join('\n')
   output.result(report, quiet ? '' : line)
   if (reached.served) {
     const age = formatDuration(home.config.gc.lease)

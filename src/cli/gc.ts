@@ -20,6 +20,7 @@ interface GcOptions {
 }
 
 const MOST_PROBLEMS = 20
+const MOST_NAMED = 50
 
 /** `tarn gc`. */
 export function gcCommand(context: CommandContext): Command {
@@ -61,6 +62,13 @@ async function collect(options: GcOptions, command: Command, context: CommandCon
   if (reached.served && olderThan !== undefined && olderThan < lease) {
     output.note(`the registry is running: what is younger than gc.lease (${formatDuration(lease)}) stays`)
   }
+  const { waiting } = report
+  if (waiting.blobs > 0) {
+    const until = waiting.until === undefined ? '' : `, until ${formatTime(new Date(waiting.until))} at the latest`
+    output.note(
+      `${formatCount(waiting.blobs, 'blob')}, ${formatBytes(waiting.bytes)}, that nothing needs any more stay as long as a client may rely on them (gc.lease, ${formatDuration(lease)}${until})`,
+    )
+  }
   const waits = grace ?? usual
   if (!report.dryRun && report.trash.bytes > 0 && waits > 0) {
     const until = new Date(Date.parse(report.startedAt) + report.seconds * 1000 + waits)
@@ -91,6 +99,7 @@ export function formatCollect(report: CollectReport): string {
     `${formatCount(blobs.trashed, 'blob')}, ${formatBytes(blobs.trashedBytes)} of ${formatBytes(blobs.bytes)}, ${would} into the trash`,
     `${formatCount(blobs.deleted, 'blob')}, ${formatBytes(blobs.deletedBytes)}, ${were} deleted from it`,
   ]
+  lines.push(...nameRemoved(report))
   if (blobs.restored > 0) lines.push(`${formatCount(blobs.restored, 'blob')} ${were} given back from it`)
   if (repositories.left > 0) {
     lines.push(
@@ -98,6 +107,18 @@ export function formatCollect(report: CollectReport): string {
     )
   }
   return [...lines, ...formatProblems(report)].join('\n')
+}
+
+// Blobs say nothing to a person; --json has them.
+function nameRemoved({ removed, dryRun }: CollectReport): string[] {
+  const names = [...removed.repositories.map((name) => `${name} (whole)`), ...removed.manifests]
+  if (names.length === 0) return []
+  const rest = names.length - MOST_NAMED
+  return [
+    dryRun ? 'would be collected:' : 'collected:',
+    ...names.slice(0, MOST_NAMED).map((name) => `  ${name}`),
+    ...(rest > 0 ? [`  and ${rest} more; --json shows all`] : []),
+  ]
 }
 
 /** A line for each thing that could not be read, the first of many. */

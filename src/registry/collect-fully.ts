@@ -38,6 +38,12 @@ function merge(first: CollectReport, second: CollectReport): CollectReport {
       deleted: first.blobs.deleted + second.blobs.deleted,
       deletedBytes: first.blobs.deletedBytes + second.blobs.deletedBytes,
     },
+    waiting: second.waiting,
+    removed: {
+      repositories: [...first.removed.repositories, ...second.removed.repositories],
+      manifests: [...first.removed.manifests, ...second.removed.manifests],
+      blobs: [...first.removed.blobs, ...second.removed.blobs],
+    },
     trash: second.trash,
     problems: [...first.problems, ...second.problems.filter(({ path, what }) => !seen.has(`${path}\n${what}`))],
     complete: first.complete && second.complete,

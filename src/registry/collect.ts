@@ -18,7 +18,7 @@ import { sweepRepository } from '../storage/collect/sweep-repository.ts'
 import type { Problem, RepositoryPlan, SurveyTotals, UntaggedRule } from '../storage/collect/survey-result.ts'
 import { readBlobLine } from '../storage/collect/survey-result.ts'
 import type { Tally } from '../storage/collect/tally.ts'
-import { openTally } from '../storage/collect/tally.ts'
+import { nameRemoved, openTally } from '../storage/collect/tally.ts'
 import type { Store } from '../storage/store.ts'
 import type { UploadId } from '../storage/upload-id.ts'
 import type { Closures } from './closures.ts'
@@ -180,9 +180,13 @@ export class Collector {
       const swept = await this.#attempt(tally, store.layout.repository(plan.name), () =>
         sweepRepository(store, plan, kept, options),
       )
-      tally.manifests.removed += swept?.manifests ?? 0
+      tally.manifests.removed += swept?.manifests.length ?? 0
+      for (const digest of swept?.manifests ?? []) nameRemoved(tally.removed.manifests, `${plan.name}@${digest}`)
       tally.links.removed += swept?.links ?? 0
-      if (swept?.removed) tally.repositories.removed += 1
+      if (swept?.removed) {
+        tally.repositories.removed += 1
+        nameRemoved(tally.removed.repositories, plan.name)
+      }
       if (!swept?.done) {
         tally.repositories.left += 1
         for (const digest of plan.holds) kept.add(digest)
@@ -222,7 +226,9 @@ export class Collector {
   }
 
   // For people and metrics after a restart. A full disk must not make a collection fail that would empty it.
-  async #keep(report: CollectReport): Promise<void> {
+  async #keep(whole: CollectReport): Promise<void> {
+    // The names are for whoever asked for this collection.
+    const report = { ...whole, removed: { repositories: [], manifests: [], blobs: [] } }
     this.#last = report
     const path = this.#parts.store.layout.lastCollection
     const unfinished = `${path}.tmp`

@@ -34,6 +34,8 @@ export const NO_COLLECTION: CollectReport = {
     deleted: 0,
     deletedBytes: 0,
   },
+  waiting: { blobs: 0, bytes: 0 },
+  removed: { repositories: [], manifests: [], blobs: [] },
   trash: { blobs: 0, bytes: 0 },
   problems: [],
   complete: true,

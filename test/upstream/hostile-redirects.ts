@@ -196,15 +196,38 @@ t.test('R33: a login is left behind at another port of the same host', async (t)
   t.equal(store.seen[0]?.headers.authorization, undefined)
 })
 
-t.test('R33: a login does not come back on the way back from a stranger', async (t) => {
+t.test('R33: a login does not come back on the way back from a stranger, nor behind it', async (t) => {
   let back = ''
   const stranger = await startFake(t, (_, response) => send(response, 307, { location: back }), { tls: true })
-  const upstream = await startGuarded(t, (url) => (url.startsWith('/open') ? undefined : `${stranger.origin}/`))
+  const upstream = await startGuarded(t, (url) =>
+    url === '/open' ? '/open/behind' : url === '/open/behind' ? undefined : `${stranger.origin}/`,
+  )
   back = `${upstream.origin}/open`
   await openUpstream(t, [upstream.origin], { username: 'canary-user' }).getManifest(NAME, TAG)
-  const last = upstream.seen.at(-1)
-  t.equal(last?.url, '/open')
-  t.equal(last?.headers.authorization, undefined)
+  const ends = upstream.seen.filter(({ url }) => url.startsWith('/open'))
+  t.same(
+    ends.map(({ url, headers }) => [url, headers.authorization]),
+    [
+      ['/open', undefined],
+      ['/open/behind', undefined],
+    ],
+  )
+})
+
+t.test('R33: what a stranger at the end of a redirect asks for is not asked for at the upstream either', async (t) => {
+  const stranger = await startFake(
+    t,
+    (_, response) => send(response, 401, { 'www-authenticate': `Bearer realm="${upstream.origin}/token"` }),
+    { tls: true },
+  )
+  const upstream: FakeUpstream = await startFake(
+    t,
+    (_, response) => send(response, 307, { location: `${stranger.origin}/` }),
+    { tls: true },
+  )
+  const client = openUpstream(t, [upstream.origin], { username: 'canary-user' })
+  t.equal((await catchUpstream(client.getManifest(NAME, TAG))).kind, 'unauthorized')
+  t.equal(upstream.seen.length, 1)
 })
 
 t.test('R33: a login stays on a redirect within its origin', async (t) => {

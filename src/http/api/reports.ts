@@ -48,6 +48,19 @@ export const Collect = Type.Object({
     deleted: count('deleted from the trash'),
     deletedBytes: count(),
   }),
+  waiting: Type.Object({
+    blobs: count('that nothing needs and that are too young to go'),
+    bytes: count(),
+    until: optional(Type.String({ description: 'when the youngest of them may go; RFC 3339' })),
+  }),
+  removed: Type.Object(
+    {
+      repositories: Type.Array(Type.String()),
+      manifests: Type.Array(Type.String({ description: 'repository@digest' })),
+      blobs: Type.Array(Type.String({ description: 'what went into the trash' })),
+    },
+    { description: 'what went, at most 10,000 of each; in a dry run what would go' },
+  ),
   trash: Type.Object({ blobs: count('that lie in the trash now'), bytes: count() }),
   problems,
   complete: Type.Boolean({ description: 'false: blobs were not taken because something could not be read' }),

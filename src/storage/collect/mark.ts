@@ -34,6 +34,8 @@ export interface Judgement {
   readonly history: readonly (readonly [Tag, FoundLink])[]
   /** Blobs that the repository needs when that is gone. */
   readonly marks: ReadonlySet<Digest>
+  /** Blobs that nothing needs and that stay because a link to them is young, with its ctime. */
+  readonly waiting: ReadonlyMap<Digest, number>
   /** Blobs that it could need as it is now. */
   readonly holds: () => ReadonlySet<Digest>
 }
@@ -74,7 +76,7 @@ class Judge {
     const common = { faults: this.#faults, notes: this.#notes, holds: () => this.#holdAll() }
     // An error of the system was told by the walk already.
     if (this.#faults.length > 0 || this.#found.unreadable) {
-      return { ...common, manifests: [], links: [], history: [], marks: this.#holdAll() }
+      return { ...common, manifests: [], links: [], history: [], marks: this.#holdAll(), waiting: new Map() }
     }
     const kept = this.#keep()
     const marks = new Set<Digest>()
@@ -95,8 +97,18 @@ class Judge {
       !needed.has(link.digest) && !this.#rules.isYoung(link.changedAt) && !isAlias(link)
     const links = this.#found.layers.filter(goes)
     const gone = new Set(links)
-    for (const link of this.#found.layers) if (!gone.has(link)) this.#mark(marks, link.digest)
-    return { ...common, marks, links, manifests: this.#order(kept), history: this.#historyToGo(kept) }
+    const waiting = new Map<Digest, number>()
+    for (const link of this.#found.layers) {
+      if (gone.has(link)) continue
+      const led = new Set<Digest>()
+      this.#mark(led, link.digest)
+      const isNeeded = needed.has(link.digest) || isAlias(link)
+      for (const digest of led) {
+        if (isNeeded) marks.add(digest)
+        else waiting.set(digest, Math.max(link.changedAt, waiting.get(digest) ?? 0))
+      }
+    }
+    return { ...common, marks, waiting, links, manifests: this.#order(kept), history: this.#historyToGo(kept) }
   }
 
   #readLinks(): void {

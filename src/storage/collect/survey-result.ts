@@ -82,6 +82,8 @@ export interface SurveyTotals {
   readonly links: number
   readonly blobs: number
   readonly bytes: number
+  /** Blobs that nothing needs and that are too young to go, until when at the latest (milliseconds since 1970). */
+  readonly waiting: { readonly blobs: number; readonly bytes: number; readonly until: number }
   /** What lies in the trash. */
   readonly trash: { readonly blobs: number; readonly bytes: number }
   /** False when something could not be read that may name blobs: then none may be taken. */

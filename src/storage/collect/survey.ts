@@ -11,6 +11,7 @@ import { readPins } from '../pins.ts'
 import { readManifestFile } from '../read-manifest-file.ts'
 import type { FoundRepository } from '../read-repository.ts'
 import { readRepository } from '../read-repository.ts'
+import type { FileFacts } from '../stamp.ts'
 import { directoryIdentity } from '../stamp.ts'
 import type { BlobEntry, WalkReport } from '../walk.ts'
 import { isDeadLink, walkBlobs, walkRepositories } from '../walk.ts'
@@ -48,6 +49,8 @@ class Survey {
   readonly #plans: RepositoryPlan[] = []
   /** Blobs that are not marked. */
   readonly #going = new Set<Digest>()
+  /** Blobs that only young links keep, with the ctime of the youngest. */
+  readonly #waiting = new Map<Digest, number>()
   readonly #pinned = new Map<RepositoryName, Set<Digest>>()
   #leftovers: EmptyDirectory[] = []
   readonly #empties: RepositoryPlan[] = []
@@ -58,6 +61,7 @@ class Survey {
     links: 0,
     blobs: 0,
     bytes: 0,
+    waiting: { blobs: 0, bytes: 0, until: 0 },
     trash: { blobs: 0, bytes: 0 },
     complete: true,
   }
@@ -197,6 +201,9 @@ class Survey {
     })
     for (const { path, what } of [...judgement.notes, ...judgement.faults]) this.#note(path, what)
     for (const digest of judgement.marks) this.#marks.add(digest)
+    for (const [digest, changedAt] of judgement.waiting) {
+      this.#waiting.set(digest, Math.max(changedAt, this.#waiting.get(digest) ?? 0))
+    }
     return judgement
   }
 
@@ -216,8 +223,10 @@ class Survey {
   }
 
   *#judgeBlob({ digest, data, trashed }: BlobEntry): Generator<BlobLine> {
-    const isNeeded = this.#marks.has(digest)
+    const young = this.#waiting.get(digest)
+    const isNeeded = this.#marks.has(digest) || young !== undefined
     if (data !== undefined) {
+      if (!this.#marks.has(digest)) this.#noteWaiting(data, young)
       this.totals.blobs += 1
       this.totals.bytes += data.size
     }
@@ -232,6 +241,17 @@ class Survey {
     } else if (trashed !== undefined && this.#age(trashed.changedAt) >= this.#request.grace) {
       if (data === undefined) this.#going.add(digest)
       yield { act: 'delete', digest, size: trashed.size, stamp: trashed.stamp }
+    }
+  }
+
+  #noteWaiting({ size, changedAt }: FileFacts, young = 0): void {
+    const last = Math.max(young, changedAt)
+    if (!this.#isYoung(last)) return
+    const { blobs, bytes, until } = this.totals.waiting
+    this.totals.waiting = {
+      blobs: blobs + 1,
+      bytes: bytes + size,
+      until: Math.max(until, Math.min(last, this.#request.now) + this.#request.minAge),
     }
   }
 

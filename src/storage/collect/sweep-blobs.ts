@@ -6,6 +6,7 @@ import { removeDirectory } from './sweep-repository.ts'
 import type { SweepOptions } from './sweep-repository.ts'
 import type { BlobLine } from './survey-result.ts'
 import type { Tally } from './tally.ts'
+import { nameRemoved } from './tally.ts'
 
 /**
  * Does what one line says. `kept` are blobs that repositories may need which were left as they are. Throws what the file
@@ -15,7 +16,7 @@ export async function sweepBlob(
   store: Store,
   line: BlobLine,
   kept: ReadonlySet<Digest>,
-  tally: Pick<Tally, 'blobs' | 'trash' | 'complete'>,
+  tally: Pick<Tally, 'blobs' | 'trash' | 'complete' | 'removed' | 'waiting'>,
   { dryRun, requireWritable }: SweepOptions,
 ): Promise<void> {
   const { blobs, layout, leases } = store
@@ -30,7 +31,12 @@ export async function sweepBlob(
   }
 
   if (line.act === 'restore') return giveBack()
-  if (!tally.complete || !leases.isFree(digest)) return
+  if (!tally.complete) return
+  if (!leases.isFree(digest)) {
+    if (line.act === 'trash')
+      tally.waiting = { ...tally.waiting, blobs: tally.waiting.blobs + 1, bytes: tally.waiting.bytes + size }
+    return
+  }
   if (kept.has(digest)) {
     // Of what is in the trash only that goes back whose place is empty.
     if (line.act === 'delete' && statFile(layout.blobData(digest)) === undefined) giveBack()
@@ -45,6 +51,7 @@ export async function sweepBlob(
     tally.blobs.trashed += 1
     tally.blobs.trashedBytes += size
     tally.blobs.kept -= 1
+    nameRemoved(tally.removed.blobs, digest)
     // An older one that lay there is replaced.
     tally.trash.blobs += before === undefined ? 1 : 0
     tally.trash.bytes += size - (before?.size ?? 0)

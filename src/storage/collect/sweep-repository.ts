@@ -12,7 +12,7 @@ import type { PlannedLink, RepositoryPlan } from './survey-result.ts'
 import { readPlannedLink } from './survey-result.ts'
 
 export interface SweptRepository {
-  readonly manifests: number
+  readonly manifests: readonly Digest[]
   readonly links: number
   /** Whether nothing of the repository is left. */
   readonly removed: boolean
@@ -51,7 +51,7 @@ function* sweepInSteps(
 ): Generator<void, SweptRepository> {
   const { layout, leases } = store
   const { name } = plan
-  const swept = { manifests: 0, links: 0 }
+  const swept = { manifests: [] as Digest[], links: 0 }
   let spared = 0
 
   // One synchronous step: nothing comes between the questions and the act.
@@ -68,7 +68,7 @@ function* sweepInSteps(
     const isNeeded = link.leadsTo !== undefined && !leases.isFree(link.leadsTo)
     if (isNeeded || !take(layout.revisionLink(name, link.digest), link))
       return { ...swept, removed: false, done: false }
-    swept.manifests += 1
+    swept.manifests.push(link.digest)
     if (!dryRun) store.manifests.forget(link.digest)
     yield
   }
