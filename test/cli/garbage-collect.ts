@@ -12,9 +12,15 @@ t.test('it speaks as registry:2: the same options, the same line, everything at 
   const run = (...args: string[]) => runTarn(directory, ['garbage-collect', ...args])
   const dry = await run('--dry-run', '--delete-untagged', 'config.yml')
   t.equal(dry.code, 0, dry.stderr)
-  t.equal(dry.stdout, '\n2 blobs marked, 3 blobs and 1 manifests eligible for deletion\n')
+  t.match(
+    dry.stdout,
+    /^manifest eligible for deletion: sha256:[0-9a-f]{64}\n\n2 blobs marked, 3 blobs and 1 manifests eligible for deletion\n(?:blob eligible for deletion: sha256:[0-9a-f]{64}\n){3}$/,
+  )
   const tagged = await run('config.yml', '-d')
-  t.equal(tagged.stdout, '\n4 blobs marked, 1 blobs and 0 manifests eligible for deletion\n')
+  t.equal(
+    tagged.stdout,
+    `\n4 blobs marked, 1 blobs and 0 manifests eligible for deletion\nblob eligible for deletion: ${orphan}\n`,
+  )
   const done = await run('config.yml', '-m')
   t.equal(done.stdout, dry.stdout)
   t.match(done.stderr, /^using .*config\.yml, data in .*\/data$/m)

@@ -13,7 +13,18 @@ import { makeTarnProgram, startRegistry } from './helpers/tarn.ts'
 import { installPackages, provideGoTool } from './install.ts'
 
 /** The order; a suite whose file is missing fails. Suites not named here run after these, by name. */
-const ORDER = ['clients', 'listing', 'journey', 'exchange', 'image', 'durability', 'tar', 'room', 'collect', 'conformance']
+const ORDER = [
+  'clients',
+  'listing',
+  'journey',
+  'exchange',
+  'image',
+  'durability',
+  'tar',
+  'room',
+  'collect',
+  'conformance',
+]
 const NOT_SUITES = new Set(['run', 'install'])
 
 const folder = import.meta.dirname

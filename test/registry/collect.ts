@@ -66,6 +66,37 @@ t.test('what nothing needs goes into the trash, and a grace later out of it', as
   for (const digest of [useless, orphan]) t.notOk(existsSync(store.layout.blob(digest)))
 })
 
+t.test('it says what went by name, and in a dry run what would', async (t) => {
+  const store = makeStore(t.testdir({}))
+  const { useless, orphan } = plantUsual(store)
+  const loose = plantManifest(store, B, indexOf([]))
+  const collector = makeCollector(store, { untagged: true })
+  const dry = await collector.run(DRY)
+  const { removed } = await collector.run(RUN)
+  t.same(removed.manifests, [`${B}@${loose}`])
+  t.same(removed.repositories, [B])
+  t.same(removed.blobs.toSorted(), [useless, orphan, loose].toSorted())
+  t.same(dry.removed, removed)
+  t.same(collector.last?.removed, { repositories: [], manifests: [], blobs: [] }, 'what is kept has no names')
+})
+
+t.test('what nothing needs and is too young to go is counted, with the time when it may', async (t) => {
+  const store = makeStore(t.testdir({}))
+  const { useless, orphan } = plantUsual(store)
+  const collector = makeCollector(store)
+  const hour = 3_600_000
+  const { waiting, blobs } = await collector.run({ dryRun: true, olderThan: hour })
+  t.equal(blobs.trashed, 0)
+  t.match(waiting, { blobs: 2, bytes: OTHER.length + 'nobody names me'.length })
+  const until = Date.parse(waiting.until ?? '')
+  t.ok(until > Date.now() && until <= store.clock() + hour, `${waiting.until}`)
+  t.same((await collector.run(DRY)).waiting, { blobs: 0, bytes: 0 }, 'nothing waits for no time')
+  store.leases.lease(useless)
+  const promised = await collector.run(RUN)
+  t.match(promised.waiting, { blobs: 1 }, 'what was promised waits too')
+  t.notOk(isThere(store, orphan))
+})
+
 t.test('nothing younger than a lease goes, and nothing younger than asked for', async (t) => {
   const store = makeStore(t.testdir({}))
   plantUsual(store)
