@@ -26,7 +26,9 @@ const MOMENTS: readonly Moment[] = [
     // A collection must fit into a part of it on a busy machine as well.
     lease: 3000,
     grace: 3000,
-    mutants: ['no lease', 'no re-check'],
+    // Two protections overlap here: the lease, and the ctime of the link, which a promise renews. With one of them left
+    // out the other holds, so those mutants are shown in test/registry/collect-races.ts, where time stands still.
+    mutants: [],
   },
   {
     name: 'a push that takes longer than a lease',
