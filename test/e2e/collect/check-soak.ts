@@ -41,7 +41,9 @@ export async function checkSoak(
     if (acts < ACTS_A_SECOND * counted) throw new Error(`only ${acts} acts in ${seconds} s`)
     if (collections.count < COLLECTIONS_A_SECOND * counted) throw new Error(`only ${collections.count} collections`)
     const { trashed, restored, deleted, removedManifests, removedRepositories } = collections
-    const idle = Object.entries({ trashed, restored, deleted, removedManifests, removedRepositories })
+    // Giving back takes a coincidence, which a short run may do without; the mutant "no restore" shows that it is seen.
+    const rare = seconds < LONG_SECONDS ? {} : { restored }
+    const idle = Object.entries({ trashed, deleted, removedManifests, removedRepositories, ...rare })
     fail(idle.filter(([, number]) => number === 0).map(([what]) => `nothing was ${what}`))
   })
   await recorder.check('soak: afterwards every image that is owed is pulled whole', async () => {
