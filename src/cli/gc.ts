@@ -8,6 +8,7 @@ import type { CommandContext } from './context.ts'
 import { outputOf } from './context.ts'
 import { configOption, readHome } from './home.ts'
 import { EXIT } from './output.ts'
+import { describeProblem } from './printable.ts'
 import { watchProgress } from './progress.ts'
 import { formatBytes, formatCount, formatTable } from './table.ts'
 
@@ -130,7 +131,7 @@ export function formatProblems({ problems, complete }: Pick<CollectReport, 'prob
   const rest = problems.length - MOST_PROBLEMS
   return [
     head,
-    ...problems.slice(0, MOST_PROBLEMS).map(({ path, what }) => `  ${path}: ${what}`),
+    ...problems.slice(0, MOST_PROBLEMS).map((problem) => `  ${describeProblem(problem)}`),
     ...(rest > 0 ? [`  and ${rest} more; --json shows all`] : []),
   ]
 }

@@ -13,7 +13,7 @@ import { outputOf } from './context.ts'
 import { openDataDirectory } from './data-directory.ts'
 import { configOption } from './home.ts'
 import { describePart, makeImageTree, shortenDigest } from './image-tree.ts'
-import { printable } from './printable.ts'
+import { describeProblem, printable } from './printable.ts'
 import { formatBytes, formatCount, formatTable, formatTree } from './table.ts'
 
 interface InspectOptions {
@@ -63,7 +63,7 @@ async function inspect(
   const shown = { ...details, ...times }
   const output = outputOf(command, context)
   output.result(shown, formatDetails(tag === undefined ? `${name}@${digest}` : `${name}:${tag}`, shown))
-  for (const { path, what } of details.problems) output.note(`warning: ${path}: ${what}`)
+  for (const problem of details.problems) output.note(`warning: ${describeProblem(problem)}`)
   if (details.manifest.state === 'here') return
   throw new Problem(`the manifest of ${text} is ${details.manifest.state}: it cannot be pulled`, {
     hint: `look closer: tarn check ${name}`,

@@ -12,6 +12,7 @@ import { openDataDirectory } from './data-directory.ts'
 import { configOption } from './home.ts'
 import { makeImageTree, shortenDigest } from './image-tree.ts'
 import { EXIT } from './output.ts'
+import { describeProblem } from './printable.ts'
 import { createProgress } from './progress.ts'
 import { formatAge, formatBytes, formatCount, formatTable, formatTree } from './table.ts'
 
@@ -98,7 +99,7 @@ function sayTheRest(
     const counted = `${formatCount(repositories.length, 'repository', 'repositories')}, ${formatCount(tags, 'tag')}`
     output.note(`${counted}${size}`)
   }
-  for (const { path, what } of problems.slice(0, MOST_PROBLEMS)) output.note(`warning: ${path}: ${what}`)
+  for (const problem of problems.slice(0, MOST_PROBLEMS)) output.note(`warning: ${describeProblem(problem)}`)
   if (problems.length > 0) output.note(`${formatCount(problems.length, 'problem')}; look closer: tarn check`)
 }
 

@@ -19,6 +19,11 @@ export function printableLines(text: string): string {
   return text.replace(UNSAFE_IN_LINES, escape)
 }
 
+/** What is wrong with a file, in one line: its name may have been anybody's to choose. */
+export function describeProblem({ path, what }: { readonly path: string; readonly what: string }): string {
+  return `${printable(path)}: ${printable(what)}`
+}
+
 function escape(character: string): string {
   const code = character.charCodeAt(0)
   return NAMES[character] ?? (code < 0x100 ? `\\x${toHex(code, 2)}` : `\\u${toHex(code, 4)}`)

@@ -6,6 +6,7 @@ import type { CommandContext } from './context.ts'
 import { outputOf } from './context.ts'
 import { configOption, readHome } from './home.ts'
 import { EXIT } from './output.ts'
+import { describeProblem } from './printable.ts'
 import { watchProgress } from './progress.ts'
 import { formatCount, formatTable } from './table.ts'
 
@@ -48,7 +49,7 @@ async function retain(options: RetainOptions, command: Command, context: Command
   if (report.dryRun && options.dryRun !== true) {
     output.note('nothing was removed: retention.dryrun is set in the configuration')
   }
-  for (const { path, what } of report.problems) output.note(`warning: ${path}: ${what}`)
+  for (const problem of report.problems) output.note(`warning: ${describeProblem(problem)}`)
   if (report.problems.length > 0) process.exitCode = EXIT.partly
 }
 

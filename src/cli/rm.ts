@@ -11,7 +11,7 @@ import { configOption, readHome } from './home.ts'
 import { shortenDigest } from './image-tree.ts'
 import type { Output } from './output.ts'
 import { EXIT } from './output.ts'
-import { printableLines } from './printable.ts'
+import { describeProblem, printableLines } from './printable.ts'
 import { formatBytes, formatCount } from './table.ts'
 
 interface RmOptions {
@@ -87,7 +87,7 @@ export async function remove(act: Remove, patterns: readonly string[], around: S
 
 function finish(report: RemoveReport, output: Output): void {
   const { refused, missing, problems, dryRun } = report
-  for (const { path, what } of problems) output.note(`warning: ${path}: ${what}`)
+  for (const problem of problems) output.note(`warning: ${describeProblem(problem)}`)
   if (!dryRun && !isEmpty(report)) output.note('the space is freed by: tarn gc')
   const failures = [
     ...refused.map(({ image, why }) => `${image} ${why === 'pinned' ? 'is pinned' : 'is part of an index that stays'}`),

@@ -11,6 +11,7 @@ import type { RepositoryName } from '../oci/name.ts'
 import { Pace } from '../storage/pace.ts'
 import type { StartSurvey } from '../storage/collect/start-survey.ts'
 import { startSurvey } from '../storage/collect/start-survey.ts'
+import type { LeaseTable } from '../storage/leases.ts'
 import { touchedEvery } from '../storage/link-promises.ts'
 import { sweepBlob } from '../storage/collect/sweep-blobs.ts'
 import type { SweepOptions } from '../storage/collect/sweep-repository.ts'
@@ -77,6 +78,8 @@ interface Found {
   readonly totals: SurveyTotals
 }
 
+const PROMISES_A_LINE = 1000
+
 type OnProgress = (progress: Progress) => void
 
 export class Collector {
@@ -128,11 +131,12 @@ export class Collector {
     store.leases.beginCollection()
     try {
       // A promise that was given before a restart may rest on a link that was touched so much earlier.
-      const promised = settings.lease + touchedEvery(settings.lease)
-      const { olderThan = promised } = options
-      const minAge = serving ? Math.max(promised, olderThan) : olderThan
+      const lease = settings.lease + touchedEvery(settings.lease)
+      const { olderThan = lease } = options
+      const minAge = serving ? Math.max(lease, olderThan) : olderThan
       const { untaggedAfter } = settings
-      const request = { root: store.layout.root, now, minAge, grace, untagged, untaggedAfter }
+      const { root } = store.layout
+      const request = { root, now, minAge, grace, untagged, untaggedAfter, promised: await listPromised(store.leases) }
       const found = await this.#survey(request, onProgress)
       const tally = openTally(found.totals, found.problems)
       await this.#sweep(found, tally, { dryRun, pace: new Pace(), requireWritable }, onProgress)
@@ -240,6 +244,20 @@ export class Collector {
       await rm(unfinished, { force: true }).catch(() => undefined)
     }
   }
+}
+
+// So that what was promised before is kept with what it needs, and the rest of its repository collected: a manifest that
+// turns out to be promised only when it is about to go leaves all of that for the next time.
+async function listPromised(leases: LeaseTable): Promise<string[]> {
+  const lines: string[] = []
+  let digests: string[] = []
+  for await (const digest of new Pace().over(leases.promised())) {
+    digests.push(digest)
+    if (digests.length < PROMISES_A_LINE) continue
+    lines.push(digests.join('\n'))
+    digests = []
+  }
+  return [...lines, digests.join('\n')]
 }
 
 function readReport(path: string): CollectReport | undefined {

@@ -46,9 +46,13 @@ export async function promiseManifest(
   await store.manifests.promise(name, digest)
 }
 
-/** Notes that the manifest was pulled, which retention and lists go by. No I/O. */
+/**
+ * Notes that the manifest was pulled, which retention and lists go by, and keeps it with what it needs for a lease: the
+ * client comes for its blobs now. No I/O.
+ */
 export function notePull({ store }: Context, name: RepositoryName, digest: Digest): void {
   store.pulls.note(name, digest)
+  store.leases.lease(digest)
 }
 
 /** The manifest, whole in the repository, or undefined. */

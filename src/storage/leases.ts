@@ -18,6 +18,8 @@ export interface LeaseTable {
   endCollection(): void
   /** Whether nobody was promised anything about `key`, which collection asks right before it takes it. */
   isFree(key: Held): boolean
+  /** The digests that are leased or held now, some of them twice; what is added meanwhile may be left out. */
+  promised(): Iterable<string>
 }
 
 export class Leases implements LeaseTable {
@@ -79,6 +81,14 @@ export class Leases implements LeaseTable {
     if (this.#holders.has(key) || this.#touched?.has(key) === true) return false
     const until = this.#young.get(key) ?? this.#old.get(key)
     return until === undefined || until <= this.#elapsed()
+  }
+
+  *promised(): Generator<string> {
+    const now = this.#elapsed()
+    for (const key of this.#holders.keys()) if (key.includes(':')) yield key
+    for (const generation of [this.#young, this.#old]) {
+      for (const [digest, until] of generation) if (until > now) yield digest
+    }
   }
 }
 

@@ -133,6 +133,10 @@ t.test('problems are listed, the first of many', async (t) => {
   t.equal(lines.length, 22)
   t.match(lines.at(-1), /and 5 more/)
   t.same(formatProblems({ problems: [], complete: true }), [])
+  const stray = { path: 'repositories/a\nb\u001b[2J', what: 'does not belong here' }
+  t.same(formatProblems({ problems: [stray], complete: true }).slice(1), [
+    String.raw`  repositories/a\nb\x1b[2J: does not belong here`,
+  ])
 })
 
 t.test('a report says what was left and given back', async (t) => {

@@ -8,7 +8,7 @@ import { digestOf } from '../../src/oci/digest.ts'
 import { parseRepositoryName } from '../../src/oci/name.ts'
 import { parseTag } from '../../src/oci/reference.ts'
 import { pullBlob, statBlob } from '../../src/registry/pull-blob.ts'
-import { pullManifest } from '../../src/registry/pull-manifest.ts'
+import { notePull, promiseManifest, pullManifest } from '../../src/registry/pull-manifest.ts'
 import { mountBlob } from '../../src/registry/push-blob.ts'
 import { pushManifest } from '../../src/registry/push-manifest.ts'
 import type { LeaseTable } from '../../src/storage/leases.ts'
@@ -39,12 +39,14 @@ function without(changes: Partial<LeaseTable>): LeaseTable {
     beginCollection: () => real.beginCollection(),
     endCollection: () => real.endCollection(),
     isFree: (key) => real.isFree(key),
+    promised: () => real.promised(),
     ...changes,
   }
 }
 
 const NO_LEASE = { leases: without({ lease: () => undefined }) }
-const NO_RECHECK = { leases: without({ isFree: () => true }) }
+const NO_RECHECK = { leases: without({ isFree: () => true, promised: () => [] }) }
+const NO_LIST = { leases: without({ promised: () => [] }) }
 const NO_HOLD = { leases: without({ hold: () => () => undefined }) }
 const NO_RESTORE = { restores: false }
 
@@ -332,6 +334,37 @@ check('one promised layer keeps its own link and blob, and nothing else', async 
     !existsSync(layout.blobData(useless)) &&
     [layout.blobData(base), layout.layerLink(A, base), layout.layerLink(B, base)].every((path) => existsSync(path))
   )
+})
+
+for (const [how, ask] of Object.entries({
+  'that HEAD told of': (store: TestStore) => promiseManifest(makeContext(store), A, byDigest, digestOf(IMAGE)),
+  'that is being pulled': async (store: TestStore) => notePull(makeContext(store), A, digestOf(IMAGE)),
+})) {
+  check(
+    `a manifest without a tag ${how} stays with what it needs, and the rest of its repository goes`,
+    async (directory, options) => {
+      const store = makeStore(directory, undefined, options)
+      for (const bytes of [CONFIG, LAYER]) plantBlob(store, A, bytes)
+      plantManifest(store, A, IMAGE)
+      const other = plantManifest(store, A, imageOf(partOf(CONFIG), [], { subject: partOf(LAYER) }))
+      await ask(store)
+      const report = await makeCollector(store).run({ dryRun: false, untagged: true })
+      const isGone = !existsSync(store.layout.revisionLink(A, other)) && !existsSync(store.layout.blobData(other))
+      return report.repositories.left === 0 && report.manifests.removed === 1 && isGone && isPullable(store)
+    },
+    { 'without leases': NO_LEASE, 'without telling the survey': NO_LIST },
+  )
+}
+
+check('a signature stays while its subject, which is not here, is promised', async (directory, options) => {
+  const store = makeStore(directory, undefined, options)
+  plantBlob(store, A, CONFIG)
+  const signature = plantManifest(store, A, imageOf(partOf(CONFIG), [], { subject: partOf(IMAGE) }))
+  const useless = plantBlob(store, A, LAYER)
+  store.leases.lease(digestOf(IMAGE))
+  const report = await makeCollector(store).run({ dryRun: false, untagged: true })
+  const isKept = existsSync(store.layout.revisionLink(A, signature))
+  return report.repositories.left === 0 && isKept && !existsSync(store.layout.blobData(useless))
 })
 
 check(

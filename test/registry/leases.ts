@@ -2,7 +2,7 @@
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import { pullBlob, statBlob } from '../../src/registry/pull-blob.ts'
-import { promiseManifest } from '../../src/registry/pull-manifest.ts'
+import { notePull, promiseManifest } from '../../src/registry/pull-manifest.ts'
 import { beginUpload, finishUpload, mountBlob } from '../../src/registry/push-blob.ts'
 import { pushManifest } from '../../src/registry/push-manifest.ts'
 import { realSync } from '../../src/storage/sync.ts'
@@ -104,4 +104,12 @@ t.test('HEAD of a manifest promises it, and fails when it went away meanwhile', 
   t.notOk(store.leases.isFree(digest))
   await store.manifests.remove(A, digest)
   await t.rejects(promiseManifest(context, A, reference, digest), { code: 'MANIFEST_UNKNOWN' })
+})
+
+t.test('a pull of a manifest promises it, since its blobs are asked for next', async (t) => {
+  const context = makeContext(makeStore(t.testdir({})))
+  const { store } = context
+  const digest = plantManifest(store, A, indexOf([]))
+  notePull(context, A, digest)
+  t.notOk(store.leases.isFree(digest))
 })

@@ -53,6 +53,17 @@ t.test('a hold keeps until the last holder lets go, and letting go twice is once
   t.ok(leases.isFree('sha256:a'))
 })
 
+t.test('what is promised at a moment can be listed: leased or held digests, no names of repositories', async (t) => {
+  const { leases, turn } = make()
+  leases.lease('sha256:over')
+  turn(600)
+  leases.lease('sha256:old')
+  turn(500)
+  leases.lease('sha256:young')
+  leases.hold(['team/a', 'sha256:held'])
+  t.same([...leases.promised()].toSorted(), ['sha256:held', 'sha256:old', 'sha256:young'])
+})
+
 t.test('what was touched since a collection began is not free for it, however short the lease', async (t) => {
   const { leases, turn } = make()
   const before = leases.hold(['sha256:before'])

@@ -12,6 +12,8 @@ export interface MarkRules {
   readonly isYoung: (changedAt: number) => boolean
   /** Whether a revision with this ctime stays though nothing leads to it. */
   readonly staysUntagged: (changedAt: number) => boolean
+  /** Whether a client was promised the manifest. */
+  readonly isPromised: (digest: Digest) => boolean
   /** Manifests of this repository that a pin names. */
   readonly pinned: ReadonlySet<Digest>
   /** The manifest `digest` out of the file of `stored`. */
@@ -175,18 +177,21 @@ class Judge {
     return file.state
   }
 
-  /** What tags, pins, youth or the lack of a policy keep, with children that the repository holds and referrers. */
+  /** What tags, pins, promises, youth or the lack of a policy keep, with children that the repository holds and referrers. */
   #keep(): Set<Digest> {
     const { revisions, tags } = this.#found
-    const roots: Digest[] = [...this.#rules.pinned]
+    const { pinned, isPromised, isYoung, staysUntagged } = this.#rules
+    const roots: Digest[] = [...pinned]
     for (const { target } of tags) if (target !== undefined) roots.push(target)
     for (const { digest, changedAt } of revisions) {
-      if (this.#rules.staysUntagged(changedAt) || this.#rules.isYoung(changedAt)) roots.push(digest)
+      if (staysUntagged(changedAt) || isYoung(changedAt) || isPromised(digest)) roots.push(digest)
     }
     const referrers = new Map<Digest, Digest[]>()
     for (const { digest } of revisions) {
       const subject = this.#named.get(digest)?.subject
       if (subject === undefined) continue
+      // It may be pushed again.
+      if (isPromised(subject)) roots.push(digest)
       const list = referrers.get(subject)
       if (list === undefined) referrers.set(subject, [digest])
       else list.push(digest)

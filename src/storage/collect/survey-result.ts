@@ -25,6 +25,8 @@ export interface SurveyRequest {
   readonly untagged: boolean
   /** The first rule that matches a repository is its rule. */
   readonly untaggedAfter: readonly UntaggedRule[]
+  /** Digests that clients were promised before the survey began: lines, each of many digests. */
+  readonly promised: readonly string[]
 }
 
 /** Something that is not as it should be. */

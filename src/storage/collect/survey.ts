@@ -45,6 +45,7 @@ class Survey {
   #complete = true
   /** Whether all pins could be read; else no repository may lose anything either. */
   #knowsPins = true
+  readonly #promised: ReadonlySet<string>
   readonly #marks = new Set<Digest>()
   readonly #plans: RepositoryPlan[] = []
   /** Blobs that are not marked. */
@@ -69,6 +70,7 @@ class Survey {
   constructor(request: SurveyRequest) {
     this.#request = request
     this.#layout = createLayout(request.root)
+    this.#promised = new Set(request.promised.flatMap((lines) => lines.split('\n')))
     this.#report = {
       onStray: (path) => {
         if (isDeadLink(path)) this.#report.onUnreadable(path, new Error('the link leads nowhere'))
@@ -196,6 +198,7 @@ class Survey {
     const judgement = judgeRepository(this.#layout, found, {
       isYoung: this.#isYoung,
       staysUntagged: this.#ruleFor(found.name),
+      isPromised: (digest) => this.#promised.has(digest),
       pinned: this.#pinned.get(found.name) ?? new Set(),
       read: (digest, stored) => readManifestFile(this.#layout, digest, stored),
     })
