@@ -50,6 +50,8 @@ const CURSOR_EVERY_MS = 5000
 const AGAIN_AFTER_MS = 3_600_000
 // A pass a day where a pass a month is wanted: what is small is not read all day.
 const PASSES = 30
+// Sleeping takes longer than asked for, and so does a busy disk.
+const SPARE = 0.9
 // A broken disk would fill the log.
 const MOST_LINES = 100
 
@@ -144,9 +146,10 @@ export class Scrub {
   }
 
   async #pass(signal: AbortSignal, logger: ScrubLogger | undefined): Promise<void> {
-    const { store, clock, startSurvey, pace } = this.#parts
+    const { store, clock, startSurvey } = this.#parts
     const { after } = this.#cursor
     if (after === '') this.#cursor = { ...this.#cursor, passStartedAt: clock() }
+    const pace = this.#pace()
     let writtenAt = clock()
     let bytes = 0
     let found = 0
@@ -178,6 +181,15 @@ export class Scrub {
     this.#cursor = { ...this.#cursor, after: '', lastPassEndedAt: clock() }
     this.#keepCursor()
     if (found > 0) logger?.warn({ found }, 'the check in the background ended; see: tarn check')
+  }
+
+  // A pass that was ended before its end, by a restart, has the rest of its time for the rest of the bytes. One whose time
+  // is nearly over, or long over, is not done in a hurry: that would take the disk from whoever pulls.
+  #pace(): { readonly rate: number; readonly within: number } {
+    const { clock, pace } = this.#parts
+    const { passStartedAt = clock() } = this.#cursor
+    const left = Math.min(passStartedAt, clock()) + pace.within - clock()
+    return { rate: pace.rate, within: Math.max(left, pace.within / PASSES) * SPARE }
   }
 
   async #handle(fault: Fault, signal: AbortSignal, logger: ScrubLogger | undefined): Promise<void> {

@@ -109,6 +109,21 @@ t.test('it goes on where the last one was ended', async (t) => {
   t.match(checker.scrub, { cursor: '', passStartedAt })
 })
 
+t.test('a pass that goes on has what is left of its time, and is in no greater hurry than a pass a day', async (t) => {
+  const { store, one } = makeImages(t)
+  const within = async (passStartedAt: number): Promise<number> => {
+    writeCursor(store.layout, { after: one.layer, passStartedAt, lastPassEndedAt: undefined })
+    const { ended, surveys, stop } = begin(t, store, { settings: { rate: '20MB', within: 30 * DAY } })
+    await ended()
+    stop()
+    return (surveys[0]?.pace?.within ?? 0) / DAY
+  }
+  // A tenth is kept for what takes longer than it should.
+  t.match(Math.round(10 * (await within(store.clock() - 20 * DAY))), 90)
+  t.match(Math.round(10 * (await within(store.clock() - 100 * DAY))), 9)
+  t.match(Math.round(10 * (await within(store.clock() + 100 * DAY))), 270, 'a clock that was turned back')
+})
+
 t.test('it ends at once, however slow it is, and keeps where it was', async (t) => {
   const { store } = makeImages(t)
   const reached = Promise.withResolvers<void>()

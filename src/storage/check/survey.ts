@@ -22,7 +22,7 @@ export interface SurveyOptions {
   readonly repositories: readonly string[]
   /** Goes on after this blob, and leaves out the repositories; '' for a whole survey. */
   readonly after: Digest | ''
-  /** Reads at most this many bytes a second, but all of them within `within` milliseconds. */
+  /** Reads at most this many bytes a second, but all that is left within `within` milliseconds. */
   readonly pace?: { readonly rate: number; readonly within: number } | undefined
 }
 
@@ -87,7 +87,7 @@ export function survey(options: SurveyOptions, { send, sleep, clock }: SurveyToo
       tell()
     },
   }
-  if (options.pace !== undefined) pace = new Pace(findRate(state, options.pace), clock, sleep)
+  if (options.pace !== undefined) pace = new Pace(findRate(state, options.after, options.pace), clock, sleep)
 
   if (options.after === '') {
     const { names, unmatched } = select(walkRepositories(layout, walk), options.repositories)
@@ -134,9 +134,13 @@ function* digestsOf(entries: ReturnType<typeof walkBlobs>): Generator<Digest> {
   for (const { digest, data } of entries) if (data !== undefined) yield digest
 }
 
-function findRate({ layout }: SurveyState, { rate, within }: { rate: number; within: number }): number {
+function findRate(
+  { layout }: SurveyState,
+  after: Digest | '',
+  { rate, within }: { rate: number; within: number },
+): number {
   const quiet: WalkReport = { onStray: () => undefined, onUnreadable: () => undefined }
-  const { blobs, bytes } = measure(walkBlobs(layout, quiet))
+  const { blobs, bytes } = measure(walkBlobs(layout, quiet, after))
   return Math.max(rate, ((bytes + blobs * FILE_COSTS) / within) * 1000)
 }
 

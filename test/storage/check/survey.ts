@@ -5,6 +5,7 @@ import { digestOf } from '../../../src/oci/digest.ts'
 import { parseTag } from '../../../src/oci/reference.ts'
 import { inside, makeImages, plantStored, plantTagged } from '../../helpers/checking.ts'
 import { imageOf, indexOf, partOf, plantFile } from '../../helpers/plant.ts'
+import { survey } from '../../../src/storage/check/survey.ts'
 import { faultsOf, listFaults, surveyAll } from '../../helpers/surveying.ts'
 
 /** Turns one bit of a file. */
@@ -302,6 +303,19 @@ t.test('a survey goes on after a blob, and reads no repository then', async (t) 
   )
   const last = surveyAll(store, { after }).findLast(({ type }) => type === 'progress')
   t.match(last, { cursor: sorted[5] })
+})
+
+t.test('a survey that goes on is paced by what is left', async (t) => {
+  const { store, one, two } = makeImages(t)
+  const sorted = [one.config, one.layer, one.manifest, two.config, two.layer, two.manifest].toSorted()
+  for (const after of ['', sorted[3] ?? ''] as const) {
+    let now = 0
+    const sleep = (milliseconds: number): void => void (now += milliseconds)
+    const pace = { rate: 1, within: 60_000 }
+    const options = { root: store.directory, fast: false, repositories: [], after, pace }
+    survey(options, { send: () => undefined, sleep, clock: () => now })
+    t.ok(now > 55_000 && now < 61_000, `${now} ms after ${after}`)
+  }
 })
 
 t.test('an empty directory, and one that is none, have no findings', async (t) => {
