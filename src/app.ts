@@ -6,6 +6,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import pino from 'pino'
 import { createAuthenticator } from './auth/authenticator.ts'
 import { createPolicy } from './auth/policy.ts'
+import { isPushable } from './config/mirror.ts'
 import { Problem, describeUnwritable } from './config/problem.ts'
 import type { Config } from './config/schema.ts'
 import { addApi } from './http/api/add-api.ts'
@@ -32,7 +33,7 @@ import type { CollectReport } from './registry/collect.ts'
 import { KeptElsewhere } from './registry/kept-elsewhere.ts'
 import { logCheck, logSuspect } from './registry/log-damage.ts'
 import { maintain } from './registry/maintain.ts'
-import { makeRules } from './registry/rules.ts'
+import { describeReadOnly, makeRules } from './registry/rules.ts'
 import { scheduleUpkeep } from './registry/schedule.ts'
 import type { Upkeep } from './registry/upkeep.ts'
 import { createUpkeep } from './registry/upkeep.ts'
@@ -59,6 +60,10 @@ export interface Parts {
   readonly fastify?: FastifyInstance | undefined
   /** Where a local socket may be for commands that need the keeper; without it there is none. */
   readonly localSocket?: SocketPlaces | undefined
+  /** Where relative paths of `mirror:` begin: the configuration file's directory; else the working directory. */
+  readonly home?: string | undefined
+  /** No connection outwards, whatever the configuration says. */
+  readonly offline?: boolean | undefined
   readonly leases?: LeaseTable | undefined
   readonly restores?: boolean | undefined
 }
@@ -102,7 +107,7 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     onKeep: () => keep(),
   })
   const keeps = (): boolean => keeping.keeps
-  const whyReadOnly = (): string | undefined => (keeps() ? undefined : whyNot(readOnly))
+  const whyReadOnly = (): string | undefined => (keeps() ? undefined : describeReadOnly(readOnly))
   const onCollected = (report: CollectReport | undefined): void => metrics.collections.ended(report)
   const upkeep = openParts(config, {
     ...parts,
@@ -177,6 +182,7 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     prefix,
     base: (config.http.host ?? '').replace(/\/+$/, '') + prefix,
     turn: createTurn(),
+    noPush: isPushable(config) ? undefined : 'nothing can be pushed or deleted: this is a proxy without a login',
     manifestLimit: config.limits.manifestBytes,
     pages: { catalog: config.catalog.maxentries, tags: config.tags.maxtags },
     mayPull: (user, name) => policy.decide(user === undefined ? 'anonymous' : { user }, 'pull', name) === 'allow',
@@ -219,12 +225,6 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     keeping.stop()
   })
   return app
-}
-
-function whyNot(maintenance: boolean): string {
-  return maintenance
-    ? 'the registry is read-only: storage.maintenance.readonly is enabled'
-    : 'the registry is read-only: another process keeps its data directory, or it cannot be written'
 }
 
 interface OpenOptions extends Pick<Parts, 'sync' | 'leases' | 'restores'> {

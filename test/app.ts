@@ -157,6 +157,25 @@ t.test('http.prefix moves everything, and Locations and Links with it', async (t
   t.equal((await client.send('GET', '/v2/')).status, 404)
 })
 
+t.test('a proxy without a login takes no push and no delete, as in distribution', async (t) => {
+  const remoteurl = 'http://127.0.0.1:1'
+  const { url } = await startTarn(t, { proxy: { remoteurl }, storage: { delete: { enabled: true } } })
+  const client = open(t, url)
+  for (const [method, path] of [
+    ['POST', '/v2/a/blobs/uploads/'],
+    ['PUT', '/v2/a/manifests/x'],
+    ['DELETE', '/v2/a/manifests/x'],
+    ['DELETE', `/v2/a/blobs/${hashOf('x')}`],
+  ] as const) {
+    const { status, body } = await client.send(method, path)
+    t.equal(status, 405, `${method} ${path}`)
+    t.match(String(body), /UNSUPPORTED.*proxy without a login/)
+  }
+  t.equal((await client.send('GET', '/v2/')).status, 200)
+  const asked = await startTarn(t, { proxy: { remoteurl }, mirror: { anonymous: true } })
+  t.equal((await open(t, asked.url).send('POST', '/v2/a/blobs/uploads/')).status, 202)
+})
+
 t.test('http.host makes Locations absolute', async (t) => {
   const { url } = await startTarn(t, { http: { host: 'https://registry.example.com:8443/', prefix: '/p/' } })
   const client = open(t, url)

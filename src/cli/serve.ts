@@ -1,12 +1,14 @@
 // `tarn serve [CONFIG]`: runs the registry until it is told to stop. This file speaks to the process
 // (signals, addresses, the first line on stdout); what the registry does is not decided here.
 import { lstat, unlink } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import { connect } from 'node:net'
 import { Command } from 'commander'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { parseListenAddress } from '../config/address.ts'
 import { loadConfig } from '../config/load.ts'
+import { isPushable, needsLogin } from '../config/mirror.ts'
 import { printConfig } from '../config/print.ts'
 import { Problem } from '../config/problem.ts'
 import type { Config } from '../config/schema.ts'
@@ -17,6 +19,7 @@ const IDLE_EVERY_MS = 100
 
 interface ServeOptions {
   readonly listen?: string
+  readonly offline?: boolean
   readonly printConfig?: true
 }
 
@@ -28,34 +31,42 @@ export function serveCommand(): Command {
       'config.yml; without it $REGISTRY_CONFIGURATION_PATH, ./config.yml, /etc/distribution/config.yml, /etc/docker/registry/config.yml, defaults',
     )
     .option('--listen <HOST:PORT>', 'listen here instead of http.addr; port 0 takes a free one')
+    .option('--offline', 'open no connection to any upstream, as mirror.offline')
     .option('--print-config', 'print the effective configuration, secrets masked, and end')
-    .action(async (path: string | undefined, { listen, printConfig: print }: ServeOptions) => {
-      const { config, warnings } = loadConfig({ ...(path === undefined ? {} : { path }), env: process.env })
+    .action(async (path: string | undefined, { listen, offline = false, printConfig: print }: ServeOptions) => {
+      const loaded = loadConfig({ ...(path === undefined ? {} : { path }), env: process.env })
+      const { warnings } = loaded
+      const config = offline ? goOffline(loaded.config) : loaded.config
       if (print) {
         for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`)
         process.stdout.write(printConfig(config))
         return
       }
-      await serve(config, { listen, warnings })
+      const home = dirname(resolve(loaded.path ?? 'config.yml'))
+      await serve(config, { listen, offline, home, warnings })
     })
 }
 
 export interface ServeParts {
   /** `--listen` */
   readonly listen: string | undefined
+  /** `--offline` */
+  readonly offline?: boolean
+  /** The directory of the configuration file. */
+  readonly home: string
   readonly warnings: readonly string[]
   /** Called with the URL when it serves, in the place of printing it. */
   readonly announce?: (url: string) => void
 }
 
 /** Serves until SIGTERM or SIGINT; gives when the registry is listening. */
-export async function serve(config: Config, { listen, warnings, announce }: ServeParts): Promise<void> {
+export async function serve(config: Config, { listen, offline, home, warnings, announce }: ServeParts): Promise<void> {
   const { logger, access } = createLog(config.log)
   for (const warning of warnings) logger.warn(warning)
   // Only here: every other command would load the whole server for nothing.
   const { buildRegistry } = await import('../app.ts')
   const localSocket = readSocketPlaces(process.env)
-  const app = await buildRegistry(config, { logger, access, localSocket })
+  const app = await buildRegistry(config, { logger, access, localSocket, home, offline })
   try {
     const url = await startListening(app, config, listen)
     const open = describeOpenness(config)
@@ -68,10 +79,17 @@ export async function serve(config: Config, { listen, warnings, announce }: Serv
   }
 }
 
+/** What `--print-config` shows of it. A `proxy:` without a `mirror:` section has no key for it and is told apart. */
+function goOffline(config: Config): Config {
+  return config.mirror === undefined ? config : { ...config, mirror: { ...config.mirror, offline: true } }
+}
+
 /** The warning about what everybody may do; undefined where a login or a client certificate is needed. */
-export function describeOpenness({ auth, http, storage }: Config): string | undefined {
-  if (auth.htpasswd !== undefined || (http.tls?.clientcas.length ?? 0) > 0) return undefined
-  const acts = storage.maintenance.readonly.enabled ? 'pull' : storage.delete.enabled ? 'push and delete' : 'push'
+export function describeOpenness(config: Config): string | undefined {
+  if (needsLogin(config)) return undefined
+  const { storage } = config
+  const reads = !isPushable(config) || storage.maintenance.readonly.enabled
+  const acts = reads ? 'pull' : storage.delete.enabled ? 'push and delete' : 'push'
   return `nobody needs a login: everybody who reaches this address may ${acts}; set auth.htpasswd to change that`
 }
 

@@ -3,7 +3,7 @@
 import { X509Certificate } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { hostname, networkInterfaces } from 'node:os'
-import { join, sep } from 'node:path'
+import { dirname, join, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import { makePassword } from '../auth/password.ts'
@@ -55,6 +55,7 @@ async function start(home: string, listen: string | undefined, context: CommandC
     const { config, warnings } = loadConfig({ path: paths.configFile, env: process.env })
     await serve(config, {
       listen,
+      home: dirname(paths.configFile),
       warnings,
       announce: (url) => {
         listening = true

@@ -6,7 +6,8 @@ import type { Fault } from './config-error.ts'
 import { describeFault } from './config-error.ts'
 import type { Units } from './leaf.ts'
 import { readLeaf } from './leaf.ts'
-import { notesOf } from './schema.ts'
+import type { WordOr } from './key.ts'
+import { notesOf, wordOrOf } from './key.ts'
 import type { MapNode, RawNode } from './tree.ts'
 import { expandShorthand, isBlank, makeMap } from './tree.ts'
 import { UNUSED } from './unused.ts'
@@ -31,6 +32,8 @@ export function checkTree(
   if (Type.IsObject(schema)) return checkSection(schema, node, at, findings)
   if (Type.IsRecord(schema)) return checkRecord(schema, node, at, findings)
   if (Type.IsArray(schema)) return checkList(schema, node, at, findings)
+  const choice = wordOrOf(schema)
+  if (choice !== undefined) return checkWordOr(choice, notesOf(schema).default, node, at, findings)
   const { default: fallback } = notesOf(schema)
   const reading = node === undefined ? ({ kind: 'absent' } as const) : readLeaf(schema, node, findings.units)
   if (reading.kind === 'wrong') {
@@ -56,6 +59,27 @@ export function checkTree(
     })
   }
   return fallback
+}
+
+function checkWordOr(
+  { words, other }: WordOr,
+  fallback: unknown,
+  node: RawNode | undefined,
+  at: { path: string; origin: string },
+  findings: Findings,
+): unknown {
+  if (fallback !== undefined && (node === undefined || isBlank(node))) return structuredClone(fallback)
+  if (node?.kind !== 'scalar' || isBlank(node)) return checkTree(other, node, at, findings)
+  if (words.includes(node.text)) return node.text
+  const meant = findNearest(node.text, words)
+  const [kind, example] = Type.IsArray(other) ? ['a list', '[first, second]'] : ['a section', 'key: value lines']
+  findings.faults.push({
+    where: node.origin,
+    path: at.path,
+    what: `expected ${words.join(', ')} or ${kind}`,
+    hint: meant === undefined ? `write ${words[0]} or ${example}` : `did you mean ${meant}?`,
+  })
+  return undefined
 }
 
 function checkSection(

@@ -4,7 +4,9 @@
 import Type from 'typebox'
 import type { TObject, TSchema } from 'typebox'
 import type { Fault } from './config-error.ts'
-import { ConfigSchema, notesOf } from './schema.ts'
+import type { WordOr } from './key.ts'
+import { notesOf, wordOrOf } from './key.ts'
+import { ConfigSchema } from './schema.ts'
 import type { ListNode, MapNode, RawNode } from './tree.ts'
 import { expandShorthand, isBlank, makeMap } from './tree.ts'
 import { UNUSED } from './unused.ts'
@@ -64,11 +66,19 @@ function assign(
 ): RawNode | undefined {
   if (segments.length === 0) return replaceNode(node, place, setting)
   if (schema === undefined) return assignUnused(node, segments, place, setting)
+  const choice = wordOrOf(schema)
+  if (choice !== undefined) return assign(choice.other, openWord(choice, node), segments, place, setting)
   if (Type.IsArray(schema))
     return assignItem((schema as TSchema & { items: TSchema }).items, node, segments, place, setting)
   if (Type.IsObject(schema)) return assignKey(schema, node, segments, place, setting)
   if (Type.IsRecord(schema)) return assignEntry(Type.RecordValue(schema), node, segments, place, setting)
   return undefined
+}
+
+// A word where a list may be is a list of it; where a section may be it gives way.
+function openWord({ words, other }: WordOr, node: RawNode | undefined): RawNode | undefined {
+  if (node?.kind !== 'scalar' || !words.includes(node.text)) return node
+  return Type.IsArray(other) ? { kind: 'list', origin: node.origin, items: [node] } : undefined
 }
 
 // An empty variable (a compose file whose own variable is unset) would quietly open what the file closes: its login, its

@@ -2,6 +2,7 @@
 // normalise a value; it must never look anything up.
 import { Cron } from 'croner'
 import { parseListenAddress } from './address.ts'
+import { isRepositoryName } from '../oci/name.ts'
 import { parseBytes, parseRoom } from './bytes.ts'
 import { compilePattern } from './pattern.ts'
 
@@ -26,6 +27,27 @@ function readOrigin(text: string): string | undefined {
   if (url === undefined || url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '')
     return undefined
   return text.replace(/\/+$/u, '')
+}
+
+/** `scheme://host[:port]` alone. */
+function readBareOrigin(text: string): string | undefined {
+  const origin = readOrigin(text)
+  return origin !== undefined && readUrl(origin)?.pathname === '/' ? origin : undefined
+}
+
+/** `HOST` or `HOST:PORT` as image names have it, in lower case. */
+function readRegistry(text: string): string | undefined {
+  const host = text.toLowerCase()
+  const [, name, port] = /^(\[[\da-f:.]+\]|[a-z\d](?:[a-z\d.-]*[a-z\d])?)(:\d{1,5})?$/u.exec(host) ?? []
+  const url = name === undefined ? null : URL.parse(`https://${name}${port ?? ''}`)
+  // What the parser spells otherwise (0x7f.1, a port of 70000) would never equal what clients say.
+  return url !== null && url.hostname === name ? host : undefined
+}
+
+/** A share of the disk or an amount, one of them and not nothing. */
+function isBound(text: string): boolean {
+  const room = /\s/u.test(text.trim()) ? undefined : parseRoom(text)
+  return room !== undefined && room.share > 0 && room.bytes > 0
 }
 
 function readUrl(text: string): URL | undefined {
@@ -73,6 +95,36 @@ export const FORMS = {
     read: readOrigin,
     expected: 'expected a URL such as https://registry.example.com:5000, without login, query or fragment',
     hint: 'write what clients put before /v2/, with https:// or http:// in front',
+  },
+  upstream: {
+    read: readOrigin,
+    expected: 'expected a URL such as https://registry.example.com, without login, query or fragment',
+    hint: 'write "https://registry.example.com:5000"; a login has keys of its own',
+  },
+  bareOrigin: {
+    read: readBareOrigin,
+    expected: 'expected scheme and host such as https://auth.example.com',
+    hint: 'write "https://auth.example.com", without a path',
+  },
+  registry: {
+    read: readRegistry,
+    expected: 'expected the name of a registry as image names have it',
+    hint: 'write quay.io or registry.example.com:5000, without https:// and without a path',
+  },
+  repository: {
+    read: (text) => keepIf(text, isRepositoryName(text)),
+    expected: 'expected a path that repositories can have',
+    hint: 'write lower-case letters, digits and single separators ". _ __ -" between "/", such as mirrors/quay.io',
+  },
+  platform: {
+    read: (text) => keepIf(text, /^[a-z\d]+\/[a-z\d]+(?:\/[a-z\d.]+)?$/u.test(text)),
+    expected: 'expected OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT',
+    hint: 'write linux/amd64 or linux/arm64/v8',
+  },
+  bound: {
+    read: (text) => keepIf(text, isBound(text)),
+    expected: 'expected a share of the disk or a number of bytes, more than 0',
+    hint: 'write 80% or 500GiB',
   },
   uri: {
     read: (text) => keepIf(text, readUrl(text) !== undefined),

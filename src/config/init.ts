@@ -126,6 +126,8 @@ function writeConfig(options: HomeOptions): string {
       headers: { 'X-Content-Type-Options': ['nosniff'] },
       tls: { certificate, key },
     },
+    // Last, so that whoever wants no mirror removes the end of the file.
+    mirror: { upstreams: 'well-known' },
   })
 }
 

@@ -5,7 +5,7 @@ import type { TSchema } from 'typebox'
 import { Value } from 'typebox/value'
 import { formatDuration, parseDuration } from './duration.ts'
 import { formOf } from './form.ts'
-import { notesOf } from './schema.ts'
+import { notesOf } from './key.ts'
 import type { RawNode, ScalarNode } from './tree.ts'
 
 /** `absent`: nothing was said, the default holds. `warning` stands beside a value that is taken all the same. */

@@ -4,8 +4,9 @@ import Type from 'typebox'
 import type { TSchema } from 'typebox'
 import { stringify } from 'yaml'
 import { formatDuration } from './duration.ts'
+import { notesOf, wordOrOf } from './key.ts'
 import type { Config } from './schema.ts'
-import { ConfigSchema, notesOf } from './schema.ts'
+import { ConfigSchema } from './schema.ts'
 
 const MASK = '********'
 
@@ -28,6 +29,8 @@ function show(schema: TSchema | undefined, value: unknown): unknown {
     const { items } = schema as TSchema & { items: TSchema }
     return Array.isArray(value) ? value.map((item) => show(items, item)) : MASK
   }
+  const choice = wordOrOf(schema)
+  if (choice !== undefined) return choice.words.some((word) => word === value) ? value : show(choice.other, value)
   const { shown, duration, form } = notesOf(schema)
   if (typeof value === 'number') return duration === true ? formatDuration(value) : value
   if (typeof value === 'boolean' || Type.IsEnum(schema)) return value

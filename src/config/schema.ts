@@ -2,53 +2,15 @@
 // checks, variable names and what may be printed are all read from here; keys that Tarn takes but does not use
 // are in unused.ts. No default may open a connection outwards or let somebody in.
 import Type from 'typebox'
-import type { Static, TSchema } from 'typebox'
+import type { Static } from 'typebox'
 import { DEFAULT_FIELDS, DEFAULT_HEADERS } from './defaults.ts'
-import type { FormName } from './form.ts'
-
-/** What this project writes beside a TypeBox schema. */
-export interface Notes {
-  readonly default?: unknown
-  /** A string with a grammar, see form.ts. */
-  readonly form?: FormName
-  /** A duration of Go in files and variables, milliseconds in `Config`. */
-  readonly duration?: true
-  /** Go's zero means the default here, as in distribution. */
-  readonly zeroIsDefault?: true
-  /** Values are compared without regard to case. */
-  readonly foldCase?: true
-  /** `--print-config` may show the string. What does not say so is masked. */
-  readonly shown?: true
-  /** The name of distribution's Go field where it differs from the key: variables accept both. */
-  readonly goName?: string
-  /** A map in distribution: variables match its keys in any case. */
-  readonly anyCase?: true
-  /** `auth: htpasswd` stands for `auth: {htpasswd: {}}`. */
-  readonly shorthand?: true
-  /** Unknown keys are errors; the text says why. */
-  readonly closed?: string
-}
-
-/** The notes of a schema. */
-export function notesOf(schema: TSchema): Notes {
-  return schema
-}
+import { count, duration, flag, list, OURS, shown } from './key.ts'
+import { mirror, proxy } from './schema-mirror.ts'
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
 // Node's timers hold 31 bits of milliseconds, 24.8 days; what is longer would fire at once.
 const TIMER = { maximum: 2_147_483_647 }
-const OURS = 'no such setting'
-
-const flag = (value: boolean) => Type.Boolean({ default: value })
-const shown = (value?: string, notes: Notes = {}) =>
-  Type.String({ shown: true, ...(value === undefined ? {} : { default: value }), ...notes })
-const duration = (value: number, notes: Notes & { minimum?: number; maximum?: number } = {}) =>
-  Type.Number({ duration: true, default: value, minimum: 0, ...notes })
-const count = (value: number, notes: Notes & { minimum?: number; maximum?: number } = {}) =>
-  Type.Integer({ default: value, minimum: 1, ...notes })
-const list = (item: ReturnType<typeof shown>) => Type.Array(item, { default: [] })
-
 const checkTimes = {
   interval: duration(10_000, { zeroIsDefault: true, ...TIMER }),
   threshold: count(1, { minimum: 0, zeroIsDefault: true }),
@@ -279,6 +241,8 @@ export const ConfigSchema = Type.Object({
   gc,
   retention,
   check,
+  mirror: Type.Optional(mirror),
+  proxy: Type.Optional(proxy),
 })
 
 /** A whole, checked configuration: every key with a default is there, times are milliseconds. */

@@ -2,6 +2,7 @@
 // would leave the registry more open than its file reads must be refused, never repaired.
 import type { Findings } from './check.ts'
 import { reportUnused } from './check.ts'
+import { checkMirror } from './check-mirror.ts'
 import { describeFault } from './config-error.ts'
 import { parseListenAddress } from './address.ts'
 import { formOf } from './form.ts'
@@ -137,4 +138,5 @@ export function checkCombinations(config: Config, root: MapNode, findings: Findi
       hint: 'add platformlist: [{architecture: amd64, os: linux}]',
     })
   }
+  checkMirror(config, root, findings)
 }

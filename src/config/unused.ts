@@ -56,9 +56,9 @@ export const UNUSED: ReadonlyMap<string, Unused> = new Map([
   ['reporting', ignore('Tarn reports to nobody')],
   ['compatibility', ignore('schema 1 manifests are served as they are and never made')],
   ['policy', ignore('repositories have no classes here')],
+  ['proxy.exec', ignore('Tarn runs no programs; write proxy.username and proxy.password')],
+  ['proxy.cachewritetimeout', SILENT],
   ['redis', ignore('Tarn needs no cache beside the data directory')],
-  ['proxy', LATER],
   ['notifications', LATER],
-  ['mirror', LATER],
   ['ui', LATER],
 ])

@@ -10,6 +10,8 @@ export interface Surroundings {
   readonly base: string
   /** `http.prefix` without its last slash. */
   readonly prefix: string
+  /** Why clients may neither push nor delete; undefined where the gate alone decides. */
+  readonly noPush: string | undefined
   /** Bytes that a manifest may have. */
   readonly manifestLimit: number
   /** Items on a page of the catalog and of a list of tags at most. */

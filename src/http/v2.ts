@@ -121,6 +121,8 @@ async function dispatch(target: Target, call: Exchange): Promise<unknown> {
   }
   const methods = TABLE[target.kind]
   const route = methods[request.method]
+  if (call.noPush !== undefined && (route?.action === 'push' || route?.action === 'delete'))
+    throw registryError('UNSUPPORTED', { message: call.noPush })
   if (route !== undefined) return route.handle({ ...call, target } as never)
   reply.header('allow', Object.keys(methods).join(', '))
   if (request.method === 'OPTIONS') return sendNothing(reply.code(200))

@@ -32,3 +32,10 @@ function makeChildRule(indexes: Config['validation']['manifests']['indexes']): (
   return ({ platform }) =>
     indexes.platformlist.some(({ architecture, os }) => platform?.architecture === architecture && platform?.os === os)
 }
+
+/** Why nothing may be written: `maintenance` says that the configuration wants it so. */
+export function describeReadOnly(maintenance: boolean): string {
+  return maintenance
+    ? 'the registry is read-only: storage.maintenance.readonly is enabled'
+    : 'the registry is read-only: another process keeps its data directory, or it cannot be written'
+}

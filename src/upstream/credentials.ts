@@ -10,6 +10,8 @@ export interface CredentialsConfig {
   readonly authFile?: string
   readonly username?: string
   readonly passwordFile?: string
+  /** In the place of the file. */
+  readonly password?: string
 }
 
 export interface CredentialsOptions {
@@ -32,7 +34,7 @@ const LARGEST = 1 << 20
 
 /** Reads the files at once. Throws a Problem for settings that contradict each other and for unreadable files. */
 export function openCredentials(config: CredentialsConfig, options: CredentialsOptions): Credentials {
-  const { authFile, username, passwordFile } = config
+  const { authFile, username, passwordFile, password } = config
   const salt = options.random(32)
   if (authFile !== undefined) {
     if (username !== undefined || passwordFile !== undefined)
@@ -49,6 +51,10 @@ export function openCredentials(config: CredentialsConfig, options: CredentialsO
     })
   }
   if (username === undefined && passwordFile === undefined) return NO_CREDENTIALS
+  if (username !== undefined && password !== undefined) {
+    const credential = new Credential({ username, password }, 'the configuration', salt)
+    return { find: () => credential }
+  }
   if (username === undefined || passwordFile === undefined)
     throw new Problem('credentials need "username" and "passwordFile" together')
   return watchFile(passwordFile, options, (bytes) => {

@@ -229,6 +229,23 @@ t.test('it opens no connection of its own', async (t) => {
   t.equal(met, 0)
 })
 
+t.test('--offline is in the printed configuration where a mirror is, and changes no other', async (t) => {
+  const mirror = writeConfig(t, 'mirror: {anonymous: true, upstreams: well-known}\n')
+  const print = async (directory: string, ...more: string[]): Promise<string> =>
+    (await runTarn(directory, ['serve', 'config.yml', '--print-config', ...more])).stdout
+  t.match(await print(mirror), /\n {2}offline: false\n/)
+  t.match(await print(mirror, '--offline'), /\n {2}offline: true\n/)
+  const plain = writeConfig(t)
+  t.equal(await print(plain, '--offline'), await print(plain))
+})
+
+t.test('a mirror without login does not start, and says what to write', async (t) => {
+  const run = await runTarn(writeConfig(t, 'mirror: {upstreams: well-known}\n'), ['serve', 'config.yml', ...LOCAL])
+  t.equal(run.code, 1)
+  t.match(run.stderr, 'error: config.yml:3: mirror: nobody needs a login, so everybody could fetch')
+  t.match(run.stderr, 'hint: set auth.htpasswd')
+})
+
 t.test('a registry without login says at each start that everybody may push', async (t) => {
   const directory = writeConfig(t)
   for (let i = 0; i < 2; i += 1) {
@@ -247,6 +264,8 @@ t.test('what everybody may do is said as it is, and nothing with a login or clie
     [{ http: { tls } }, 'push;'],
     [{ http: { tls: { ...tls, clientcas: ['a'] } } }, undefined],
     [{ auth: { htpasswd: { path: 'p' } } }, undefined],
+    [{ proxy: { remoteurl: 'https://registry.example.com' } }, 'pull;'],
+    [{ mirror: { anonymous: true } }, 'push;'],
   ] as const) {
     const said = describeOpenness(resolveConfig(input))
     if (acts === undefined) t.equal(said, undefined)

@@ -6,9 +6,10 @@ import Type from 'typebox'
 import type { TSchema } from 'typebox'
 import { stringify } from 'yaml'
 import { formatDuration } from '../../src/config/duration.ts'
+import { notesOf, wordOrOf } from '../../src/config/key.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import type { Config } from '../../src/config/schema.ts'
-import { ConfigSchema, notesOf } from '../../src/config/schema.ts'
+import { ConfigSchema } from '../../src/config/schema.ts'
 
 function load(env: Record<string, string>, text: string): Config {
   return loadConfig({ path: 'c.yml', env, readFile: () => text }).config
@@ -32,6 +33,12 @@ const FORMED: Record<string, fc.Arbitrary<string>> = {
   glob: WORD.map((name) => `${name}/**`),
   bytes: fc.constantFrom('20MB', '5GiB', '1024'),
   room: fc.constantFrom('5%', '1GiB', '5% 1GiB'),
+  upstream: WORD.map((host) => `https://${host}.example:5000/path`),
+  bareOrigin: WORD.map((host) => `https://${host}.example`),
+  registry: WORD.map((host) => `${host}.example:5000`),
+  repository: WORD.map((name) => `mirror/${name}`),
+  platform: fc.constantFrom('linux/amd64', 'linux/arm64/v8'),
+  bound: fc.constantFrom('80%', '500GiB'),
   pattern: WORD.map((host) => `^https://${host}\\.com/`),
 }
 
@@ -57,6 +64,11 @@ function arbitraryLeaves(schema: TSchema, path: readonly string[] = []): fc.Arbi
       .integer({ min: 0, max: 3 })
       .chain((length) => join(Array.from({ length }, (_, index) => arbitraryLeaves(items, [...path, String(index)]))))
   }
+  const choice = wordOrOf(schema)
+  if (choice !== undefined) {
+    const word = fc.constantFrom(...choice.words).map((value): Leaf[] => [[path, value]])
+    return fc.oneof(word, arbitraryLeaves(choice.other, path))
+  }
   if (Type.IsRecord(schema)) {
     return fc
       .uniqueArray(WORD, { minLength: 1, maxLength: 3 })
@@ -79,15 +91,30 @@ function buildTree(leaves: readonly Leaf[]): unknown {
   return isList ? members.map(([, value]) => value) : Object.fromEntries(members)
 }
 
+// What does not go together is not what is tried here: net: unix wants a path for an address, platforms: list a list, and
+// there are two ways to give a login.
+const ALONE = new Set(['authFile', 'mirror.anonymous', 'proxy.username', 'proxy.password'])
+
+function stands([path, value]: Leaf): boolean {
+  if (value === 'unix' || (path.at(-1) === 'platforms' && value === 'list')) return false
+  return !ALONE.has(path.join('.')) && !ALONE.has(path.at(-1) as string)
+}
+
+// No two upstreams have one host or path.
+function setApart([path, value]: Leaf): Leaf {
+  const [root, , index, key] = path
+  const isName = root === 'mirror' && (key === 'host' || key === 'path')
+  return isName ? [path, String(value).replace(/^[a-z]+/, `$&-${index}`)] : [path, value]
+}
+
 t.test('every setting reads the same from its variable as from the file', async (t) => {
   let leavesSeen = 0
   fc.assert(
     fc.property(arbitraryLeaves(ConfigSchema), (drawn) => {
-      // net: unix wants a path for an address, platforms: list a list: not what is tried here.
-      const leaves = drawn.filter(
-        ([path, value]) => value !== 'unix' && !(path.at(-1) === 'platforms' && value === 'list'),
-      )
+      const leaves = drawn.filter((leaf) => stands(leaf)).map((leaf) => setApart(leaf))
       leavesSeen += leaves.length
+      // A mirror wants a login, or this.
+      if (leaves.some(([[root]]) => root === 'mirror')) leaves.push([['mirror', 'anonymous'], true])
       const env = Object.fromEntries(
         leaves.map(([path, value]) => [
           ['REGISTRY', ...path.map((part) => part.toUpperCase())].join('_'),

@@ -203,7 +203,6 @@ const WARNED: [name: string, variable: string, warning: string][] = [
   ['the bare prefix', 'REGISTRY_', 'REGISTRY_: names no setting, ignored'],
   ['a Service link', 'REGISTRY_PORT_5000_TCP', 'REGISTRY_PORT_5000_TCP: set by Kubernetes for a Service, ignored'],
   ['a Service link below auth', 'REGISTRY_AUTH_PORT', 'REGISTRY_AUTH_PORT: set by Kubernetes for a Service, ignored'],
-  ['a proxy', 'REGISTRY_PROXY_REMOTEURL', 'REGISTRY_PROXY_REMOTEURL: proxy: not supported yet, ignored'],
   [
     'events, under Go’s name',
     'REGISTRY_NOTIFICATIONS_EVENTCONFIG_INCLUDEREFERENCES',

@@ -34,6 +34,8 @@ t.test('the configuration that it writes is one that loads, with absolute paths 
   t.equal(config.http.tls?.certificate, join(options.certsDirectory, 'server.crt'))
   t.equal(config.http.tls?.key, join(options.certsDirectory, 'server.key'))
   t.equal(config.http.addr, ':5000')
+  t.equal(config.mirror?.upstreams, 'well-known')
+  t.match(readFileSync(options.configFile, 'utf8'), /\nmirror:\n {2}upstreams: well-known\n$/, 'the mirror is last')
   // distribution wants its version as it is written there, and knows no further key under storage.
   t.match(readFileSync(options.configFile, 'utf8'), /^version: 0\.1$/m)
 })

@@ -14,6 +14,8 @@ auth: {htpasswd: {realm: "My: Realm", path: /auth/htpasswd}}
 http: {addr: "[::1]:5000", tls: {certificate: c, key: k, clientcas: [a, b]}, headers: {X-A: [b, c]}, draintimeout: 1m30s}
 health: {file: [{file: /f, interval: 1500ms}], tcp: [{addr: "h:1"}]}
 access: {anonymous: pull, admins: [ann]}
+mirror: {upstreams: [well-known, {host: quay.io, ca: ca.crt, platforms: [linux/amd64], fresh: [{tags: v.*, for: 5m}]}]}
+proxy: {remoteurl: "https://registry.example.com", ttl: 1h}
 limits: {idleTimeout: 90s}
 `)
   t.same(load(printConfig(config)), config)
@@ -48,8 +50,33 @@ health:
   })
 })
 
+t.test('the mirror is printed with all that holds, without the password of its proxy', async (t) => {
+  const printed = printConfig(
+    load(`
+auth: {htpasswd: {path: p}}
+proxy: {remoteurl: "https://registry.example.com", username: ann, password: hunter2}
+mirror: {upstreams: [well-known, {host: quay.io, credentials: {username: ann, passwordFile: secret.txt}}]}
+`),
+  )
+  t.notMatch(printed, 'hunter2')
+  const { proxy, mirror } = parse(printed)
+  t.same(proxy, { remoteurl: 'https://registry.example.com', username: 'ann', password: '********' })
+  t.match(mirror, { offline: false, anonymous: false, cache: { maxBytes: '80%' } })
+  t.equal(mirror.upstreams[0], 'well-known')
+  t.match(mirror.upstreams[1], {
+    host: 'quay.io',
+    credentials: { username: 'ann', passwordFile: 'secret.txt' },
+    platforms: 'requested',
+    fresh: [
+      { tags: 'latest|main', for: '1m' },
+      { tags: '.*', for: '1h' },
+    ],
+    bandwidth: '0',
+  })
+})
+
 t.test('a member that the schema does not know is masked', async (t) => {
-  const config = { ...resolveConfig({}), proxy: { password: 'hunter2' } }
+  const config = { ...resolveConfig({}), webhook: { password: 'hunter2' } }
   t.notMatch(printConfig(config), 'hunter2')
-  t.equal(parse(printConfig(config)).proxy, '********')
+  t.equal(parse(printConfig(config)).webhook, '********')
 })

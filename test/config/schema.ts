@@ -3,7 +3,8 @@ import t from 'tap'
 import Type from 'typebox'
 import type { TSchema } from 'typebox'
 import { formatDuration } from '../../src/config/duration.ts'
-import { ConfigSchema, notesOf } from '../../src/config/schema.ts'
+import { notesOf } from '../../src/config/key.ts'
+import { ConfigSchema } from '../../src/config/schema.ts'
 
 const PAGE = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8')
 

@@ -41,6 +41,7 @@ async function serve(t: Test, open: boolean) {
     context: makeContext(store),
     base: '',
     prefix: '',
+    noPush: undefined,
     manifestLimit: 1000,
     pages: { catalog: 10, tags: 10 },
     turn: async () => undefined,

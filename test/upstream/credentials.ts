@@ -36,6 +36,15 @@ function startFile(t: Test, content: string, name = 'secret') {
   return { path, warnings, options }
 }
 
+t.test('a password may come with the configuration instead of a file, and shows up nowhere', async (t) => {
+  const { options } = startFile(t, '')
+  const found = openCredentials({ username: 'joe', password: 'canary' }, options).find(['quay.io'], 'team/app')
+  t.equal(found?.basic(), `Basic ${encode('joe')}`)
+  t.notMatch(JSON.stringify(found), 'canary')
+  const broken = catchProblem(() => openCredentials({ username: 'joe', password: 'canary\n' }, options))
+  t.equal(broken.message, 'the password of the configuration holds a control character')
+})
+
 t.test('the longest key of whole path components wins', async (t) => {
   const table = parse({
     auths: {
