@@ -41,7 +41,9 @@ export function takeKeeperLock(layout: Layout, clock: () => number): Keeper | Re
     if (inodeOf(layout.own) === undefined) mkdirSync(layout.own)
     makeWritable(path)
     database = new DatabaseSync(path, { timeout: 0 })
-    database.exec('PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE')
+    // A journal on the disk would need room, and a full one could neither be served nor collected after a restart. Nothing
+    // is ever written into this database.
+    database.exec('PRAGMA journal_mode=MEMORY; PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE')
     const held = database
     const inode = inodeOf(path)
     const holds = (): boolean => inode !== undefined && inodeOf(path) === inode

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto'
 import type { E2EContext, Row } from './helpers/suite.ts'
 import { makeRecorder } from './helpers/suite.ts'
 import { fillInBodies } from './room/in-body.ts'
+import { restartWhenFull } from './room/restart.ts'
 import { fillUnderLoad } from './room/under-load.ts'
 
 export const name = 'room'
@@ -12,7 +13,7 @@ export const name = 'room'
 const ROUNDS = 50
 const BODIES = 10
 
-/** Runs both parts; without root there is no disk to fill, which is a skipped row. */
+/** Runs all parts; without root there is no disk to fill, which is a skipped row. */
 export async function run(context: E2EContext): Promise<Row[]> {
   const recorder = makeRecorder(name, context)
   const seed = process.env['TARN_E2E_SEED'] ?? randomBytes(4).toString('hex')
@@ -24,6 +25,10 @@ export async function run(context: E2EContext): Promise<Row[]> {
     [
       `filled ${BODIES} times in the middle of a body: 503, the space is given back, the same upload goes on`,
       () => fillInBodies(context, seed, BODIES),
+    ],
+    [
+      'started on a full disk: it serves, deletes and is collected, with a server and without one',
+      () => restartWhenFull(context, seed),
     ],
   ] as const
   context.progress(`room: seed ${seed}`)

@@ -46,6 +46,16 @@ t.test('the first takes the lock and says who it is, the second is refused', asy
   if ('release' in third) third.release()
 })
 
+t.test('the lock is had on a disk on which nothing can be written: it needs no journal', async (t) => {
+  const layout = createLayout(t.testdir({}))
+  const taken = takeKeeperLock(layout, Date.now)
+  t.ok('release' in taken)
+  const lock = layout.lock(statSync(layout.root).ino)
+  t.notOk(existsSync(`${lock}-journal`))
+  t.equal(statSync(lock).size, 0)
+  if ('release' in taken) taken.release()
+})
+
 t.test('the lock of a process that was killed is free', async (t) => {
   const layout = createLayout(t.testdir({}))
   const keeper = resolve(import.meta.dirname, '../../src/storage/keeper.ts')

@@ -22,8 +22,10 @@ export interface Field {
   fillInodes(): void
   clear(): void
   free(): { readonly bytes: number; readonly inodes: number }
-  /** Runs a collection as an administrator does; throws when it fails. */
-  collect(): Promise<void>
+  /** Runs a collection as an administrator does, whether a server runs or not; throws when it fails. */
+  collect(...options: string[]): Promise<void>
+  /** Starts another server on the same disk, when this one has ended. */
+  restart(): Promise<Field>
 }
 
 export interface Marks {
@@ -54,7 +56,21 @@ export async function openField(context: E2EContext, room?: Marks): Promise<Fiel
   }
   // JSON is YAML.
   await writeFile(file, JSON.stringify(config))
-  const served = await serve(context, file, { prefix: space.prefix })
+  return startField(context, { file, view, prefix: space.prefix })
+}
+
+interface Ground {
+  /** The configuration. */
+  readonly file: string
+  /** The disk as this process sees it. */
+  readonly view: string
+  readonly prefix: readonly string[]
+}
+
+async function startField(context: E2EContext, ground: Ground): Promise<Field> {
+  const { machine } = context
+  const { file, view, prefix } = ground
+  const served = await serve(context, file, { prefix })
   const [bytes, inodes] = [join(view, 'filler'), join(view, 'fillers')]
   const main = join(context.checkout, 'src', 'main.ts')
   return {
@@ -71,8 +87,9 @@ export async function openField(context: E2EContext, room?: Marks): Promise<Fiel
       const { bavail, bsize, ffree } = statfsSync(view)
       return { bytes: bavail * bsize, inodes: ffree }
     },
-    collect: async () =>
-      void (await machine.run(context.node, [main, 'gc', '--quiet', '--config', file], { prefix: space.prefix })),
+    collect: async (...options) =>
+      void (await machine.run(context.node, [main, 'gc', '--quiet', '--config', file, ...options], { prefix })),
+    restart: () => startField(context, ground),
   }
 }
 
