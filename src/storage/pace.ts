@@ -2,10 +2,11 @@
 // the process has much to do the steps become rare. It decides nothing but when.
 import { setImmediate, setTimeout } from 'node:timers/promises'
 
-const STEP_MS = 1
+// An answer takes ten turns of the event loop and more, each of which may have to wait for a step.
+const STEP_MS = 0.25
 /** A turn of the event loop that takes longer had something else to do. */
-const BUSY_MS = 0.5
-const PAUSE_MS = 5
+const BUSY_MS = 0.1
+const PAUSE_MS = 2
 
 export class Pace {
   readonly #elapsed: () => number
@@ -17,19 +18,17 @@ export class Pace {
     this.#since = elapsed()
   }
 
-  /** To be awaited between two acts: lets other work in when a millisecond is used up. */
-  async rest(): Promise<void> {
-    const now = this.#elapsed()
-    if (now - this.#since < STEP_MS) return
-    await setImmediate()
-    if (this.#elapsed() - now > BUSY_MS) await setTimeout(PAUSE_MS)
-    this.#since = this.#elapsed()
+  /** Whether a step is used up: the next `rest` will let others work. */
+  get isDue(): boolean {
+    return this.#elapsed() - this.#since >= STEP_MS
   }
 
-  /** As `rest`, and never sleeps: for those who hold what others wait for. */
-  async turn(): Promise<void> {
-    if (this.#elapsed() - this.#since < STEP_MS) return
+  /** To be awaited between two acts: lets other work in when a step is used up. */
+  async rest(): Promise<void> {
+    if (!this.isDue) return
+    const now = this.#elapsed()
     await setImmediate()
+    if (this.#elapsed() - now > BUSY_MS) await setTimeout(PAUSE_MS)
     this.#since = this.#elapsed()
   }
 

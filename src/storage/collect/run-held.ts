@@ -1,25 +1,15 @@
-// Long work of small synchronous steps under a mutex: others who wait for it come in every few milliseconds. It never
-// sleeps while it holds the mutex; what the steps found must therefore still be good when others had their turn.
+// Long work of small synchronous steps under a mutex. It lets the mutex go whenever it lets others work, so that nobody
+// waits for more than a step; what the steps found must therefore still be good when others had their turn.
 import type { Mutex } from '../mutex.ts'
 import type { Pace } from '../pace.ts'
 
-const HELD_MS = 50
-
-/** Runs the steps to their end and gives their result, or throws their error. `elapsed` in milliseconds. */
-export async function runHeld<T>(
-  mutex: Mutex,
-  key: string,
-  steps: Iterator<unknown, T>,
-  pace: Pace,
-  elapsed: () => number = () => performance.now(),
-): Promise<T> {
+/** Runs the steps to their end and gives their result, or throws their error. */
+export async function runHeld<T>(mutex: Mutex, key: string, steps: Iterator<unknown, T>, pace: Pace): Promise<T> {
   for (;;) {
     const step = await mutex.run(key, async () => {
-      const since = elapsed()
       for (;;) {
         const next = steps.next()
-        if (next.done === true || elapsed() - since >= HELD_MS) return next
-        await pace.turn()
+        if (next.done === true || pace.isDue) return next
       }
     })
     if (step.done === true) return step.value
