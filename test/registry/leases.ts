@@ -1,5 +1,7 @@
 // Which answers promise that something stays, and what is held while an act lasts (I6).
+import { existsSync } from 'node:fs'
 import t from 'tap'
+import type { Digest } from '../../src/oci/digest.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { pullBlob, statBlob } from '../../src/registry/pull-blob.ts'
 import { notePull, promiseManifest } from '../../src/registry/pull-manifest.ts'
@@ -7,6 +9,7 @@ import { beginUpload, finishUpload, mountBlob } from '../../src/registry/push-bl
 import { pushManifest } from '../../src/registry/push-manifest.ts'
 import { realSync } from '../../src/storage/sync.ts'
 import type { Sync } from '../../src/storage/sync.ts'
+import { makeCollector, standStill } from '../helpers/collect.ts'
 import { imageOf, indexOf, partOf, plantBlob, plantFile, plantManifest } from '../helpers/plant.ts'
 import { A, B, makeContext, makeStore, streamOf } from '../helpers/store.ts'
 
@@ -112,4 +115,23 @@ t.test('a pull of a manifest promises it, since its blobs are asked for next', a
   const digest = plantManifest(store, A, indexOf([]))
   notePull(context, A, digest)
   t.notOk(store.leases.isFree(digest))
+})
+
+t.test('what was promised stays after a restart too, for its link says when that was', async (t) => {
+  const HOUR = 3_600_000
+  const [lease, every] = [HOUR, HOUR / 2]
+  for (const keeps of [true, false]) {
+    const directory = t.testdir({})
+    const before = makeStore(directory, undefined, { lease, keeps: () => keeps })
+    const [asked, other] = [plantBlob(before, A, LAYER), plantBlob(before, A, CONFIG)]
+    const moment = standStill(directory)
+    before.turn(every)
+    await statBlob(makeContext(before), A, asked)
+    // Another process, with nothing in memory, at a time when what changed before that moment may go.
+    const after = makeStore(directory)
+    const collector = makeCollector(after, { lease }, { clock: () => moment + lease + every })
+    await collector.run({ dryRun: false })
+    const isThere = (digest: Digest): boolean => existsSync(after.layout.blobData(digest))
+    t.same([isThere(asked), isThere(other)], [keeps, false], `${keeps ? '' : 'not '}touched`)
+  }
 })
