@@ -1,6 +1,7 @@
 // Reading request bodies. Nothing is read before the gate let the request in; a client that asked with
 // "Expect: 100-continue" is told to go on only then.
 import type { IncomingMessage } from 'node:http'
+import { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { registryError } from '../oci/errors.ts'
 import { sendContinue } from './protocol.ts'
@@ -56,6 +57,8 @@ export async function readWhole(
 export function drainAfterAnswer(request: IncomingMessage): void {
   if (request.complete || request.destroyed) return
   const { socket } = request
+  // What a program injects into an embedded registry comes over no connection: there is nothing to cut.
+  if (!(socket instanceof Duplex)) return
   let left = DRAIN_BYTES
   const timer = setTimeout(() => socket.destroy(), DRAIN_MS)
   timer.unref()

@@ -1,8 +1,11 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { connect } from 'node:net'
+import { mock } from 'node:test'
 import t from 'tap'
 import type { Test } from 'tap'
+
+import { createRegistry } from '../../src/index.ts'
 import { codeOf, openClient } from '../helpers/client.ts'
 import { hashOf } from '../helpers/digest.ts'
 import { makeLogin, PASSWORD, USERNAME } from '../helpers/login.ts'
@@ -54,6 +57,17 @@ t.test('a short body after an early answer leaves the connection for the next re
     answers.map(({ status }) => status),
     [401, 200],
   )
+})
+
+t.test('an injected request that is refused early leaves nothing behind that could fail later', async (t) => {
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => mock.timers.reset())
+  const config = { storage: { filesystem: { rootdirectory: t.testdir({}) } }, auth: makeLogin(t.testdir({})) }
+  const app = await createRegistry({ config })
+  t.teardown(() => app.close())
+  const { statusCode } = await app.inject({ method: 'POST', url: POST, payload: 'hello' })
+  t.equal(statusCode, 401)
+  t.doesNotThrow(() => mock.timers.tick(60_000))
 })
 
 t.test('Expect: 100-continue without a login is 401 and no 100', async (t) => {
