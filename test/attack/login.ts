@@ -85,7 +85,7 @@ t.test('a registry with htpasswd', async (t) => {
 
   const ask = async (method: string, path: string, login: readonly string[]): Promise<string | undefined> => {
     const bytes = writeRequest(method, path, [...login, ...announce(method)])
-    const { answers } = await exchange(tarn.port, bytes, { methods: [method], answers: 1, deadline: 15_000 })
+    const { answers } = await exchange(tarn.port, bytes, { methods: [method], answers: 1 })
     const [answer] = answers
     if (answer === undefined) return 'no answer'
     if (answer.status === 400 && valuesOf(answer, 'connection')[0] === 'close') return findFault(answer, '', [400])

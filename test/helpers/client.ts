@@ -36,9 +36,9 @@ export interface Client {
   close(): void
 }
 
-const DEADLINE_MS = 20_000
+const DEADLINE_MS = 60_000
 
-/** Opens a client that keeps its connections; `close` ends them. A request without an answer in 20 s throws. */
+/** Opens a client that keeps its connections; `close` ends them. A request without an answer in 60 s throws. */
 export function openClient(target: Target): Client {
   const url = new URL(target.url)
   const secure = url.protocol === 'https:'

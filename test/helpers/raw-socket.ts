@@ -20,7 +20,7 @@ export interface ExchangeOptions {
   readonly methods?: readonly string[]
   /** Ends the exchange when so many final answers are there; without it only the server's close does. */
   readonly answers?: number
-  /** Milliseconds after which the exchange throws (5,000 unless given). */
+  /** Milliseconds after which the exchange throws (60,000 unless given, so that only a server that hangs meets it). */
   readonly deadline?: number
   /** Milliseconds without an answer after which the client ends its half, for requests that are cut short. */
   readonly patience?: number
@@ -28,7 +28,7 @@ export interface ExchangeOptions {
 
 /** Sends `bytes` over a new connection and reads what comes back. Throws when the deadline passes. */
 export function exchange(port: number, bytes: Buffer | string, options: ExchangeOptions = {}): Promise<Exchange> {
-  const { deadline = 5000, patience, methods = [], answers: wanted } = options
+  const { deadline = 60_000, patience, methods = [], answers: wanted } = options
   return new Promise((resolve, reject) => {
     let received = Buffer.alloc(0)
     const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })

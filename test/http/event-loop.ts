@@ -1,11 +1,6 @@
+import { mock } from 'node:test'
 import t from 'tap'
 import { watchEventLoop } from '../../src/http/event-loop.ts'
-
-/** Holds the event loop up. */
-function block(milliseconds: number): void {
-  const end = performance.now() + milliseconds
-  while (performance.now() < end);
-}
 
 t.test('a loop that turns is not stalled', async (t) => {
   const loop = watchEventLoop()
@@ -15,13 +10,20 @@ t.test('a loop that turns is not stalled', async (t) => {
 })
 
 t.test('a loop that was held up is stalled for a while, and then no longer', async (t) => {
-  const loop = watchEventLoop(() => performance.now(), { late: 60, told: 200, every: 10 })
+  mock.timers.enable({ apis: ['setInterval'] })
+  t.teardown(() => mock.timers.reset())
+  let now = 0
+  const loop = watchEventLoop(() => now, { late: 60, told: 200, every: 10 })
   t.teardown(() => loop.close())
-  block(150)
+  now = 150
   t.equal(loop.isStalled(), true, 'before the timer came')
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  mock.timers.tick(10)
   t.equal(loop.isStalled(), true, 'after it came')
-  while (loop.isStalled()) await new Promise((resolve) => setTimeout(resolve, 10))
+  for (now = 160; now < 350; now += 10) {
+    mock.timers.tick(10)
+    t.equal(loop.isStalled(), true, `after ${now} ms`)
+  }
+  mock.timers.tick(10)
   t.equal(loop.isStalled(), false)
 })
 

@@ -7,6 +7,7 @@ import type { RetentionReport } from '../../src/registry/retention-report.ts'
 import type { PinList } from '../../src/storage/pins.ts'
 import type { Ground } from '../helpers/retention.ts'
 import { DAY, makeGround, policyOf } from '../helpers/retention.ts'
+import { Mutex } from '../../src/storage/mutex.ts'
 import { A, B } from '../helpers/store.ts'
 
 const gone = ({ removed }: RetentionReport): string[] => removed.map(({ repository, tag }) => `${repository}:${tag}`)
@@ -218,8 +219,16 @@ t.test('so does one that a push moves while retention waits for its turn', async
     // What is pushed again as it was is pushed now.
     await ground.store.tags.set(A, 'v1.2' as Tag, two)
   })
+  const asked = Promise.withResolvers<void>()
+  const { changes } = ground.store
+  t.intercept(changes, 'run', {
+    value: (...args: Parameters<typeof changes.run>) => {
+      asked.resolve()
+      return Mutex.prototype.run.apply(changes, args)
+    },
+  })
   const report = ground.apply([policyOf([{ newest: 1 }])])
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  await asked.promise
   pushed.resolve()
   await push
   t.same(gone(await report), [])

@@ -31,12 +31,22 @@ t.test('where others are at work it sleeps between the steps, elsewhere it does 
   for (const turn of [10, 0]) {
     let now = 0
     const pace = new Pace(() => (now += turn))
+    let turns = 0
+    let over = false
+    const others = (): void => {
+      turns += 1
+      if (!over) setImmediate(others)
+    }
+    setImmediate(others)
     const since = performance.now()
     for (let count = 0; count < 20; count += 1) {
       now += 1
       await pace.rest()
     }
     const slept = performance.now() - since
-    t.equal(slept >= 20, turn > 0, `${slept} ms`)
+    over = true
+    if (turn > 0) t.ok(slept >= 20, `${slept} ms`)
+    // While one sleeps the event loop turns many times; how long it takes says nothing on a busy machine.
+    else t.ok(turns <= 22, `${turns} turns`)
   }
 })

@@ -132,9 +132,10 @@ for (const [what, header] of Object.entries({
 })) {
   t.test(`a challenge of ${what} costs nothing and leads nowhere`, async (t) => {
     const fake = await startFake(t, (_, response) => send(response, 401, { 'www-authenticate': header }))
-    const start = performance.now()
+    const before = process.cpuUsage()
     t.equal((await catchUpstream(openUpstream(t, [fake.origin]).getManifest(NAME, TAG))).kind, 'unauthorized')
-    t.ok(performance.now() - start < 1000)
+    // Work, not time: the machine may have other things to do.
+    t.ok(process.cpuUsage(before).user < 1_000_000, 'microseconds')
     t.equal(fake.seen.length, 1)
   })
 }
