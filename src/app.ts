@@ -6,6 +6,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import pino from 'pino'
 import { createAuthenticator } from './auth/authenticator.ts'
 import { createPolicy } from './auth/policy.ts'
+import { readHomeId } from './config/home-id.ts'
 import { isPushable } from './config/mirror.ts'
 import { Problem, describeUnwritable } from './config/problem.ts'
 import type { Config } from './config/schema.ts'
@@ -17,7 +18,7 @@ import { addDebugListener } from './http/debug.ts'
 import { createGate } from './http/gate.ts'
 import { addHealth } from './http/health.ts'
 import { startHealthChecks } from './http/health-checks.ts'
-import { startLocalSocket } from './http/local-socket.ts'
+import { keepDirectory } from './http/keep.ts'
 import { createMetrics } from './http/metrics.ts'
 import { watchEventLoop } from './http/event-loop.ts'
 import { createReadiness } from './http/readiness.ts'
@@ -27,14 +28,15 @@ import { addCommon, createServer } from './http/server.ts'
 import type { SocketPlaces } from './http/socket-path.ts'
 import { createTurn } from './http/turn.ts'
 import { addV2 } from './http/v2.ts'
+import { openMirror } from './mirror/open-mirror.ts'
+import type { OpenMirrorParts } from './mirror/open-mirror.ts'
 import type { CheckReport } from './registry/check.ts'
 import { Closures } from './registry/closures.ts'
 import type { CollectReport } from './registry/collect.ts'
 import { KeptElsewhere } from './registry/kept-elsewhere.ts'
 import { logCheck, logSuspect } from './registry/log-damage.ts'
-import { maintain } from './registry/maintain.ts'
 import { describeReadOnly, makeRules } from './registry/rules.ts'
-import { scheduleUpkeep } from './registry/schedule.ts'
+import { localSource } from './registry/source.ts'
 import type { Upkeep } from './registry/upkeep.ts'
 import { createUpkeep } from './registry/upkeep.ts'
 import type { Sync } from './storage/sync.ts'
@@ -44,6 +46,7 @@ import { createLayout } from './storage/layout.ts'
 import type { LeaseTable } from './storage/leases.ts'
 import { openDirectory } from './storage/open-directory.ts'
 import { countQuarantined } from './storage/quarantine.ts'
+import type { BlobSource } from './storage/check/source.ts'
 import { openStore } from './storage/store.ts'
 import type { Suspect } from './storage/verdicts.ts'
 import { watchTls } from './tls/watch.ts'
@@ -66,6 +69,8 @@ export interface Parts {
   readonly offline?: boolean | undefined
   readonly leases?: LeaseTable | undefined
   readonly restores?: boolean | undefined
+  /** For upstreams. */
+  readonly upstream?: OpenMirrorParts['upstream']
 }
 
 // How often certificates are looked at; a new one is in use for new connections after this at the latest.
@@ -98,19 +103,29 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
       loginQueue: config.limits.loginQueue,
     })
 
+  const common = { config, directory, logger, clock }
   const metrics = createMetrics(clock)
   const keeping = new Keeping({
     layout,
     clock,
     logger,
     mayWrite: state.kind === 'writable' && !readOnly,
-    onKeep: () => keep(),
+    onKeep: () =>
+      keepDirectory({
+        ...common,
+        api,
+        mirror: mirror?.mirror,
+        places: parts.localSocket,
+        onListening: (path) => keeping.tellSocket(path),
+      }),
   })
   const keeps = (): boolean => keeping.keeps
   const whyReadOnly = (): string | undefined => (keeps() ? undefined : describeReadOnly(readOnly))
   const onCollected = (report: CollectReport | undefined): void => metrics.collections.ended(report)
+  let mirror: ReturnType<typeof openMirror>
   const upkeep = openParts(config, {
     ...parts,
+    sources: [{ name: 'the upstream', open: async (...asked) => mirror?.mirror.healing.open(...asked) }],
     directory,
     keeps,
     whyReadOnly,
@@ -122,6 +137,7 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
   })
   const { context } = upkeep
   const { store } = context
+  mirror = openMirror(config, { ...parts, upkeep, keeps, clock, logger, random: randomBytes })
   const api: ApiParts = {
     upkeep,
     grace: config.gc.grace,
@@ -134,23 +150,6 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
       room: store.room.read(),
     }),
   }
-  // What the keeper of the directory does; gives what ends it.
-  const keep = (): (() => void) => {
-    store.durable.dropUnfinished()
-    const purging = config.storage.maintenance.uploadpurging
-    const ends = [
-      maintain({ store, purging, idle: config.limits.uploads.idle, clock, logger }),
-      scheduleUpkeep({ upkeep, config, logger }),
-    ]
-    if (parts.localSocket !== undefined) {
-      const onListening = (path: string): void => keeping.tellSocket(path)
-      const socket = startLocalSocket({ directory, api, logger, places: parts.localSocket, onListening })
-      // It leaves its place at once; the connections that it has may take a moment.
-      ends.push(() => void socket.close())
-    }
-    return () => ends.forEach((end) => end())
-  }
-
   const loop = watchEventLoop()
   const health = startHealthChecks(config.health)
   const certificateLeft = tls && (() => tls.endsAt() - clock())
@@ -179,6 +178,8 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
   const prefix = config.http.prefix.replace(/\/+$/, '')
   const surroundings: Surroundings = {
     context,
+    source: mirror?.mirror ?? localSource(context),
+    resolve: mirror?.router.resolve ?? ((name) => name),
     prefix,
     base: (config.http.host ?? '').replace(/\/+$/, '') + prefix,
     turn: createTurn(),
@@ -221,13 +222,14 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     loop.close()
     tls?.close()
     await authenticator?.close()
+    await mirror?.mirror.close()
     await upkeep.close()
     keeping.stop()
   })
   return app
 }
 
-interface OpenOptions extends Pick<Parts, 'sync' | 'leases' | 'restores'> {
+interface OpenOptions extends Pick<Parts, 'sync' | 'leases' | 'restores' | 'home'> {
   readonly directory: string
   readonly keeps: () => boolean
   readonly whyReadOnly: () => string | undefined
@@ -236,6 +238,7 @@ interface OpenOptions extends Pick<Parts, 'sync' | 'leases' | 'restores'> {
   readonly onCollected?: (report: CollectReport | undefined) => void
   readonly onChecked?: (report: CheckReport) => void
   readonly onSuspect?: (suspect: Suspect) => void
+  readonly sources?: readonly BlobSource[]
 }
 
 // The data directory with everything that keeps it in order: the same for a server and for a command without one.
@@ -248,6 +251,7 @@ function openParts(config: Config, options: OpenOptions): Upkeep {
     clock,
     newId: randomUUID,
     sync,
+    home: readHomeId(options.home, directory, config.mirror !== undefined || config.proxy?.remoteurl !== undefined),
     lease: gc.lease,
     leases,
     restores,
@@ -265,7 +269,7 @@ function openParts(config: Config, options: OpenOptions): Upkeep {
  */
 export async function openUpkeep(
   config: Config,
-  { clock = Date.now }: Pick<Parts, 'clock'> = {},
+  { clock = Date.now, home }: Pick<Parts, 'clock' | 'home'> = {},
 ): Promise<{ readonly upkeep: Upkeep; close(): Promise<void> }> {
   const directory = resolve(config.storage.filesystem.rootdirectory)
   const layout = createLayout(directory)
@@ -280,7 +284,7 @@ export async function openUpkeep(
   }
   const keeps = (): boolean => keeper.holds()
   const whyReadOnly = (): string | undefined => (keeps() ? undefined : 'the lock of the data directory was lost')
-  const upkeep = openParts(config, { directory, keeps, whyReadOnly, clock, serving: false })
+  const upkeep = openParts(config, { directory, home, keeps, whyReadOnly, clock, serving: false })
   const { store } = upkeep.context
   store.durable.dropUnfinished()
   return {

@@ -39,7 +39,7 @@ const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   typebox: ['config', 'http'],
   'typebox/value': ['config', 'http'],
   'fs-extra/esm': ['storage'],
-  pino: ['app.ts', 'auth', 'cli', 'registry', 'storage', 'tls'],
+  pino: ['app.ts', 'auth', 'cli', 'mirror', 'registry', 'storage', 'tls'],
   croner: ['config', 'registry'],
   semver: ['registry'],
   'tar-stream': ['storage'],
@@ -49,7 +49,7 @@ const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
 // app, index and cli hold instances that http makes: they may name Fastify's types, never its values.
 const TYPES_ONLY: Readonly<Record<string, readonly string[]>> = {
   fastify: ['app.ts', 'index.ts', 'cli'],
-  pino: ['auth', 'registry', 'storage', 'tls'],
+  pino: ['auth', 'mirror', 'registry', 'storage', 'tls'],
 }
 
 const LONGEST_FILE = 300

@@ -1,7 +1,7 @@
 // How a command gets work done on a data directory: through the registry that keeps it, over its local socket, else
 // with the directory's lock in this process. It never works beside a keeper, and never takes its lock away.
 import { accessSync, constants, statSync } from 'node:fs'
-import { basename, resolve } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LoadedConfig } from '../config/load.ts'
 import { Problem } from '../config/problem.ts'
@@ -159,11 +159,11 @@ function isReachable(directory: string): boolean {
   }
 }
 
-async function reachDirectory({ config }: LoadedConfig, clock: () => number): Promise<Reached> {
+async function reachDirectory({ config, path }: LoadedConfig, clock: () => number): Promise<Reached> {
   // Only here: with a registry at hand nothing of it need be loaded.
   const { openUpkeep } = await import('../app.ts')
   becomeOwner(config.storage.filesystem.rootdirectory)
-  const opened = await openUpkeep(config, { clock })
+  const opened = await openUpkeep(config, { clock, home: path === undefined ? undefined : dirname(resolve(path)) })
   const root = resolve(config.storage.filesystem.rootdirectory)
   const parts: ApiParts = {
     upkeep: opened.upkeep,

@@ -7,7 +7,6 @@ import { registryError } from '../oci/errors.ts'
 import { parseRepositoryName } from '../oci/name.ts'
 import { deleteBlob } from '../registry/delete.ts'
 import type { PulledBlob } from '../registry/pull-blob.ts'
-import { pullBlob, statBlob } from '../registry/pull-blob.ts'
 import { sendNothing } from './answer.ts'
 import type { Call } from './call.ts'
 import { isGone } from './errors.ts'
@@ -18,9 +17,9 @@ import { parseRange } from './range.ts'
 
 const TYPE = 'application/octet-stream'
 
-export async function headBlob({ context, request, reply, target, turn }: Call<'blob'>): Promise<FastifyReply> {
+export async function headBlob({ source, request, reply, target, turn }: Call<'blob'>): Promise<FastifyReply> {
   const digest = parseDigest(target.digest)
-  const size = await statBlob(context, parseRepositoryName(target.name), digest)
+  const size = await source.statBlob(parseRepositoryName(target.name), digest)
   await turn()
   describe(reply, digest)
   if (matchesEtag(request.headers['if-none-match'], digest)) return sendNothing(reply.code(304))
@@ -28,12 +27,12 @@ export async function headBlob({ context, request, reply, target, turn }: Call<'
 }
 
 export async function getBlob(call: Call<'blob'>): Promise<FastifyReply | void> {
-  const { context, request, reply, target } = call
+  const { source, request, reply, target } = call
   const digest = parseDigest(target.digest)
   const rangeHeader = rangeOf(request.headers, digest)
   // Requests that were sent ahead wait without an open file and without buffers.
   await waitForTurn(request.raw, reply.raw)
-  const blob = await pullBlob(context, parseRepositoryName(target.name), digest, rangeHeader !== undefined)
+  const blob = await source.pullBlob(parseRepositoryName(target.name), digest, rangeHeader !== undefined)
   try {
     describe(reply, digest)
     if (matchesEtag(request.headers['if-none-match'], digest)) return sendNothing(reply.code(304))

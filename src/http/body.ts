@@ -60,12 +60,13 @@ export function drainAfterAnswer(request: IncomingMessage): void {
   // What a program injects into an embedded registry comes over no connection: there is nothing to cut.
   if (!(socket instanceof Duplex)) return
   let left = DRAIN_BYTES
-  const timer = setTimeout(() => socket.destroy(), DRAIN_MS)
+  // Ends the connection with it; an injected request has none.
+  const timer = setTimeout(() => request.destroy(), DRAIN_MS)
   timer.unref()
   // Counted at the socket: node:http throws the rest of a body away that nobody began to read, without a word.
   const count = (chunk: Buffer): void => {
     left -= chunk.byteLength
-    if (left < 0) socket.destroy()
+    if (left < 0) request.destroy()
   }
   socket.on('data', count)
   request.once('close', () => {

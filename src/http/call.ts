@@ -2,10 +2,15 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Context } from '../registry/context.ts'
+import type { Source } from '../registry/source.ts'
 import type { Target } from './path.ts'
 
 export interface Surroundings {
   readonly context: Context
+  /** Where what is pulled comes from. */
+  readonly source: Source
+  /** The repository that a request means by a name and by containerd's `?ns=`, where it has one. */
+  readonly resolve: (name: string, ns: string | undefined, host: string | undefined) => string
   /** What comes before `/v2` in every URL of this registry: the prefix, and the host if one is configured. */
   readonly base: string
   /** `http.prefix` without its last slash. */

@@ -5,7 +5,7 @@ import { parseDigest } from '../oci/digest.ts'
 import { registryError } from '../oci/errors.ts'
 import { describeReferrer } from '../oci/manifest.ts'
 import { parseRepositoryName } from '../oci/name.ts'
-import { listReferrers, listRepositories, listTags, takePage } from '../registry/list.ts'
+import { listRepositories, takePage } from '../registry/list.ts'
 import { sendBytes, sendJson } from './answer.ts'
 import type { Call, Exchange } from './call.ts'
 
@@ -23,7 +23,7 @@ export async function getCatalog(call: Call<'catalog'>): Promise<FastifyReply> {
 export async function getTags(call: Call<'tags'>): Promise<FastifyReply> {
   const name = parseRepositoryName(call.target.name)
   const size = pageSize(call.query, call.pages.tags)
-  const tags = listTags(call.context, name, call.query.get('last') ?? '')
+  const tags = await call.source.listTags(name, call.query.get('last') ?? '')
   if (size === undefined) {
     // Whole, since a reader that follows no Link would miss the rest; in pieces, since it may be long.
     const pieces = Readable.from(jsonOfTags(name, tags), { objectMode: false })
@@ -56,7 +56,7 @@ export async function getReferrers(call: Call<'referrers'>): Promise<FastifyRepl
   const manifests: object[] = []
   let bytes = 0
   let lastSent = ''
-  for await (const stored of listReferrers(call.context, name, digest, last)) {
+  for await (const stored of await call.source.listReferrers(name, digest, last)) {
     const descriptor = describeReferrer(stored.manifest, stored.digest, stored.bytes.byteLength)
     if (wanted !== null && descriptor.artifactType !== wanted) continue
     bytes += Buffer.byteLength(JSON.stringify(descriptor)) + 1

@@ -8,7 +8,7 @@ import { parseReference, parseTag } from '../oci/reference.ts'
 import { requireWritable } from '../registry/context.ts'
 import { deleteManifest } from '../registry/delete.ts'
 import type { Wishes } from '../registry/pull-manifest.ts'
-import { notePull, promiseManifest, pullManifest } from '../registry/pull-manifest.ts'
+import { notePull } from '../registry/pull-manifest.ts'
 import { pushManifest } from '../registry/push-manifest.ts'
 import { INODES_OF_ONE } from '../storage/room.ts'
 import { sendBytes, sendNothing } from './answer.ts'
@@ -20,14 +20,16 @@ import { matchesEtag } from './etag.ts'
 const MOST_TAGS = 100
 
 export async function getManifest(call: Call<'manifest'>): Promise<FastifyReply> {
-  const { context, request, reply, target } = call
+  const { context, source, request, reply, target } = call
   const name = parseRepositoryName(target.name)
   const reference = readable(target.reference)
-  const stored = await pullManifest(context, name, reference, wishesOf(request.headers.accept))
-  if (request.method === 'HEAD') await promiseManifest(context, name, reference, stored.digest)
+  const stored = await source.pullManifest(name, reference, wishesOf(request.headers.accept))
+  if (request.method === 'HEAD') await source.promiseManifest(name, reference, stored.digest)
   else notePull(context, name, stored.digest)
   await call.turn()
   reply.headers({ 'docker-content-digest': stored.digest, etag: `"${stored.digest}"` })
+  if (stored.age !== undefined) reply.header('age', stored.age)
+  if (stored.warning !== undefined) reply.header('warning', stored.warning)
   if (matchesEtag(request.headers['if-none-match'], stored.digest)) return sendNothing(reply.code(304))
   if (request.method !== 'HEAD') return sendBytes(reply, stored.manifest.mediaType, stored.bytes)
   reply.headers({ 'content-type': stored.manifest.mediaType, 'content-length': stored.bytes.byteLength })
@@ -45,6 +47,7 @@ export async function putManifest(call: Call<'manifest'>): Promise<FastifyReply>
   requireWritable(context)
   context.store.room.requireSpace(Number(request.headers['content-length'] ?? 0), INODES_OF_ONE)
   const bytes = await readWhole(request, reply, call.manifestLimit)
+  await call.source.prepareManifest(name, bytes)
   const contentType = request.headers['content-type']
   const pushed = await pushManifest(context, { name, reference, tags, bytes, contentType })
   reply.code(201).headers({

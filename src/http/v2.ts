@@ -77,7 +77,7 @@ export function addV2(app: FastifyInstance, surroundings: Surroundings, gate: Ga
     v2.setErrorHandler((error, request, reply) => sendError(request, reply, error))
     v2.addHook('onRequest', (request, reply, done) => {
       reply.header('docker-distribution-api-version', 'registry/2.0')
-      const target = parsePath((request.raw.url ?? '').slice(prefix.length))
+      const target = findTarget(request, surroundings)
       request.tarn = { target, user: undefined }
       const enter = (user: Entry): void => {
         request.tarn = { target, user }
@@ -100,6 +100,16 @@ export function addV2(app: FastifyInstance, surroundings: Surroundings, gate: Ga
       v2.route({ method: v2.supportedMethods, url, handler: handle, exposeHeadRoute: false })
     }
   })
+}
+
+// What is behind this line sees only the repository that is meant, whichever way it was named.
+function findTarget(request: FastifyRequest, { prefix, resolve }: Surroundings): Target {
+  const url = request.raw.url ?? ''
+  const target = parsePath(url.slice(prefix.length))
+  if (!('name' in target)) return target
+  const ns = url.includes('ns=') ? (parseQuery(url).get('ns') ?? undefined) : undefined
+  const name = resolve(target.name, ns, request.headers.host)
+  return name === target.name ? target : { ...target, name }
 }
 
 function routeOf(target: Target, method: string): Route | undefined {

@@ -1,5 +1,6 @@
 // Pulling a manifest (distribution-spec "Pulling manifests"): the stored bytes, as they came (I4).
 import type { Digest } from '../oci/digest.ts'
+import type { RegistryError } from '../oci/errors.ts'
 import { registryError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import { chooseLinuxAmd64 } from '../oci/platform.ts'
@@ -24,11 +25,15 @@ export async function pullManifest(
 ): Promise<StoredManifest> {
   const found = await findManifest(context, name, reference)
   if (found === undefined) throw manifestUnknown(name, reference)
-  if (reference.kind === 'digest' || wishes.knowsDockerLists || !isDockerList(found)) return found
-  // distribution's habit for old clients, by tag only: the linux/amd64 child stands in for the list.
-  const child = chooseLinuxAmd64(found.manifest)
-  const instead = child && (await findManifest(context, name, { kind: 'digest', digest: child.digest }))
+  const child = childInstead(found, reference, wishes)
+  const instead = child && (await findManifest(context, name, { kind: 'digest', digest: child }))
   return instead ?? found
+}
+
+/** distribution's habit for old clients, by tag only: the linux/amd64 child that stands in for a list, if it is here. */
+export function childInstead(found: StoredManifest, reference: Reference, wishes: Wishes): Digest | undefined {
+  if (reference.kind === 'digest' || wishes.knowsDockerLists || !isDockerList(found)) return undefined
+  return chooseLinuxAmd64(found.manifest)?.digest
 }
 
 /**
@@ -73,7 +78,7 @@ export async function findManifest(
 }
 
 /** distribution's details for a missing manifest; it never says that the repository is unknown. */
-export function manifestUnknown(name: RepositoryName, reference: Reference): Error {
+export function manifestUnknown(name: RepositoryName, reference: Reference): RegistryError {
   return reference.kind === 'tag'
     ? registryError('MANIFEST_UNKNOWN', { detail: { Tag: reference.tag } })
     : registryError('MANIFEST_UNKNOWN', {

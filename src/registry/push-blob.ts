@@ -57,22 +57,25 @@ export async function finishUpload(
   chunk: Chunk | undefined,
 ): Promise<void> {
   requireWritable(context)
-  const { blobs, leases, links, repositories, uploads } = context.store
-  const commit = async (data: string): Promise<void> => {
-    // The lock of the directory may have been lost while the bytes came.
-    requireWritable(context)
-    const release = leases.hold([key.name, digest])
-    try {
-      await repositories.ensure(key.name)
-      await blobs.commit(data, digest)
-      await links.add(key.name, digest)
-      await links.promise(key.name, digest)
-      leases.lease(digest)
-    } finally {
-      release()
-    }
+  const commit = (data: string): Promise<void> => commitBlob(context, key.name, digest, data)
+  await withRoom(context, key, chunk, INODES_OF_ONE, () => context.store.uploads.finish(key, digest, chunk, commit))
+}
+
+/** Makes the finished file `data`, whose bytes hash to `digest`, a blob that the repository serves. Throws UNSUPPORTED. */
+export async function commitBlob(context: Context, name: RepositoryName, digest: Digest, data: string): Promise<void> {
+  // The lock of the directory may have been lost while the bytes came.
+  requireWritable(context)
+  const { blobs, leases, links, repositories } = context.store
+  const release = leases.hold([name, digest])
+  try {
+    await repositories.ensure(name)
+    await blobs.commit(data, digest)
+    await links.add(name, digest)
+    await links.promise(name, digest)
+    leases.lease(digest)
+  } finally {
+    release()
   }
-  await withRoom(context, key, chunk, INODES_OF_ONE, () => uploads.finish(key, digest, chunk, commit))
 }
 
 /** Drops an upload. Throws BLOB_UPLOAD_UNKNOWN. */

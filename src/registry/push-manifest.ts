@@ -80,9 +80,11 @@ async function storeManifest(context: Context, push: ManifestPush, stored: Store
     await requireBlobs(context, name, required, wrong)
     await requireChildren(context, name, manifest)
     await store.repositories.ensure(name)
+    const tags = reference.kind === 'tag' ? [reference.tag, ...push.tags] : push.tags
+    // From here on it is somebody's own, whether or not it was mirrored before.
+    await store.mirrored.clear(name, tags, [digest])
     await store.manifests.put(name, stored)
     store.referrers.note(stored)
-    const tags = reference.kind === 'tag' ? [reference.tag, ...push.tags] : push.tags
     for (const tag of tags) {
       const before = store.tags.resolve(name, tag)
       if (before !== undefined && before !== digest) await noteUntagged(store, name, before)

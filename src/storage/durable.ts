@@ -70,11 +70,11 @@ export class Durable {
     this.#failure = undefined
   }
 
-  /** Drops unfinished files of earlier lives. Only the keeper may call it. */
-  dropUnfinished(): void {
+  /** Drops unfinished files of earlier lives, but for the directory `except`. Only the keeper may call it. */
+  dropUnfinished(except?: string): void {
     for (const entry of listNames(this.#tmp)) {
       const path = `${this.#tmp}/${entry}`
-      if (path === this.#ownTmp) continue
+      if (path === this.#ownTmp || path === except) continue
       try {
         rmSync(path, { recursive: true, force: true })
       } catch {

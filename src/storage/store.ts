@@ -11,6 +11,7 @@ import { LinkPromises } from './link-promises.ts'
 import { LinkReader } from './link.ts'
 import { Links } from './links.ts'
 import { Manifests } from './manifests.ts'
+import { Mirrored } from './mirrored.ts'
 import { Mutex } from './mutex.ts'
 import { Pins } from './pins.ts'
 import { Pulls } from './pulls.ts'
@@ -30,6 +31,7 @@ export interface Store {
   readonly blobs: Blobs
   readonly links: Links
   readonly manifests: Manifests
+  readonly mirrored: Mirrored
   readonly pins: Pins
   readonly pulls: Pulls
   readonly referrers: Referrers
@@ -58,6 +60,8 @@ export interface StoreOptions {
   readonly uploads?: UploadLimits | undefined
   /** How much must stay free; without it only what does not fit is refused. */
   readonly room?: RoomMarks | undefined
+  /** Tells this home from others, whose marks count for nothing; "-" unless told. */
+  readonly home?: string | undefined
   /** Told of every blob whose bytes turn out wrong, once. */
   readonly onSuspect?: ((suspect: Suspect) => void) | undefined
   /** What stands in the place of the leases: for tests that show what happens without them. */
@@ -70,7 +74,7 @@ const DAY_MS = 86_400_000
 
 /** Opens the data directory, which exists. Throws what the file system says when it cannot be read. */
 export function openStore(options: StoreOptions): Store {
-  const { directory, keeps, clock, newId, sync, lease = DAY_MS, restores = true } = options
+  const { directory, keeps, clock, newId, sync, lease = DAY_MS, restores = true, home = '-' } = options
   const layout = createLayout(directory)
   const log = (name: string): DerivedLog => new DerivedLog(childOf(layout.cache, name), directory, keeps)
   const durable = new Durable(directory, layout.tmp, sync)
@@ -87,6 +91,7 @@ export function openStore(options: StoreOptions): Store {
     blobs,
     links: new Links(layout, durable, reader, promises),
     manifests,
+    mirrored: new Mirrored({ layout, durable, clock, home }),
     pins: new Pins({ layout, durable, leases, changes }),
     pulls: new Pulls({ path: layout.pulls, clock, writable: keeps }),
     referrers: new Referrers(manifests, log('subjects')),

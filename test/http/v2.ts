@@ -2,6 +2,7 @@ import pino from 'pino'
 import type { Test } from 'tap'
 import t from 'tap'
 import { registryError } from '../../src/oci/errors.ts'
+import { localSource } from '../../src/registry/source.ts'
 import type { Surroundings } from '../../src/http/call.ts'
 import type { Wish } from '../../src/http/gate.ts'
 import { addCommon, createServer } from '../../src/http/server.ts'
@@ -37,8 +38,11 @@ const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TR
 /** The routes behind a gate that writes down what it is asked, and lets in or not. */
 async function serve(t: Test, open: boolean) {
   const store = makeStore(t.testdir({}))
+  const context = makeContext(store)
   const surroundings: Surroundings = {
-    context: makeContext(store),
+    context,
+    source: localSource(context),
+    resolve: (name) => name,
     base: '',
     prefix: '',
     noPush: undefined,

@@ -1,0 +1,44 @@
+// What the keeper of a data directory does while it keeps it: it tidies, takes up what an earlier life left, goes by its
+// schedule, and listens for commands.
+import type { FastifyBaseLogger } from 'fastify'
+import type { Config } from '../config/schema.ts'
+import type { Mirror } from '../mirror/mirror.ts'
+import { maintain } from '../registry/maintain.ts'
+import { scheduleUpkeep } from '../registry/schedule.ts'
+import type { ApiParts } from './api/given.ts'
+import { startLocalSocket } from './local-socket.ts'
+import type { SocketPlaces } from './socket-path.ts'
+
+export interface KeepParts {
+  readonly config: Config
+  readonly api: ApiParts
+  readonly mirror: Mirror | undefined
+  /** Absolute path of the data directory. */
+  readonly directory: string
+  /** Where the local socket may be; without it there is none. */
+  readonly places: SocketPlaces | undefined
+  /** Called with the path of the socket when commands can reach this process. */
+  readonly onListening: (path: string) => void
+  readonly logger: FastifyBaseLogger
+  readonly clock: () => number
+}
+
+/** Begins; gives the function that ends it, to be called before the lock is freed. */
+export function keepDirectory(parts: KeepParts): () => void {
+  const { config, api, mirror, directory, places, onListening, logger, clock } = parts
+  const { upkeep } = api
+  const { store } = upkeep.context
+  store.durable.dropUnfinished(mirror === undefined ? undefined : store.layout.mirror)
+  mirror?.resume().catch((error: unknown) => logger.error({ err: error }, 'images were not taken up again'))
+  const purging = config.storage.maintenance.uploadpurging
+  const ends = [
+    maintain({ store, purging, idle: config.limits.uploads.idle, clock, logger }),
+    scheduleUpkeep({ upkeep, config, logger }),
+  ]
+  if (places !== undefined) {
+    const socket = startLocalSocket({ directory, api, logger, places, onListening })
+    // It leaves its place at once; the connections that it has may take a moment.
+    ends.push(() => void socket.close())
+  }
+  return () => ends.forEach((end) => end())
+}

@@ -1,0 +1,152 @@
+// The completion of one image behind the client that asked for it: every blob that it needs, or of an index the wanted
+// children, and when it is whole its revision and tags.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Descriptor } from '../oci/descriptor.ts'
+import type { Digest } from '../oci/digest.ts'
+import { requiredBlobs } from '../oci/manifest.ts'
+import { chooseLinuxAmd64, isSamePlatform } from '../oci/platform.ts'
+import type { Tag } from '../oci/reference.ts'
+import { findManifest } from '../registry/pull-manifest.ts'
+import type { Context } from '../registry/context.ts'
+import type { StoredManifest } from '../storage/manifests.ts'
+import type { Turns } from '../upstream/turns.ts'
+import { UpstreamError } from '../upstream/upstream-error.ts'
+import type { BlobFetcher } from './fetch-blob.ts'
+import { linkImage } from './link-image.ts'
+import { isPassing, PATIENCE_MS } from './retry.ts'
+import type { Located } from './route.ts'
+
+export interface FillParts {
+  readonly context: Context
+  readonly blobs: Pick<BlobFetcher, 'fetch'>
+  /** Brings a child of an index into the repository, whole. */
+  readonly fillChild: (located: Located, child: Descriptor) => Promise<void>
+  /** Turns of blobs that fills fetch, so that something is left for clients. */
+  readonly turns: Turns
+  readonly signal: AbortSignal
+}
+
+export class Fill {
+  readonly located: Located
+  readonly stored: StoredManifest
+  readonly tags: Set<Tag>
+  readonly #parts: FillParts
+  readonly #wanted = Promise.withResolvers<void>()
+
+  constructor(located: Located, stored: StoredManifest, tags: readonly Tag[], parts: FillParts) {
+    this.located = located
+    this.stored = stored
+    this.tags = new Set(tags)
+    this.#parts = parts
+  }
+
+  /** What is to be kept of it over a restart. */
+  get record() {
+    return { name: this.located.name, stored: this.stored, tags: [...this.tags] }
+  }
+
+  /** A child of this index is whole now. */
+  childIsWhole(): void {
+    this.#wanted.resolve()
+  }
+
+  /** Whether the index names it. */
+  hasChild(digest: Digest): boolean {
+    return this.stored.manifest.manifests.some((child) => child.digest === digest)
+  }
+
+  /** Bytes of a blob as the manifest says; undefined when it names no such blob. */
+  sizeOf(digest: Digest): number | undefined {
+    const { config, layers, kind } = this.stored.manifest
+    if (kind === 'schema1') return undefined
+    return config?.digest === digest ? config.size : layers.find((layer) => layer.digest === digest)?.size
+  }
+
+  /** Ends when the image is whole and linked. Throws what kept it from that, or the signal's reason. */
+  async run(): Promise<void> {
+    const { context } = this.#parts
+    const { name, upstream } = this.located
+    const { manifest, digest } = this.stored
+    const blobs = requiredBlobs(manifest)
+    if (manifest.kind === 'index') await this.#fillChildren()
+    // From before the first look at what it needs until it is linked, nothing of it may be collected (I6).
+    const release = context.store.leases.hold([name, digest, ...blobs.map((blob) => blob.digest)])
+    try {
+      await this.#fetchBlobs(blobs)
+      const image = { name, stored: this.stored, tags: this.tags, host: upstream.config.host }
+      if (await linkImage(context, image)) return
+      throw new UpstreamError('failed', `a blob of ${name}@${digest} went away again`)
+    } finally {
+      release()
+    }
+  }
+
+  async #fetchBlobs(blobs: readonly Descriptor[]): Promise<void> {
+    const { turns, signal } = this.#parts
+    const isSized = this.stored.manifest.kind !== 'schema1'
+    const results = await Promise.allSettled(
+      blobs.map(async ({ digest, size }) => {
+        const release = await turns.take(signal)
+        try {
+          await this.#parts.blobs.fetch(this.located, digest, isSized ? size : undefined)
+        } finally {
+          release()
+        }
+      }),
+    )
+    // Those that did not fail are here; a lasting failure says more than a passing one.
+    const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []))
+    if (failures.length > 0) throw failures.find((failure) => !isPassing(failure)) ?? failures[0]
+  }
+
+  async #fillChildren(): Promise<void> {
+    const { signal, fillChild } = this.#parts
+    const { upstream, name } = this.located
+    const children = this.stored.manifest.manifests
+    const configured = children.filter((child) => upstream.wants(child))
+    const wanted = configured.length > 0 ? configured : await this.#wantedBefore(children)
+    for (const child of wanted) await fillChild(this.located, child)
+    if (wanted.length > 0 || children.length === 0 || (await this.#hasWholeChild(children))) return
+    // The client is going to ask for the child of its own platform.
+    const over = new AbortController()
+    const both = AbortSignal.any([signal, over.signal])
+    try {
+      await Promise.race([this.#wanted.promise, sleep(PATIENCE_MS, undefined, { signal: both, ref: false })])
+    } finally {
+      over.abort()
+    }
+    if (!(await this.#hasWholeChild(children)))
+      throw new UpstreamError('notFound', `nobody asked for a platform of ${name}@${this.stored.digest}`)
+  }
+
+  // Of a tag that moved, clients still get what it was: the platforms that they asked for of that are wanted again.
+  async #wantedBefore(children: readonly Descriptor[]): Promise<readonly Descriptor[]> {
+    const { context } = this.#parts
+    const { name } = this.located
+    const wanted = new Set<Descriptor>()
+    for (const tag of this.tags) {
+      const before = await findManifest(context, name, { kind: 'tag', tag })
+      if (before === undefined || before.digest === this.stored.digest) continue
+      if (before.manifest.kind !== 'index') {
+        // It became one for several platforms only now.
+        const instead = chooseLinuxAmd64(this.stored.manifest) ?? children[0]
+        if (instead !== undefined) wanted.add(instead)
+        continue
+      }
+      for (const { digest, platform } of before.manifest.manifests) {
+        if ((await findManifest(context, name, { kind: 'digest', digest })) === undefined) continue
+        const same = children.find((child) => isSamePlatform(child.platform, platform))
+        if (same !== undefined) wanted.add(same)
+      }
+    }
+    return [...wanted]
+  }
+
+  async #hasWholeChild(children: readonly Descriptor[]): Promise<boolean> {
+    for (const { digest } of children) {
+      const found = await findManifest(this.#parts.context, this.located.name, { kind: 'digest', digest })
+      if (found !== undefined) return true
+    }
+    return false
+  }
+}

@@ -1,0 +1,118 @@
+// A file that one writer makes longer while any number of readers follow it. Readers never poll: they wait for the next
+// change, which all of them share.
+import type { FileHandle } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
+
+// What may wait for the disk before the network has to wait.
+const MOST_WAITING = 4 * 1024 * 1024
+
+export class GrowingFile {
+  readonly path: string
+  readonly #handle: FileHandle
+  #size: number
+  #waiting: Uint8Array[] = []
+  #waitingBytes = 0
+  #writing: Promise<void> | undefined
+  #failure: Error | undefined
+  #change = Promise.withResolvers<void>()
+  #users = 1
+
+  private constructor(path: string, handle: FileHandle, size: number) {
+    this.path = path
+    this.#handle = handle
+    this.#size = size
+  }
+
+  /** Opens the file, which is made when it is not there. Who opens it releases it once. */
+  static async open(path: string): Promise<GrowingFile> {
+    const handle = await open(path, 'a+', 0o666)
+    try {
+      return new GrowingFile(path, handle, (await handle.stat()).size)
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
+  }
+
+  /** Bytes that readers may read. */
+  get size(): number {
+    return this.#size
+  }
+
+  get handle(): FileHandle {
+    return this.#handle
+  }
+
+  /** One more who needs the open file. */
+  use(): void {
+    this.#users += 1
+  }
+
+  /** Ends a use; the file is closed with the last. */
+  async release(): Promise<void> {
+    this.#users -= 1
+    if (this.#users === 0) await this.#handle.close()
+  }
+
+  /** Resolves at the next growth or `tell`. */
+  changed(): Promise<void> {
+    return this.#change.promise
+  }
+
+  /** Wakes all who wait. */
+  tell(): void {
+    const { resolve } = this.#change
+    this.#change = Promise.withResolvers<void>()
+    resolve()
+  }
+
+  /** Takes bytes to the end. Resolves when there is room for more; throws what the disk said to earlier ones. */
+  async append(bytes: Uint8Array): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure
+    this.#waiting.push(bytes)
+    this.#waitingBytes += bytes.byteLength
+    this.#writing ??= this.#write()
+    if (this.#waitingBytes > MOST_WAITING) await this.#writing
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  /** Resolves when everything that was appended can be read. */
+  async settle(): Promise<void> {
+    await this.#writing
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  /** Drops all bytes. Nobody may be reading. */
+  async empty(): Promise<void> {
+    await this.settle()
+    await this.#handle.truncate(0)
+    this.#size = 0
+  }
+
+  // Whatever came while the last write ran goes out with one call.
+  async #write(): Promise<void> {
+    try {
+      while (this.#waiting.length > 0) {
+        const pieces = this.#waiting
+        this.#waiting = []
+        this.#waitingBytes = 0
+        await writeAll(this.#handle, pieces)
+        this.#size += pieces.reduce((sum, { byteLength }) => sum + byteLength, 0)
+        this.tell()
+      }
+    } catch (error) {
+      this.#failure = error as Error
+      this.#waiting = []
+    } finally {
+      this.#writing = undefined
+    }
+  }
+}
+
+async function writeAll(handle: FileHandle, pieces: readonly Uint8Array[]): Promise<void> {
+  const length = pieces.reduce((sum, { byteLength }) => sum + byteLength, 0)
+  const { bytesWritten } = await handle.writev(pieces as Uint8Array[])
+  if (bytesWritten === length) return
+  let rest = Buffer.concat(pieces).subarray(bytesWritten)
+  while (rest.byteLength > 0) rest = rest.subarray((await handle.write(rest)).bytesWritten)
+}

@@ -1,0 +1,270 @@
+// The mirror put together: a source of answers that has upstreams behind the data directory, and what the process does
+// with it from its start to its end.
+import type { BaseLogger } from 'pino'
+import type { Digest } from '../oci/digest.ts'
+import type { Room as Bound } from '../config/bytes.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import type { Tag } from '../oci/reference.ts'
+import type { Context } from '../registry/context.ts'
+import { findManifest } from '../registry/pull-manifest.ts'
+import type { Source } from '../registry/source.ts'
+import { localSource } from '../registry/source.ts'
+import type { Upkeep } from '../registry/upkeep.ts'
+import type { BlobSource } from '../storage/check/source.ts'
+import type { StoredManifest } from '../storage/manifests.ts'
+import type { Turns } from '../upstream/turns.ts'
+import { makeTurns } from '../upstream/turns.ts'
+import { copyReferrers, isAboutAnother } from './copy-referrers.ts'
+import { Evictor } from './evict.ts'
+import { BlobFetcher } from './fetch-blob.ts'
+import { ManifestFetcher } from './fetch-manifest.ts'
+import { Fill } from './fill.ts'
+import { FillRecords } from './fill-records.ts'
+import type { FillStatus } from './fills.ts'
+import { Fills } from './fills.ts'
+import { healFromUpstreams } from './heal.ts'
+import { Lists } from './lists.ts'
+import { preparePush } from './prepare-push.ts'
+import { BlobPuller } from './pull-blob.ts'
+import { ManifestPuller } from './pull-manifest.ts'
+import type { Located, Router } from './route.ts'
+import type { TallyNumbers } from './tally.ts'
+import { makeTally } from './tally.ts'
+import type { TransferStatus } from './transfers.ts'
+import { Transfers } from './transfers.ts'
+import type { Upstream } from './upstream.ts'
+
+export interface MirrorParts {
+  readonly context: Context
+  readonly upstreams: readonly Upstream[]
+  readonly router: Router
+  /** No connection outwards, ever. */
+  readonly offline: boolean
+  /** Whether this process may write the data directory now. */
+  readonly keeps: () => boolean
+  readonly logger: Pick<BaseLogger, 'info' | 'warn' | 'debug'>
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
+  /** Milliseconds that only run forward. */
+  readonly elapsed?: () => number
+  /** Milliseconds without a byte after which a transfer is given up. */
+  readonly patience?: { readonly first: number; readonly later: number }
+  /** How much may be kept of what was mirrored. */
+  readonly bound: Bound
+  readonly upkeep: Pick<Upkeep, 'remove' | 'collector'>
+}
+
+// Marks that were renewed are written down, and the bound is looked at.
+const TIDY_EVERY_MS = 300_000
+
+export class Mirror implements Source {
+  readonly offline: boolean
+  readonly upstreams: readonly Upstream[]
+  readonly tally: TallyNumbers
+  readonly #parts: MirrorParts
+  readonly #local: Source
+  readonly #ending = new AbortController()
+  readonly #turns = new Map<Upstream, Turns>()
+  readonly #transfers: Transfers
+  readonly #blobs: BlobFetcher
+  readonly #manifests: ManifestFetcher
+  readonly #fills: Fills
+  readonly #blobPuller: BlobPuller
+  readonly #manifestPuller: ManifestPuller
+  readonly #lists: Lists
+  readonly #evictor: Evictor
+  #tidying: NodeJS.Timeout | undefined
+
+  constructor(parts: MirrorParts) {
+    const { context, upstreams, offline, clock, logger, patience, bound, upkeep } = parts
+    const elapsed = parts.elapsed ?? (() => performance.now())
+    const tally = makeTally()
+    const mayAsk = (located: Located): boolean => this.mayAsk(located)
+    this.#parts = parts
+    this.offline = offline
+    this.upstreams = upstreams
+    this.tally = tally
+    this.#local = localSource(context)
+    this.#transfers = new Transfers({
+      context,
+      tally,
+      logger,
+      elapsed,
+      onNoRoom: () => this.#evictor.runIfRested(),
+      ...(patience && { patience }),
+    })
+    this.#blobs = new BlobFetcher({ context, transfers: this.#transfers, elapsed })
+    this.#manifests = new ManifestFetcher({ tally, elapsed })
+    this.#fills = new Fills({
+      records: new FillRecords(context.store.layout),
+      tally,
+      logger,
+      clock,
+      elapsed,
+      signal: this.#ending.signal,
+      make: (located, stored, tags) =>
+        new Fill(located, stored, tags, {
+          context,
+          blobs: this.#blobs,
+          turns: this.#turnsOf(located.upstream),
+          signal: this.#ending.signal,
+          fillChild: (of, child) => this.#fillByDigest(of, child.digest),
+        }),
+      complete: (located, stored, tags) => this.#copyReferrers(located, stored, tags),
+    })
+    const common = { context, tally, mayAsk, fills: this.#fills }
+    this.#blobPuller = new BlobPuller({ ...common, blobs: this.#blobs })
+    this.#manifestPuller = new ManifestPuller({ ...common, manifests: this.#manifests, logger, clock })
+    this.#lists = new Lists({
+      context,
+      manifests: this.#manifests,
+      clock,
+      mayAsk,
+      fill: (located, stored) => this.#fills.begin(located, stored, []),
+    })
+    this.#evictor = new Evictor({
+      context,
+      bound,
+      remove: upkeep.remove,
+      collect: () => upkeep.collector.run({ dryRun: false }),
+      isBusy: (name, digest) => this.isBusy(name, digest),
+      mayEvict: (name) => {
+        const located = this.locate(name)
+        return located !== undefined && this.mayAsk(located)
+      },
+      clock,
+      elapsed,
+      logger,
+    })
+  }
+
+  /** Evicts what is above the bound. */
+  evict: Evictor['run'] = () => this.#evictor.run()
+
+  /** The upstreams as a place to heal from. */
+  get healing(): BlobSource {
+    const { store } = this.#parts.context
+    return healFromUpstreams({
+      store,
+      locate: (name) => this.locate(name),
+      mayAsk: (located) => this.mayAsk(located),
+    })
+  }
+
+  /** Whether the upstream may be asked now: not offline, not taken for away, and what it gives can be kept. */
+  mayAsk({ upstream }: Located): boolean {
+    return !this.offline && this.#parts.keeps() && !upstream.client.isAway
+  }
+
+  /** Takes up what an earlier life began; to be called when this process becomes the keeper. */
+  async resume(): Promise<void> {
+    this.#tidying ??= setInterval(() => this.#tidy(), TIDY_EVERY_MS).unref()
+    if (!this.offline) await this.#fills.resume((name) => this.locate(name))
+  }
+
+  /** What the repository stands for; undefined for one that is nobody's mirror. */
+  locate(name: RepositoryName): Located | undefined {
+    return this.#parts.router.locate(name)
+  }
+
+  get transfers(): readonly TransferStatus[] {
+    return this.#transfers.status()
+  }
+
+  get fills(): readonly FillStatus[] {
+    return this.#fills.status()
+  }
+
+  /** Whether the image is being completed now. */
+  isBusy: Fills['isBusy'] = (name, digest) => this.#fills.isBusy(name, digest)
+
+  /** Breaks off what is under way, so that the next life goes on with it, and closes all connections. */
+  async close(): Promise<void> {
+    clearInterval(this.#tidying)
+    this.#ending.abort(new Error('the registry is closing'))
+    await this.#evictor.close()
+    await Promise.all([this.#transfers.close(), this.#fills.close(), this.#manifestPuller.close()])
+    await Promise.all(this.upstreams.map(({ client }) => client.close()))
+    if (this.#parts.keeps()) await this.#parts.context.store.mirrored.flush()
+  }
+
+  pullManifest: Source['pullManifest'] = async (name, reference, wishes) => {
+    const located = this.locate(name)
+    if (located === undefined) return this.#local.pullManifest(name, reference, wishes)
+    return this.#manifestPuller.pull(located, reference, wishes)
+  }
+
+  promiseManifest: Source['promiseManifest'] = async (name, reference, digest) => {
+    // What is on its way is held by its fill until it is linked, and leased then.
+    if (this.#fills.find(name, { kind: 'digest', digest }) !== undefined) return
+    await this.#local.promiseManifest(name, reference, digest)
+  }
+
+  statBlob: Source['statBlob'] = (name, digest) => {
+    const located = this.locate(name)
+    return located === undefined ? this.#local.statBlob(name, digest) : this.#blobPuller.stat(located, digest)
+  }
+
+  pullBlob: Source['pullBlob'] = (name, digest, inPart) => {
+    const located = this.locate(name)
+    if (located === undefined) return this.#local.pullBlob(name, digest, inPart)
+    return this.#blobPuller.pull(located, digest, inPart)
+  }
+
+  listTags: Source['listTags'] = (name, last) => {
+    const located = this.locate(name)
+    return located === undefined ? this.#local.listTags(name, last) : this.#lists.tags(located, last)
+  }
+
+  listReferrers: Source['listReferrers'] = (name, digest, last) => {
+    const located = this.locate(name)
+    if (located === undefined) return this.#local.listReferrers(name, digest, last)
+    return this.#lists.referrers(located, digest, last)
+  }
+
+  prepareManifest: Source['prepareManifest'] = async (name, bytes) => {
+    const located = this.locate(name)
+    if (located === undefined || !this.mayAsk(located)) return
+    await preparePush(located, bytes, { blobs: this.#blobs, fills: this.#fills })
+  }
+
+  async #fillByDigest(located: Located, digest: Digest): Promise<void> {
+    const reference = { kind: 'digest', digest } as const
+    if ((await this.#find(located, digest)) !== undefined) return
+    await this.#fills.complete(located, await this.#manifests.get(located, reference))
+  }
+
+  #find({ name }: Located, digest: Digest): Promise<StoredManifest | undefined> {
+    return findManifest(this.#parts.context, name, { kind: 'digest', digest })
+  }
+
+  async #copyReferrers(located: Located, stored: StoredManifest, tags: Iterable<Tag>): Promise<void> {
+    this.#evictor.runIfRested()
+    if (!located.upstream.config.referrers || isAboutAnother(tags)) return
+    // A signature of an SBOM is wanted; a chain without end is somebody's trick.
+    const subject = stored.manifest.subject && (await this.#find(located, stored.manifest.subject.digest))
+    if (subject?.manifest.subject !== undefined) return
+    await copyReferrers(located, stored, {
+      manifests: this.#manifests,
+      fill: (of, referrer, theirs) => this.#fills.complete(of, referrer, theirs),
+      isHere: async (of, digest) => (await this.#find(of, digest)) !== undefined,
+      warn: (message) => this.#parts.logger.warn({ repository: located.name, why: message }, 'referrer left out'),
+    })
+  }
+
+  #tidy(): void {
+    if (!this.#parts.keeps()) return
+    void this.#parts.context.store.mirrored.flush()
+    this.#evictor.runIfRested()
+  }
+
+  #turnsOf(upstream: Upstream): Turns {
+    let turns = this.#turns.get(upstream)
+    if (turns === undefined) {
+      // Two of an upstream's turns are left for what clients wait for.
+      turns = makeTurns(Math.max(1, upstream.config.concurrency - 2))
+      this.#turns.set(upstream, turns)
+    }
+    return turns
+  }
+}

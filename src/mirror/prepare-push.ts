@@ -1,0 +1,43 @@
+// A client that was told "it is here" of a blob that only the upstream has leaves it out of its push. Before its manifest
+// is judged, such blobs are brought here; so are images that an index names and that are on their way.
+import type { Descriptor } from '../oci/descriptor.ts'
+import type { Manifest } from '../oci/manifest.ts'
+import { readManifest, requiredBlobs } from '../oci/manifest.ts'
+import type { BlobFetcher } from './fetch-blob.ts'
+import type { Fills } from './fills.ts'
+import type { Located } from './route.ts'
+
+export interface PreparePushParts {
+  readonly blobs: Pick<BlobFetcher, 'isHere' | 'fetch'>
+  readonly fills: Pick<Fills, 'wait' | 'find'>
+}
+
+/** Brings what `bytes` needs as far as the upstream has it; what is missing then is for the push to refuse. */
+export async function preparePush(
+  located: Located,
+  bytes: Uint8Array,
+  { blobs, fills }: PreparePushParts,
+): Promise<void> {
+  const manifest = read(bytes)
+  if (manifest === undefined) return
+  const missing = requiredBlobs(manifest).filter(({ digest }) => !blobs.isHere(located, digest))
+  const coming = manifest.manifests.filter(({ digest }) => isImageOnItsWay(located, digest, fills))
+  await Promise.allSettled([
+    ...missing.map(({ digest, size }) => blobs.fetch(located, digest, size)),
+    ...coming.map(({ digest }) => fills.wait(located.name, digest)),
+  ])
+}
+
+// An index that waits for somebody to want a platform of it would be waited for in vain.
+function isImageOnItsWay({ name }: Located, digest: Descriptor['digest'], fills: Pick<Fills, 'find'>): boolean {
+  return fills.find(name, { kind: 'digest', digest })?.stored.manifest.kind === 'image'
+}
+
+// What is no manifest is refused by the push, with words.
+function read(bytes: Uint8Array): Manifest | undefined {
+  try {
+    return readManifest(bytes)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,39 @@
+// Sends bytes of a blob that is still coming in. The end of every answer, of a part as well, is withheld until all of the
+// blob hashes to its digest: a client notices a missing end and nothing else (I5).
+import type { Sink } from '../storage/read-blob.ts'
+import { WITHHELD } from '../storage/read-blob.ts'
+import type { Transfer } from './transfer.ts'
+
+const BUFFER = 512 * 1024
+
+/** Sends bytes `start` to `end` (exclusive) as they arrive. Throws when they turn out wrong or stop coming. */
+export async function sendGrowing(
+  transfer: Transfer,
+  range: { readonly start: number; readonly end: number },
+  sink: Sink,
+): Promise<void> {
+  const { file } = transfer
+  const early = Math.max(range.start, range.end - WITHHELD)
+  let reading = Buffer.allocUnsafeSlow(Math.min(BUFFER, range.end - range.start))
+  let sending = Buffer.allocUnsafeSlow(reading.length)
+  let sent: Promise<void> = Promise.resolve()
+  for (let position = range.start; position < range.end;) {
+    // Taken before the look, so that no change is missed.
+    const change = file.changed()
+    if (transfer.state === 'failed') throw transfer.failure
+    const until = transfer.state === 'whole' ? range.end : Math.min(early, file.size)
+    if (until <= position) {
+      await change
+      continue
+    }
+    const length = Math.min(reading.length, until - position)
+    const { bytesRead } = await file.handle.read(reading, 0, length, position)
+    if (bytesRead === 0) throw new Error('the file of a transfer became shorter while it was read')
+    position += bytesRead
+    await sent
+    sent = sink(reading.subarray(0, bytesRead))
+    sent.catch(() => undefined)
+    ;[reading, sending] = [sending, reading]
+  }
+  await sent
+}
