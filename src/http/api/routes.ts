@@ -37,7 +37,7 @@ const CheckOptions = Type.Object(
     fast: flag('look at sizes and links without reading every blob'),
     repositories: Type.Optional(texts('the repositories to check, globs too; default: all')),
     from: Type.Optional(
-      texts('data directories or bundles on the server’s machine to heal from; on the local socket only'),
+      texts('data directories, or tars of them, on the server’s machine to heal from; on the local socket only'),
     ),
   },
   closed,
