@@ -11,6 +11,7 @@ import { isPushable } from './config/mirror.ts'
 import { Problem, describeUnwritable } from './config/problem.ts'
 import type { Config } from './config/schema.ts'
 import { addApi } from './http/api/add-api.ts'
+import { describeMirror } from './http/api/describe-mirror.ts'
 import type { ApiParts } from './http/api/given.ts'
 import { Jobs } from './http/api/jobs.ts'
 import type { Surroundings } from './http/call.ts'
@@ -83,6 +84,7 @@ const TLS_EVERY_MS = 2000
 export async function buildRegistry(config: Config, parts: Parts = {}): Promise<FastifyInstance> {
   const { clock = Date.now, logger = pino({ level: 'silent' }) } = parts
   const { access = (entry: AccessEntry) => logger.info(entry, 'request') } = parts
+  const { limits } = config
   const directory = resolve(config.storage.filesystem.rootdirectory)
   const readOnly = config.storage.maintenance.readonly.enabled
   const layout = createLayout(directory)
@@ -95,13 +97,7 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
       : undefined
   const authenticator =
     config.auth.htpasswd &&
-    createAuthenticator({
-      ...config.auth.htpasswd,
-      clock,
-      random: randomBytes,
-      logger,
-      loginQueue: config.limits.loginQueue,
-    })
+    createAuthenticator({ ...config.auth.htpasswd, clock, random: randomBytes, logger, loginQueue: limits.loginQueue })
 
   const common = { config, directory, logger, clock }
   const metrics = createMetrics(clock)
@@ -142,6 +138,7 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     upkeep,
     grace: config.gc.grace,
     jobs: new Jobs(clock),
+    mirror: () => mirror && describeMirror(mirror.mirror, clock()),
     standing: () => ({
       directory: { path: directory, inode: statSync(directory).ino },
       keeper: readKeeper(layout),
@@ -160,6 +157,7 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     isStalled: () => loop.isStalled(),
     certificateLeft,
     lastCollection: () => metrics.collections.last,
+    mirror: () => mirror?.mirror,
   })
 
   const app =
@@ -167,14 +165,10 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     createServer({
       logger,
       tls: tls?.loaded.server,
-      idleTimeout: config.limits.idleTimeout,
-      maxConnections: config.limits.connections,
+      idleTimeout: limits.idleTimeout,
+      maxConnections: limits.connections,
     })
-  const policy = createPolicy({
-    loginRequired: authenticator !== undefined,
-    anonymous: config.access.anonymous,
-    admins: config.access.admins,
-  })
+  const policy = createPolicy({ loginRequired: authenticator !== undefined, ...config.access })
   const prefix = config.http.prefix.replace(/\/+$/, '')
   const surroundings: Surroundings = {
     context,
@@ -184,7 +178,7 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     base: (config.http.host ?? '').replace(/\/+$/, '') + prefix,
     turn: createTurn(),
     noPush: isPushable(config) ? undefined : 'nothing can be pushed or deleted: this is a proxy without a login',
-    manifestLimit: config.limits.manifestBytes,
+    manifestLimit: limits.manifestBytes,
     pages: { catalog: config.catalog.maxentries, tags: config.tags.maxtags },
     mayPull: (user, name) => policy.decide(user === undefined ? 'anonymous' : { user }, 'pull', name) === 'allow',
   }
@@ -211,6 +205,7 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     uploads: () => store.uploads.open.count(),
     quarantined: () => countQuarantined(layout),
     suspects: () => store.verdicts.suspects().length,
+    mirror: () => mirror?.mirror,
     ...(certificateLeft && { certificateLeft }),
   })
   if (tls !== undefined && 'setSecureContext' in app.server) {

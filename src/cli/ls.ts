@@ -1,15 +1,22 @@
-// `tarn ls`: what is in the registry, and how much room it takes. Reads the directory: it needs neither server nor lock,
-// and works beside a running one and where nothing may be written.
+// `tarn ls`: what is in the registry, how much room it takes, and where it was mirrored from. Reads the directory: it needs
+// neither server nor lock, and works beside a running one and where nothing may be written.
+import { dirname, resolve } from 'node:path'
 import { Command, Option } from 'commander'
+import { readHomeId } from '../config/home-id.ts'
+import type { LoadedConfig } from '../config/load.ts'
 import { Problem } from '../config/problem.ts'
+import type { RepositoryName } from '../oci/name.ts'
 import type { ListReport, ListedImage, ListedRepository } from '../registry/list-images.ts'
 import { listImages } from '../registry/list-images.ts'
 import { selectImages } from '../registry/select.ts'
+import type { Layout } from '../storage/layout.ts'
+import type { Marks } from '../storage/mirrored.ts'
+import { readMarks } from '../storage/mirrored.ts'
 import { Pulls } from '../storage/pulls.ts'
 import type { CommandContext } from './context.ts'
 import { outputOf } from './context.ts'
-import { openDataDirectory } from './data-directory.ts'
-import { configOption } from './home.ts'
+import { findDataDirectory } from './data-directory.ts'
+import { configOption, readHome } from './home.ts'
 import { makeImageTree, shortenDigest } from './image-tree.ts'
 import { EXIT } from './output.ts'
 import { describeProblem } from './printable.ts'
@@ -22,6 +29,7 @@ interface LsOptions {
   readonly tags?: true
   readonly untagged?: true
   readonly tree?: true
+  readonly mirror?: true
   readonly sizes: boolean
   readonly sort: (typeof ORDERS)[number]
   readonly reverse?: true
@@ -40,6 +48,7 @@ export function lsCommand(context: CommandContext): Command {
     .option('--tags', 'a line for each tag')
     .option('--untagged', 'a line for each manifest without a tag too')
     .option('--tree', 'each tag with its platforms, configurations and layers')
+    .option('--mirror', 'only what was mirrored: from where, and when its upstream was last asked')
     .option('--no-sizes', 'leave out sizes; quicker in a large registry')
     .addOption(new Option('--sort <by>', 'the order').choices(ORDERS).default('name'))
     .option('--reverse', 'the other way round')
@@ -50,10 +59,12 @@ export function lsCommand(context: CommandContext): Command {
 }
 
 function list(patterns: readonly string[], options: LsOptions, command: Command, context: CommandContext): void {
-  const layout = openDataDirectory(options, command, context)
+  const home = readHome(options, command, context)
+  const layout = findDataDirectory(home)
   const kinds = selectImages(patterns).patterns.map(({ kind }) => kind)
   const images =
-    Boolean(options.tags ?? options.untagged ?? options.tree) || kinds.some((kind) => kind !== 'repository')
+    Boolean(options.tags ?? options.untagged ?? options.tree ?? options.mirror) ||
+    kinds.some((kind) => kind !== 'repository')
   const pulls = new Pulls({ path: layout.pulls, clock: context.clock, writable: () => false })
   const { quiet = false, json = false } = command.optsWithGlobals<{ quiet?: boolean; json?: boolean }>()
   const progress = createProgress({ ...context, quiet: quiet || context.stderr.isTTY !== true })
@@ -63,6 +74,7 @@ function list(patterns: readonly string[], options: LsOptions, command: Command,
     untagged: options.untagged === true,
     sizes: options.sizes,
     lastPulled: (name, digest) => pulls.lastPulled(name, digest),
+    ...(options.mirror && { marksOf: marksReader(layout, home) }),
     onProgress(phase, done, total) {
       if (done > 0 && done % PROGRESS_EVERY === 0) progress.update({ phase, done, total })
     },
@@ -82,6 +94,12 @@ function list(patterns: readonly string[], options: LsOptions, command: Command,
     })
   }
   if (!report.complete) process.exitCode = EXIT.failed
+}
+
+// Marks that another home set say nothing here: what came with a tar counts as pushed.
+function marksReader(layout: Layout, { path }: LoadedConfig): (name: RepositoryName) => Marks {
+  const id = readHomeId(path === undefined ? undefined : dirname(resolve(path)), layout.root, false)
+  return (name) => readMarks(layout, name, id)
 }
 
 function sayTheRest(
@@ -143,7 +161,8 @@ function formatImages({ repositories }: ListReport, options: LsOptions, now: num
     .flatMap(({ name, images }) => images.map((image) => ({ ...image, image: nameImage(name, image) })))
     .map((row) => ({ ...row, text: row.image }))
   if (rows.length === 0) return ''
-  const head = ['IMAGE', 'DIGEST', 'KIND', ...(sizes ? ['SIZE', 'SHARED'] : []), 'PULLED', 'PUSHED']
+  const origin = options.mirror ? ['UPSTREAM', 'CHECKED'] : []
+  const head = ['IMAGE', 'DIGEST', 'KIND', ...(sizes ? ['SIZE', 'SHARED'] : []), 'PULLED', 'PUSHED', ...origin]
   const lines = sortBy(rows, options, ({ text }) => text).map((row) => [
     row.text,
     shortenDigest(row.digest),
@@ -151,6 +170,7 @@ function formatImages({ repositories }: ListReport, options: LsOptions, now: num
     ...(sizes ? formatSizes(row) : []),
     formatTime(row.pulledAt, now),
     formatTime(row.pushedAt, now),
+    ...(row.mirrored ? [row.mirrored.upstream, formatTime(row.mirrored.checkedAt, now)] : []),
   ])
   return formatTable([head, ...lines], sizes ? [3, 4] : [])
 }
@@ -190,9 +210,10 @@ function toJson(report: ListReport, withTrees: boolean): object {
     ...row,
     ...toTimes({ pushedAt, pulledAt }),
     ...(images.length > 0 && {
-      images: images.map(({ node, pushedAt: pushed, pulledAt: pulled, ...image }) => ({
+      images: images.map(({ node, pushedAt: pushed, pulledAt: pulled, mirrored, ...image }) => ({
         ...image,
         ...toTimes({ pushedAt: pushed, pulledAt: pulled }),
+        ...(mirrored && { mirrored: { upstream: mirrored.upstream, ...toTimes({ checkedAt: mirrored.checkedAt }) } }),
         ...(withTrees && { manifest: node }),
       })),
     }),

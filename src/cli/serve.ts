@@ -42,8 +42,8 @@ export function serveCommand(): Command {
         process.stdout.write(printConfig(config))
         return
       }
-      const home = dirname(resolve(loaded.path ?? 'config.yml'))
-      await serve(config, { listen, offline, home, warnings })
+      const home = loaded.path === undefined ? {} : { home: dirname(resolve(loaded.path)) }
+      await serve(config, { listen, offline, ...home, warnings })
     })
 }
 
@@ -52,8 +52,8 @@ export interface ServeParts {
   readonly listen: string | undefined
   /** `--offline` */
   readonly offline?: boolean
-  /** The directory of the configuration file. */
-  readonly home: string
+  /** The directory of the configuration file, where there is one. */
+  readonly home?: string
   readonly warnings: readonly string[]
   /** Called with the URL when it serves, in the place of printing it. */
   readonly announce?: (url: string) => void

@@ -4,6 +4,8 @@ import type { RoomNumbers } from '../storage/room.ts'
 import type { CollectionNumbers } from './collection-tally.ts'
 import type { MetricFamily } from './metric-text.ts'
 import { gauge } from './metric-text.ts'
+import type { MirrorFacts } from './mirror-facts.ts'
+import { mirrorFamilies } from './mirror-metrics.ts'
 
 /** Where the numbers come from; each gives undefined, or throws, while it is not known. */
 export interface KeepingNumbers {
@@ -18,6 +20,7 @@ export interface KeepingNumbers {
   quarantined(): number | undefined
   /** Blobs whose bytes are known to be wrong, and that are refused. */
   suspects(): number | undefined
+  mirror(): MirrorFacts | undefined
 }
 
 /** The slow reading of all blobs. Times in milliseconds since 1970. */
@@ -47,6 +50,7 @@ export function keepingFamilies(numbers: Partial<KeepingNumbers>, now: number): 
     ...scrubFamilies(ask(numbers.scrub), now),
     ...roomFamilies(ask(numbers.room)),
     ...uploadFamilies(ask(numbers.uploads)),
+    ...mirrorFamilies(ask(numbers.mirror)),
     gauge(
       'tarn_certificate_days_left',
       'Days until the certificate in use ends.',

@@ -5,6 +5,8 @@ import { isNoRoom } from '../storage/room.ts'
 import type { Store } from '../storage/store.ts'
 import type { CollectionResult } from './collection-tally.ts'
 import type { Readiness } from './health.ts'
+import type { MirrorFacts } from './mirror-facts.ts'
+import { describeMirrorNotes } from './mirror-facts.ts'
 
 export interface ReadinessParts {
   readonly store: Pick<Store, 'layout' | 'durable' | 'room' | 'verdicts'>
@@ -15,6 +17,7 @@ export interface ReadinessParts {
   /** Milliseconds until the certificate in use ends; undefined without one. */
   readonly certificateLeft?: (() => number | undefined) | undefined
   readonly lastCollection?: (() => CollectionResult | undefined) | undefined
+  readonly mirror?: (() => MirrorFacts | undefined) | undefined
 }
 
 const DAY_MS = 86_400_000
@@ -37,6 +40,7 @@ export function createReadiness(parts: ReadinessParts): Readiness {
         store.verdicts.suspects().length > 0 ? 'damage: blobs with wrong bytes are refused' : undefined,
         holdsSomething(store.layout.quarantine) ? 'quarantine: not empty' : undefined,
         describeCollection(lastCollection()),
+        ...describeMirrorNotes(parts.mirror?.()),
       ].filter((line) => line !== undefined)
     },
   }

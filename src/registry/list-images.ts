@@ -5,13 +5,15 @@ import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'
 import { findHeld } from '../storage/holders.ts'
+import type { Marks, MirroredTag } from '../storage/mirrored.ts'
 import type { Layout } from '../storage/layout.ts'
 import { readManifestFile } from '../storage/read-manifest-file.ts'
 import type { FoundRepository } from '../storage/read-repository.ts'
 import { readRepository } from '../storage/read-repository.ts'
-import { statFile } from '../storage/stamp.ts'
 import type { WalkReport } from '../storage/walk.ts'
 import { walkRepositories } from '../storage/walk.ts'
+import type { Sizes } from './blob-sizes.ts'
+import { BlobSizes } from './blob-sizes.ts'
 import type { ManifestNode } from './describe-manifest.ts'
 import { describeManifest, formatPlatform, listParts } from './describe-manifest.ts'
 import type { ImagePattern, Selection } from './select.ts'
@@ -28,14 +30,9 @@ export interface ListOptions {
   readonly sizes: boolean
   /** Milliseconds since 1970. */
   readonly lastPulled: (name: RepositoryName, digest: Digest) => number | undefined
+  /** Lists only what was mirrored, by these marks. */
+  readonly marksOf?: ((name: RepositoryName) => Marks) | undefined
   readonly onProgress?: (phase: string, done: number, total: number) => void
-}
-
-export interface Sizes {
-  /** Bytes on disk, each blob counted once. */
-  readonly bytes: number
-  /** How many of them another repository holds as well. */
-  readonly sharedBytes: number
 }
 
 export interface ListedImage extends Partial<Sizes> {
@@ -47,6 +44,8 @@ export interface ListedImage extends Partial<Sizes> {
   readonly state: ManifestNode['state']
   readonly pushedAt: number
   readonly pulledAt: number | undefined
+  /** Where it came from, when only what was mirrored is listed. */
+  readonly mirrored?: Omit<MirroredTag, 'digest'>
   readonly node: ManifestNode
 }
 
@@ -94,7 +93,7 @@ export function listImages(layout: Layout, options: ListOptions): ListReport {
   }
   const mustWalk = selection?.names === undefined || options.sizes
   const all = mustWalk ? [...walkRepositories(layout, walking)] : (selection.names ?? [])
-  const usage = new Usage(layout)
+  const usage = new BlobSizes(layout)
   const rows: { row: ListedRepository; held: readonly Digest[] }[] = []
   const others: RepositoryName[] = []
   for (const [done, name] of all.entries()) {
@@ -167,7 +166,7 @@ function describeRepository(
   layout: Layout,
   found: FoundRepository,
   selection: Selection | undefined,
-  { images, untagged, lastPulled }: ListOptions,
+  { images, untagged, lastPulled, marksOf }: ListOptions,
 ): ListedRepository | undefined {
   const { name } = found
   const patterns = selection?.of(name) ?? []
@@ -178,7 +177,9 @@ function describeRepository(
   const chosen = tags.filter(({ tag }) => isWhole || patterns.some((pattern) => pattern.matchesTag(tag)))
   const byDigest = found.revisions.filter(({ digest }) => patterns.some((pattern) => pattern.matchesDigest(digest)))
   if (!isWhole && chosen.length + byDigest.length === 0) return undefined
-  const describe = (one: { tag?: Tag; digest: Digest; pushedAt: number }): ListedImage => {
+  const marks = marksOf?.(name)
+  const describe = (one: Found): ListedImage => {
+    const mirrored = marks && markOf(marks, one)
     const node = describeManifest(layout, name, one.digest)
     return {
       tag: one.tag,
@@ -188,6 +189,7 @@ function describeRepository(
       state: node.state,
       pushedAt: one.pushedAt,
       pulledAt: lastPulled(name, one.digest),
+      ...(mirrored !== undefined && { mirrored }),
       node,
     }
   }
@@ -195,6 +197,8 @@ function describeRepository(
     untagged && isWhole
       ? findUntagged(layout, found)
       : byDigest.map(({ digest, writtenAt }) => ({ digest, pushedAt: writtenAt }))
+  const wanted = [...chosen, ...bare].filter((one) => marks === undefined || markOf(marks, one) !== undefined)
+  if (marks !== undefined && wanted.length === 0) return undefined
   return {
     name,
     tags: tags.length,
@@ -202,8 +206,22 @@ function describeRepository(
     uploads: found.uploads.length,
     pushedAt: newest([...found.revisions, ...found.tags].map(({ writtenAt }) => writtenAt)),
     pulledAt: newest(found.revisions.map(({ digest }) => lastPulled(name, digest) ?? 0)),
-    images: images ? [...chosen, ...bare].map(describe) : [],
+    images: images ? wanted.map(describe) : [],
   }
+}
+
+interface Found {
+  readonly tag?: Tag
+  readonly digest: Digest
+  readonly pushedAt: number
+}
+
+// The mark of a tag counts while the tag leads to what was mirrored.
+function markOf({ tags, manifests }: Marks, { tag, digest }: Found): ListedImage['mirrored'] {
+  const { at, upstream } = manifests.get(digest) ?? {}
+  if (tag === undefined) return at === undefined || upstream === undefined ? undefined : { upstream, checkedAt: at }
+  const mark = tags.get(tag)
+  return mark?.digest === digest ? { upstream: mark.upstream, checkedAt: mark.checkedAt } : undefined
 }
 
 function findUntagged(layout: Layout, { revisions, tags }: FoundRepository): { digest: Digest; pushedAt: number }[] {
@@ -227,59 +245,4 @@ function newest(times: readonly number[]): number | undefined {
   // Not Math.max(...times): a repository may hold more links than a call takes arguments.
   const time = times.reduce((latest, one) => Math.max(latest, one), 0)
   return time === 0 ? undefined : time
-}
-
-/** How many repositories hold each blob, and its size, asked once. */
-class Usage {
-  readonly #layout: Layout
-  readonly #holders = new Map<Digest, number>()
-  readonly #sizes = new Map<Digest, number>()
-
-  constructor(layout: Layout) {
-    this.#layout = layout
-  }
-
-  has(digest: Digest): boolean {
-    return this.#holders.has(digest)
-  }
-
-  /** Counts one repository that holds `digests`. */
-  add(digests: readonly Digest[]): void {
-    for (const digest of digests) this.#holders.set(digest, (this.#holders.get(digest) ?? 0) + 1)
-  }
-
-  measure(digests: readonly Digest[]): Sizes {
-    let bytes = 0
-    let sharedBytes = 0
-    for (const digest of digests) {
-      const size = this.#sizeOf(digest)
-      bytes += size
-      if ((this.#holders.get(digest) ?? 0) > 1) sharedBytes += size
-    }
-    return { bytes, sharedBytes }
-  }
-
-  total(digests: ReadonlySet<Digest>): { blobs: number; bytes: number } {
-    let blobs = 0
-    let bytes = 0
-    for (const digest of digests) {
-      const size = this.#sizeOf(digest)
-      bytes += size
-      if (size > 0) blobs += 1
-    }
-    return { blobs, bytes }
-  }
-
-  #sizeOf(digest: Digest): number {
-    let size = this.#sizes.get(digest)
-    if (size === undefined) {
-      try {
-        size = statFile(this.#layout.blobData(digest))?.size ?? 0
-      } catch {
-        size = 0
-      }
-      this.#sizes.set(digest, size)
-    }
-    return size
-  }
 }

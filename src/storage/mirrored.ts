@@ -63,7 +63,7 @@ export class Mirrored {
 
   constructor(parts: MirroredParts) {
     this.#parts = parts
-    this.#header = `tarn-mirrored 1 ${parts.home}`
+    this.#header = headerOf(parts.home)
   }
 
   /** The mark of a tag; on the path of every pull by tag, so it costs one stat where nothing changed. */
@@ -129,23 +129,10 @@ export class Mirrored {
     const stamp = statFile(this.#parts.layout.mirrored(name))?.stamp
     const known = this.#tables.get(name)
     if (known !== undefined && known.stamp === stamp) return known
-    const table = stamp === undefined ? emptyTable() : { ...this.#read(name), stamp }
+    const table =
+      stamp === undefined ? emptyTable() : { ...readTable(this.#parts.layout.mirrored(name), this.#header), stamp }
     if (this.#tables.size >= MOST_TABLES) this.#tables.clear()
     this.#tables.set(name, table)
-    return table
-  }
-
-  #read(name: RepositoryName): Table {
-    const table = emptyTable()
-    let text: string
-    try {
-      text = readFileSync(this.#parts.layout.mirrored(name), 'utf8')
-    } catch {
-      // What cannot be read protects everything.
-      return table
-    }
-    const [header, ...lines] = text.split('\n')
-    if (header === this.#header) for (const line of lines) takeLine(table, line)
     return table
   }
 
@@ -166,6 +153,29 @@ export class Mirrored {
       }
     })
   }
+}
+
+/** The marks that `home` set in a repository, for who only looks; none where they cannot be read. */
+export function readMarks(layout: Layout, name: RepositoryName, home: string): Marks {
+  return readTable(layout.mirrored(name), headerOf(home))
+}
+
+function headerOf(home: string): string {
+  return `tarn-mirrored 1 ${home}`
+}
+
+function readTable(path: string, wanted: string): Table {
+  const table = emptyTable()
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch {
+    // What cannot be read protects everything.
+    return table
+  }
+  const [header, ...lines] = text.split('\n')
+  if (header === wanted) for (const line of lines) takeLine(table, line)
+  return table
 }
 
 function emptyTable(): Table {

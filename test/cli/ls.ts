@@ -5,6 +5,7 @@ import type { Test } from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import { parseTag } from '../../src/oci/reference.ts'
 import { runCommand, writeHome } from '../helpers/command.ts'
+import { pushLayers, startMirror, startUpstream, until } from '../helpers/mirror.ts'
 import { imageOf, indexOf, partOf, plantBlob, plantFile, plantManifest } from '../helpers/plant.ts'
 import type { TestStore } from '../helpers/store.ts'
 import { A, B, makeStore } from '../helpers/store.ts'
@@ -190,4 +191,34 @@ t.test('as a process of its own, from inside a home, it needs nobody', async (t)
   const { code, stdout } = await runTarn(join(config, '..'), ['ls', '--quiet', 'team/b'])
   t.equal(code, 0)
   t.match(stdout, /^REPOSITORY .*\nteam\/b /)
+})
+
+t.test('--mirror lists what came from upstreams, with its origin and when that was last asked', async (t) => {
+  const { client, gateway } = await startUpstream(t)
+  await pushLayers(client, 'team/app', [Buffer.from('theirs')], { reference: 'v1' })
+  const mirror = await startMirror(t, [gateway])
+  await mirror.client.send('GET', '/v2/up.test/team/app/manifests/v1')
+  const config = writeHome(mirror.directory, mirror.data)
+  const list = (...args: string[]) => runCommand(['ls', '--mirror', '--config', config, ...args], { clock: Date.now })
+  await until('the image is here', async () => (await list('--quiet')).stdout !== '')
+  await pushLayers(mirror.client, 'up.test/team/app', [Buffer.from('ours')], { reference: 'mine' })
+  await pushLayers(mirror.client, 'team/other', [Buffer.from('ours')], { reference: 'v1' })
+
+  const { stdout } = await list('--no-sizes')
+  t.match(
+    stdout.split('\n').map((line) => line.split(/ {2,}/)),
+    [
+      ['IMAGE', 'DIGEST', 'KIND', 'PULLED', 'PUSHED', 'UPSTREAM', 'CHECKED'],
+      ['up.test/team/app:v1', /^sha256:/, 'image', /./, /ago$/, 'up.test', /ago$/],
+      [''],
+    ],
+  )
+  const { repositories } = JSON.parse((await list('--json')).stdout) as { repositories: { images: object[] }[] }
+  t.match(repositories, [
+    { name: 'up.test/team/app', images: [{ tag: 'v1', mirrored: { upstream: 'up.test', checkedAt: /^20.*Z$/ } }] },
+  ])
+  t.equal(repositories.length, 1)
+
+  await pushLayers(mirror.client, 'up.test/team/app', [Buffer.from('ours as well')], { reference: 'v1' })
+  t.equal((await list('--quiet')).stdout, '', 'what was pushed over it is ours')
 })

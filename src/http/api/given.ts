@@ -4,6 +4,7 @@ import type { Progress } from '../../registry/collect.ts'
 import type { Upkeep } from '../../registry/upkeep.ts'
 import type { KeeperFacts } from '../../storage/keeper.ts'
 import type { RoomNumbers } from '../../storage/room.ts'
+import type { MirrorReport } from './describe-mirror.ts'
 import type { Jobs } from './jobs.ts'
 
 /** What the registry says of itself at the moment. */
@@ -25,6 +26,8 @@ export interface ApiParts {
   /** `gc.grace` */
   readonly grace: number
   readonly jobs: Jobs
+  /** How the mirror is now; absent without a server, undefined where the configuration has none. */
+  readonly mirror?: () => MirrorReport | undefined
 }
 
 /** What an act says while it runs. */

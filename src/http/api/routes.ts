@@ -3,6 +3,7 @@ import Type from 'typebox'
 import type { Static } from 'typebox'
 import { collectFully } from '../../registry/collect-fully.ts'
 import { PIN_ID, formatPinned, parsePin } from '../../storage/pins.ts'
+import { MirrorReport, describeMirror } from './describe-mirror.ts'
 import { checkOptions, readDuration, refuse } from './check-options.ts'
 import { describeApi } from './openapi.ts'
 import * as reports from './reports.ts'
@@ -76,6 +77,15 @@ export const ROUTES = {
       scrub: upkeep.checker.scrub,
       jobs: jobs.list(),
     }),
+  }),
+  'GET /mirror': route({
+    action: 'admin',
+    summary: 'upstreams and how they answer, blobs and images on their way, what was counted',
+    body: Nothing,
+    report: MirrorReport,
+    long: false,
+    changes: never,
+    act: async ({ parts }) => parts.mirror?.() ?? describeMirror(undefined, 0),
   }),
   'POST /gc': route({
     action: 'admin',

@@ -18,6 +18,7 @@ t.test('the document lists every route and nothing else', async (t) => {
   t.same(listed.toSorted(), Object.keys(ROUTES).toSorted())
   for (const name of [
     'GET /status',
+    'GET /mirror',
     'POST /gc',
     'POST /check',
     'POST /rm',

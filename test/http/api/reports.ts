@@ -50,6 +50,42 @@ t.test('what a registry really answers is what the document says, over the socke
   t.match(await ask('POST /gc', { untagged: true, grace: '0s' }), { blobs: { deleted: 5 } })
   t.match(await ask('GET /status'), { collection: { running: false, last: { untagged: true } } })
   await ask('POST /rm', { images: ['team/**', 'nothing/here'], dryRun: true })
+  t.match(await ask('GET /mirror'), { enabled: false, upstreams: [] })
+})
+
+t.test('what a mirror answers is what the document says', async (t) => {
+  const upstreams =
+    '[{host: up.test, url: ["http://127.0.0.1:1", "http://127.0.0.1:2"], insecure: true}, {host: quay.io}]'
+  const { data, serve } = makeHome(t, `mirror: {anonymous: true, upstreams: ${upstreams}}\n`)
+  const serving = await serve()
+  for (const tag of ['a', 'b', 'c'])
+    t.equal(
+      (await fetch(`${serving.url}/v2/up.test/team/app/manifests/${tag}`)).status,
+      404,
+      'an upstream that is down',
+    )
+  const socketPath = await findSocket(data)
+  const answer = await callSocket({ socketPath, name: 'GET /mirror', options: {}, onEvent: () => undefined })
+  const { report } = ROUTES['GET /mirror'] as { report: TSchema }
+  t.same([...Value.Errors(report, answer)], [])
+  t.same(findUntold(report, answer), [])
+  t.match(answer, {
+    enabled: true,
+    offline: false,
+    upstreams: [
+      {
+        host: 'up.test',
+        insecure: true,
+        addresses: [
+          { url: 'http://127.0.0.1:1/', breaker: { state: 'open', retryAt: /^20.*Z$/ } },
+          { url: 'http://127.0.0.1:2/' },
+        ],
+      },
+      { host: 'quay.io', path: 'quay.io', insecure: false, addresses: [{ breaker: { state: 'closed', failures: 0 } }] },
+    ],
+    transfers: [],
+    fills: [],
+  })
 })
 
 t.test('an answer that the document does not tell would be found', async (t) => {
