@@ -23,6 +23,7 @@ const ORDER = [
   'tar',
   'room',
   'collect',
+  'mirror',
   'conformance',
 ]
 const NOT_SUITES = new Set(['run', 'install'])

@@ -38,15 +38,16 @@ export async function startContainerd(machine: Machine): Promise<Containerd> {
 }
 
 /** Starts dockerd on a containerd. With `certsFor` (host:port → path of a CA), dockerd runs in a mount
- * namespace where /etc/docker is a folder of ours, so that the machine's own stays as it is. */
+ * namespace where /etc/docker is a folder of ours, so that the machine's own stays as it is. `settings` is its
+ * daemon.json. */
 export async function startDockerd(
   machine: Machine,
   containerd: Containerd,
-  options: { prefix?: readonly string[]; certsFor?: Record<string, string> } = {},
+  options: { prefix?: readonly string[]; certsFor?: Record<string, string>; settings?: object } = {},
 ): Promise<Dockerd> {
   const folder = await machine.scratch('dockerd')
   const host = `unix://${folder}/docker.sock`
-  await writeFile(join(folder, 'daemon.json'), '{}')
+  await writeFile(join(folder, 'daemon.json'), JSON.stringify(options.settings ?? {}))
   await mkdir(join(folder, 'home'))
   const words = [
     'dockerd',
