@@ -8,6 +8,7 @@ import { checkEngines } from './mirror/engines.ts'
 import { checkFlights } from './mirror/flights.ts'
 import { checkFresh } from './mirror/fresh.ts'
 import { checkPushes } from './mirror/pushed.ts'
+import { apart } from './mirror/scene.ts'
 import { checkSilent } from './mirror/silent.ts'
 
 export const name = 'mirror'
@@ -25,7 +26,7 @@ export async function run(context: E2EContext): Promise<Row[]> {
   }
   const only = process.env['TARN_E2E_MIRROR_ONLY']?.split(',')
   for (const [part, check] of Object.entries(parts)) {
-    if (only === undefined || only.includes(part)) await check(context, recorder)
+    if (only === undefined || only.includes(part)) await apart(context, (own) => check(own, recorder))
   }
   return recorder.rows
 }

@@ -13,7 +13,7 @@ import type { Image } from './images.ts'
 import { makeImage, makeLayer, pushBlob, pushImage } from './images.ts'
 import { pullWhole } from './pull.ts'
 import type { Scene } from './scene.ts'
-import { exists, HOST, mirrorOf, must, setScene, tagLink, waitForTag } from './scene.ts'
+import { checkApart, exists, HOST, mirrorOf, must, setScene, tagLink, waitForTag } from './scene.ts'
 
 const MIB = 1024 * 1024
 const LARGE = 16 * MIB
@@ -22,17 +22,12 @@ const NAME = 'team/broken'
 const REPOSITORY = `${HOST}/${NAME}`
 
 export async function checkBroken(context: E2EContext, recorder: Recorder): Promise<void> {
-  await recorder.check('an upstream killed in the middle of a blob and started again: the pull ends well', () =>
-    checkKilledUpstream(context),
-  )
-  await recorder.check('an answer that is cut off ten times is gone on with each time', () => checkCuts(context))
-  await recorder.check('kill -9 of Tarn in the middle of an image: taken up again without a client', () =>
-    checkKilledTarn(context),
-  )
-  await recorder.check('a fill that is broken off leaves no tag: for Tarn offline, nor for registry:2 by tar', () =>
-    checkTorn(context),
-  )
-  await recorder.check('an image of which the upstream lost a layer is never tagged', () => checkLostLayer(context))
+  const check = checkApart(context, recorder)
+  await check('an upstream killed in the middle of a blob and started again: the pull ends well', checkKilledUpstream)
+  await check('an answer that is cut off ten times is gone on with each time', checkCuts)
+  await check('kill -9 of Tarn in the middle of an image: taken up again without a client', checkKilledTarn)
+  await check('a fill that is broken off leaves no tag: for Tarn offline, nor for registry:2 by tar', checkTorn)
+  await check('an image of which the upstream lost a layer is never tagged', checkLostLayer)
 }
 
 async function checkKilledUpstream(context: E2EContext): Promise<void> {

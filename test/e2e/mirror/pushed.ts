@@ -6,91 +6,94 @@ import type { Client } from '../../helpers/client.ts'
 import { addQuery, codeOf, headerOf, locationOf, openClient } from '../../helpers/client.ts'
 import { makeContainerStorage } from '../helpers/containers.ts'
 import { makeDockerRegistryProgram } from '../helpers/docker-registry.ts'
-import type { StoredManifest } from '../helpers/image-fixture.ts'
+import type { Format, StoredManifest } from '../helpers/image-fixture.ts'
 import { buildFixture } from '../helpers/image-fixture.ts'
 import type { E2EContext, Recorder } from '../helpers/suite.ts'
 import type { Tarn } from '../helpers/tarn.ts'
 import { startRegistry } from '../helpers/tarn.ts'
 import { copyByTar } from './broken.ts'
-import { ACCEPT } from './fetch.ts'
+import { ACCEPT, fetchWhole } from './fetch.ts'
 import type { Image } from './images.ts'
 import { makeImage, makeIndex, makeLayer, pushBlob, pushImage, pushIndex, putManifest } from './images.ts'
 import { pullWhole } from './pull.ts'
-import { exists, HOST, must, setScene, tagLink } from './scene.ts'
+import { checkApart, exists, HOST, must, setScene, tagLink } from './scene.ts'
 
 const NAME = 'ocp/release'
 const REPOSITORY = `${HOST}/${NAME}`
 
 export async function checkPushes(context: E2EContext, recorder: Recorder): Promise<void> {
+  const check = checkApart(context, recorder)
   for (const format of ['oci', 'docker-list'] as const) {
-    await recorder.check(`skopeo copy of what the upstream has (${format}), upstream off: pulls whole`, async () => {
-      const { machine } = context
-      const { upstream, relay, tarn } = await setScene(context)
-      const fixture = await buildFixture(machine, await machine.scratch('fixture'), format)
-      const env = await makeContainerStorage(machine)
-      const copy = (from: string, to: string) =>
-        machine.run('skopeo', ['copy', '-q', '--all', '--src-tls-verify=false', '--dest-tls-verify=false', from, to], {
-          env,
-        })
-      for (const blob of fixture.blobs) await pushBlob(upstream.client, 'team/app', blob)
-      for (const child of fixture.children) await putManifest(upstream.client, 'team/app', child.digest, child)
-      await putManifest(upstream.client, 'team/app', '1', fixture.top)
-      await copy(`dir:${fixture.dir}`, `docker://${tarn.address}/${HOST}/team/app:copied`)
-      must(!tarn.service.log().includes('method=PATCH'), 'skopeo uploaded, so this row shows nothing')
-      await relay.down()
-      const out = join(await machine.scratch('out'), 'out')
-      await copy(`docker://${tarn.address}/${HOST}/team/app:copied`, `dir:${out}`)
-      const peer = await startRegistry(machine, makeDockerRegistryProgram(), {
-        data: await copyByTar(context, tarn.data),
-      })
-      await copy(`docker://${peer.address}/${HOST}/team/app:copied`, `dir:${out}-2`)
-    })
+    await check(`skopeo copy of what the upstream has (${format}), upstream off: pulls whole`, (own) =>
+      checkSkopeo(own, format),
+    )
   }
+  await check('oc image mirror of a release that the upstream has, upstream off: every tag pulls whole', checkOc)
+  await check('oc image mirror of an index that the upstream has: every child pulls whole', checkOcIndex)
+  await check('a manifest whose blobs nobody has is refused with MANIFEST_BLOB_UNKNOWN', checkNowhere)
+  await check('told "it is there", upstream gone before the manifest comes: refused or whole', checkGone)
+}
 
-  await recorder.check('oc image mirror of a release that the upstream has, upstream off: every tag pulls whole', () =>
-    checkOc(context),
-  )
-  await recorder.check('oc image mirror of an index that the upstream has: every child pulls whole', async () => {
-    const { upstream, relay, tarn } = await setScene(context)
-    const images = { amd64: makeImage([makeLayer('a', 50_000)]), arm64: makeImage([makeLayer('b', 50_000)], 'arm64') }
-    const index = makeIndex(images)
-    await pushIndex(upstream.client, NAME, index, '4.20')
-    await withClient(tarn, async (client) => {
-      // Children before lists, as oc does.
-      for (const image of index.images) await mirrorAsOc(client, image, [image.manifest.digest])
-      await putAsOc(client, '4.20-copy', index.manifest)
-    })
+async function checkSkopeo(context: E2EContext, format: Format): Promise<void> {
+  const { machine } = context
+  const { upstream, relay, tarn } = await setScene(context)
+  const fixture = await buildFixture(machine, await machine.scratch('fixture'), format)
+  const env = await makeContainerStorage(machine)
+  const options = ['-q', '--all', '--src-tls-verify=false', '--dest-tls-verify=false']
+  const copy = (from: string, to: string) => machine.run('skopeo', ['copy', ...options, from, to], { env })
+  for (const blob of fixture.blobs) await pushBlob(upstream.client, 'team/app', blob)
+  for (const child of fixture.children) await putManifest(upstream.client, 'team/app', child.digest, child)
+  await putManifest(upstream.client, 'team/app', '1', fixture.top)
+  await copy(`dir:${fixture.dir}`, `docker://${tarn.address}/${HOST}/team/app:copied`)
+  must(!tarn.service.log().includes('method=PATCH'), 'skopeo uploaded, so this row shows nothing')
+  await relay.down()
+  const out = join(await machine.scratch('out'), 'out')
+  await copy(`docker://${tarn.address}/${HOST}/team/app:copied`, `dir:${out}`)
+  const peer = await startRegistry(machine, makeDockerRegistryProgram(), { data: await copyByTar(context, tarn.data) })
+  await copy(`docker://${peer.address}/${HOST}/team/app:copied`, `dir:${out}-2`)
+}
+
+async function checkOcIndex(context: E2EContext): Promise<void> {
+  const { upstream, relay, tarn } = await setScene(context)
+  const images = { amd64: makeImage([makeLayer('a', 50_000)]), arm64: makeImage([makeLayer('b', 50_000)], 'arm64') }
+  const index = makeIndex(images)
+  await pushIndex(upstream.client, NAME, index, '4.20')
+  await withClient(tarn, async (client) => {
+    // Children before lists, as oc does.
+    for (const image of index.images) await mirrorAsOc(client, image, [image.manifest.digest])
+    await putAsOc(client, '4.20-copy', index.manifest)
+  })
+  await relay.down()
+  for (const image of index.images) await pullWhole(tarn.url, REPOSITORY, image.manifest.digest, image)
+  const { status, digest } = await fetchWhole(`${tarn.url}/v2/${REPOSITORY}/manifests/4.20-copy`)
+  must(status === 200 && digest === index.manifest.digest, `the index is ${status} ${digest}`)
+}
+
+async function checkNowhere(context: E2EContext): Promise<void> {
+  const { tarn } = await setScene(context)
+  const image = makeImage([makeLayer('nowhere', 1000)])
+  await withClient(tarn, async (client) => {
+    const put = await putRaw(client, 'torn', image.manifest)
+    must(codeOf(put) === 'MANIFEST_BLOB_UNKNOWN', `it was answered ${put.status} ${codeOf(put)}`)
+  })
+  must(!(await exists(tagLink(tarn.data, REPOSITORY, 'torn'))), 'the torn image is tagged')
+}
+
+async function checkGone(context: E2EContext): Promise<void> {
+  const { upstream, relay, tarn } = await setScene(context)
+  const image = makeImage([makeLayer('slow', 4_000_000)])
+  await pushImage(upstream.client, NAME, image, '1')
+  relay.shape(4_000_000)
+  await withClient(tarn, async (client) => {
+    for (const { digest } of [image.config, ...image.layers]) {
+      const head = await client.send('HEAD', `/v2/${REPOSITORY}/blobs/${digest}`)
+      must(head.status === 200, `HEAD of ${digest} was answered ${head.status}`)
+    }
     await relay.down()
-    for (const image of index.images) await pullWhole(tarn.url, REPOSITORY, image.manifest.digest, image)
+    const put = await putRaw(client, 'cut', image.manifest)
+    if (put.status === 201) await pullWhole(tarn.url, REPOSITORY, 'cut', image)
+    else must(codeOf(put) === 'MANIFEST_BLOB_UNKNOWN', `it was answered ${put.status} ${codeOf(put)}`)
   })
-  await recorder.check('a manifest whose blobs nobody has is refused with MANIFEST_BLOB_UNKNOWN', async () => {
-    const { tarn } = await setScene(context)
-    const image = makeImage([makeLayer('nowhere', 1000)])
-    await withClient(tarn, async (client) => {
-      const put = await putRaw(client, 'torn', image.manifest)
-      must(codeOf(put) === 'MANIFEST_BLOB_UNKNOWN', `it was answered ${put.status} ${codeOf(put)}`)
-    })
-    must(!(await exists(tagLink(tarn.data, REPOSITORY, 'torn'))), 'the torn image is tagged')
-  })
-  await recorder.check(
-    'told "it is there" and the upstream is gone before the manifest comes: refused or whole',
-    async () => {
-      const { upstream, relay, tarn } = await setScene(context)
-      const image = makeImage([makeLayer('slow', 4_000_000)])
-      await pushImage(upstream.client, NAME, image, '1')
-      relay.shape(4_000_000)
-      await withClient(tarn, async (client) => {
-        for (const { digest } of [image.config, ...image.layers]) {
-          const head = await client.send('HEAD', `/v2/${REPOSITORY}/blobs/${digest}`)
-          must(head.status === 200, `HEAD of ${digest} was answered ${head.status}`)
-        }
-        await relay.down()
-        const put = await putRaw(client, 'cut', image.manifest)
-        if (put.status === 201) await pullWhole(tarn.url, REPOSITORY, 'cut', image)
-        else must(codeOf(put) === 'MANIFEST_BLOB_UNKNOWN', `it was answered ${put.status} ${codeOf(put)}`)
-      })
-    },
-  )
 }
 
 async function checkOc(context: E2EContext): Promise<void> {

@@ -5,9 +5,10 @@ import type { Client } from '../../helpers/client.ts'
 import { openClient } from '../../helpers/client.ts'
 import { makeDockerRegistryProgram } from '../helpers/docker-registry.ts'
 import type { Machine } from '../helpers/machine.ts'
-import type { E2EContext } from '../helpers/suite.ts'
+import { makeMachine } from '../helpers/machine.ts'
+import type { E2EContext, Recorder } from '../helpers/suite.ts'
 import type { Tarn, TarnOptions } from '../helpers/tarn.ts'
-import { startRegistry } from '../helpers/tarn.ts'
+import { makeTarnProgram, startRegistry } from '../helpers/tarn.ts'
 import type { Relay } from './relay.ts'
 import { startRelay } from './relay.ts'
 
@@ -54,6 +55,30 @@ export async function startUpstream(machine: Machine): Promise<Upstream> {
 /** The block `mirror:` of a Tarn that mirrors this url as quay.io, with `more` keys of the upstream. */
 export function mirrorOf(url: string, more: Record<string, unknown> = {}): Record<string, unknown> {
   return { mirror: { anonymous: true, upstreams: [{ host: HOST, url: [url], insecure: true, ...more }] } }
+}
+
+/** Runs a part of the suite on a machine of its own, so that what it started ends with it. */
+export async function apart(context: E2EContext, act: (context: E2EContext) => Promise<void>): Promise<void> {
+  const machine = makeMachine()
+  // Whoever ends the suite in the middle ends this too.
+  context.machine.onEnd(() => machine.end())
+  const program = makeTarnProgram(context.checkout, context.node)
+  const startTarn: E2EContext['startTarn'] = (options) => startRegistry(machine, program, options)
+  try {
+    await act({ ...context, machine, startTarn })
+  } finally {
+    await machine.end()
+  }
+}
+
+/** As the recorder's check, each row on a machine of its own. */
+export function checkApart(
+  context: E2EContext,
+  recorder: Recorder,
+): (name: string, act: (context: E2EContext) => Promise<void>) => Promise<void> {
+  return async (name, act) => {
+    await recorder.check(name, () => apart(context, act))
+  }
 }
 
 export interface Scene {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { openClient } from '../../helpers/client.ts'
 import type { E2EContext, Recorder } from '../helpers/suite.ts'
 import { makeImage, makeLayer, pushImage } from './images.ts'
-import { mirrorOf, must, startUpstream } from './scene.ts'
+import { checkApart, mirrorOf, must, startUpstream } from './scene.ts'
 
 const CALLS = 'trace=connect,sendto,sendmsg,sendmmsg'
 
@@ -26,18 +26,19 @@ const ASKED = [
 ]
 
 export async function checkSilent(context: E2EContext, recorder: Recorder): Promise<void> {
-  await recorder.check('a registry:2 configuration without mirror: opens no connection outwards', async () => {
-    const calls = await traceLife(context, {})
+  const check = checkApart(context, recorder)
+  await check('a registry:2 configuration without mirror: opens no connection outwards', async (own) => {
+    const calls = await traceLife(own, {})
     must(calls.length === 0, `it did: ${calls.join('\n')}`)
   })
   const wellKnown = { mirror: { anonymous: true, offline: true, upstreams: 'well-known' } }
-  await recorder.check('a mirror with offline: true opens no connection outwards', async () => {
-    const calls = await traceLife(context, wellKnown)
+  await check('a mirror with offline: true opens no connection outwards', async (own) => {
+    const calls = await traceLife(own, wellKnown)
     must(calls.length === 0, `it did: ${calls.join('\n')}`)
   })
-  await recorder.check('a mirror that may go out is seen to do so by the same log', async () => {
-    const { relay } = await startUpstream(context.machine)
-    const calls = await traceLife(context, mirrorOf(relay.url))
+  await check('a mirror that may go out is seen to do so by the same log', async (own) => {
+    const { relay } = await startUpstream(own.machine)
+    const calls = await traceLife(own, mirrorOf(relay.url))
     must(calls.length > 0, 'the log saw nothing, so the rows above show nothing')
     const strangers = calls.filter((call) => !call.includes(`htons(${relay.port})`))
     must(strangers.length === 0, `it spoke to others than its upstream: ${strangers.join('\n')}`)
