@@ -81,7 +81,8 @@ function straceWords(trace: ServeOptions['trace']): string[] {
   return ['strace', '-f', '-y', '-s', '256', '--seccomp-bpf', '-o', trace.log, '-e', `trace=${trace.calls}`]
 }
 
-function endChildren(parent: number, signal: NodeJS.Signals): void {
+/** Ends what strace runs; strace then writes the rest of its log and ends by itself. */
+export function endChildren(parent: number, signal: NodeJS.Signals): void {
   for (const pid of childrenOf(parent)) {
     try {
       process.kill(pid, signal)

@@ -31,7 +31,7 @@ export async function checkPushes(context: E2EContext, recorder: Recorder): Prom
   await check('oc image mirror of a release that the upstream has, upstream off: every tag pulls whole', checkOc)
   await check('oc image mirror of an index that the upstream has: every child pulls whole', checkOcIndex)
   await check('a manifest whose blobs nobody has is refused with MANIFEST_BLOB_UNKNOWN', checkNowhere)
-  await check('told "it is there", upstream gone before the manifest comes: refused or whole', checkGone)
+  await check('told "it is there", and the upstream loses it before the manifest comes: refused or whole', checkGone)
 }
 
 async function checkSkopeo(context: E2EContext, format: Format): Promise<void> {
@@ -89,7 +89,10 @@ async function checkGone(context: E2EContext): Promise<void> {
       const head = await client.send('HEAD', `/v2/${REPOSITORY}/blobs/${digest}`)
       must(head.status === 200, `HEAD of ${digest} was answered ${head.status}`)
     }
+    // It lost everything, which is an answer; one that is away would be waited for, for a minute.
+    relay.answer({ status: 404 })
     await relay.down()
+    await relay.up()
     const put = await putRaw(client, 'cut', image.manifest)
     if (put.status === 201) await pullWhole(tarn.url, REPOSITORY, 'cut', image)
     else must(codeOf(put) === 'MANIFEST_BLOB_UNKNOWN', `it was answered ${put.status} ${codeOf(put)}`)

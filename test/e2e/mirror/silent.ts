@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openClient } from '../../helpers/client.ts'
+import { endChildren } from '../durability/serve.ts'
 import type { E2EContext, Recorder } from '../helpers/suite.ts'
 import { makeImage, makeLayer, pushImage } from './images.ts'
 import { checkApart, mirrorOf, must, startUpstream } from './scene.ts'
@@ -60,6 +61,7 @@ async function traceLife(context: E2EContext, config: Record<string, unknown>): 
   } finally {
     client.close()
   }
+  endChildren(tarn.service.pid, 'SIGTERM')
   await tarn.stop()
   const lines = (await readFile(log, 'utf8')).split('\n')
   return lines.filter((line) => /sa_family=AF_INET6?\b/.test(line))
