@@ -9,6 +9,7 @@ import { checkFlights } from './mirror/flights.ts'
 import { checkFresh } from './mirror/fresh.ts'
 import { checkPushes } from './mirror/pushed.ts'
 import { apart } from './mirror/scene.ts'
+import { checkShapes } from './mirror/shapes.ts'
 import { checkSilent } from './mirror/silent.ts'
 
 export const name = 'mirror'
@@ -22,6 +23,7 @@ export async function run(context: E2EContext): Promise<Row[]> {
     pushed: checkPushes,
     carried: checkCarried,
     engines: checkEngines,
+    shapes: checkShapes,
     silent: checkSilent,
   }
   const only = process.env['TARN_E2E_MIRROR_ONLY']?.split(',')
