@@ -12,6 +12,6 @@ t.test('a thread lowers its own priority and nobody else’s', async (t) => {
   let inside = ''
   const from = new URL('../helpers/threads/', import.meta.url).href + 'x.ts'
   await runWorker<string>({ from, file: 'low-priority', data: undefined, onMessage: (stat) => void (inside = stat) })
-  t.ok(niceOf(inside) > before, `${niceOf(inside)} is above ${before}`)
+  t.equal(niceOf(inside), Math.min(19, before + 10), 'whatever this process was given')
   t.equal(niceOf(readFileSync('/proc/thread-self/stat', 'latin1')), before)
 })
