@@ -47,7 +47,7 @@ async function openAt(
   const options = { ...(signal && { signal }) }
   try {
     const { body } = await client.getBlob({ repository, digest, ...(size !== undefined && { size }), ...options })
-    return body
+    return Readable.from(body, { objectMode: false })
   } catch (error) {
     if (!(error instanceof UpstreamError)) throw error
   }

@@ -1,6 +1,5 @@
 // The body of a blob as a stream that keeps what the answer's headers and the descriptor promised: never a byte more
 // than promised, an error when there are fewer, an error when they drip. It does not hash: who resumes does.
-import { Readable } from 'node:stream'
 import type { Throttle } from './throttle.ts'
 import type { Incoming } from './transport.ts'
 import { describeEnd } from './transport.ts'
@@ -61,56 +60,61 @@ export interface BodyOptions {
   readonly release: () => void
 }
 
+/** Read once, to its end or until it is destroyed. */
+export interface BlobBody extends AsyncIterable<Buffer> {
+  destroy(): void
+}
+
 const MINUTE = 60_000
 
-/** A stream of the bytes of the answer. Destroying it ends the request. */
-export function streamBody(incoming: Incoming, options: BodyOptions): Readable {
-  const stream = Readable.from(readPieces(incoming, options), { objectMode: false, highWaterMark: 262_144 })
-  stream.once('close', () => {
+/** The bytes of the answer. Destroying it ends the request. */
+export function streamBody(incoming: Incoming, options: BodyOptions): BlobBody {
+  let isOpen = true
+  const destroy = (): void => {
+    if (!isOpen) return
+    isOpen = false
     incoming.body.destroy()
     options.release()
-  })
-  return stream
+  }
+  const pieces = readPieces(incoming, options, destroy)
+  // Not a Readable: each layer of streams costs a few turns for every 64 KiB.
+  return { [Symbol.asyncIterator]: () => pieces, destroy }
 }
 
-async function* readPieces(incoming: Incoming, options: BodyOptions): AsyncGenerator<Buffer, void, void> {
-  const { span, largest, throttle, signal } = options
+async function* readPieces(
+  incoming: Incoming,
+  { span, largest, throttle, signal, elapsed, slowest }: BodyOptions,
+  close: () => void,
+): AsyncGenerator<Buffer, void, void> {
   const { host } = incoming.url
   const most = span.length ?? largest - span.from
-  let received = 0
-  for await (const piece of withPace(incoming, options)) {
-    received += piece.length
-    if (received > most) throw new UpstreamError('invalid', `${host} sends more than the ${most} bytes of the blob`)
-    await throttle.spend(piece.length, signal)
-    yield piece
-  }
-  if (span.length !== undefined && received < span.length)
-    throw new UpstreamError('unreachable', `${host} broke off after ${received} of ${span.length} bytes`)
-}
-
-/** Only time in which we wait for the upstream counts: a slow reader or our own limit is not its fault. */
-async function* withPace(incoming: Incoming, options: BodyOptions): AsyncGenerator<Buffer, void, void> {
-  const { elapsed, slowest, signal } = options
   const pieces = (incoming.body as AsyncIterable<Buffer>)[Symbol.asyncIterator]()
-  let waited = 0
   let received = 0
-  for (;;) {
-    const start = elapsed()
-    let next: IteratorResult<Buffer>
-    try {
-      next = await pieces.next()
-    } catch (error) {
-      throw describeEnd(error, incoming.url, signal)
+  // Only time in which we wait for the upstream counts: a slow reader or our own limit is not its fault.
+  let [waited, since] = [0, 0]
+  try {
+    for (;;) {
+      const start = elapsed()
+      const next = await pieces.next().catch((error: unknown) => {
+        throw describeEnd(error, incoming.url, signal)
+      })
+      if (next.done === true) break
+      waited += elapsed() - start
+      received += next.value.length
+      if (received > most) throw new UpstreamError('invalid', `${host} sends more than the ${most} bytes of the blob`)
+      const pause = throttle.spend(next.value.length, signal)
+      if (pause !== undefined) await pause
+      yield next.value
+      if (waited < MINUTE) continue
+      const pace = received - since
+      if (pace < slowest) throw new UpstreamError('unreachable', `${host} sent only ${pace} bytes in a minute`)
+      waited = 0
+      since = received
     }
-    if (next.done === true) return
-    waited += elapsed() - start
-    received += next.value.length
-    yield next.value
-    if (waited < MINUTE) continue
-    if (received < slowest)
-      throw new UpstreamError('unreachable', `${incoming.url.host} sent only ${received} bytes in a minute`)
-    waited = 0
-    received = 0
+    if (span.length !== undefined && received < span.length)
+      throw new UpstreamError('unreachable', `${host} broke off after ${received} of ${span.length} bytes`)
+  } finally {
+    close()
   }
 }
 

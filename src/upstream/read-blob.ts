@@ -1,15 +1,14 @@
 // Blobs of an upstream: whether they are there, and their bytes from an offset on. Whoever resumes looks at `from`:
 // an upstream may answer with the whole blob. The urls of a descriptor are never used (R25).
-import type { Readable } from 'node:stream'
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
-import type { BodyOptions, Span } from './body.ts'
+import type { BlobBody, BodyOptions, Span } from './body.ts'
 import { readSpan, streamBody } from './body.ts'
 import type { Endpoint } from './endpoint.ts'
 
 export interface UpstreamBlob extends Span {
   /** Not hashed. Must be read to its end or destroyed: it holds one of the upstream's turns. */
-  readonly body: Readable
+  readonly body: BlobBody
   /** The configured url that it comes from. */
   readonly source: string
 }

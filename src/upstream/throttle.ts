@@ -3,8 +3,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface Throttle {
-  /** Counts bytes that came and waits until the next may. Throws the signal's reason when that comes first. */
-  spend(bytes: number, signal?: AbortSignal): Promise<void>
+  /**
+   * Counts bytes that came; what it gives is waited for before the next may come, and rejects with the signal's reason when
+   * that comes first. Undefined when they may come now.
+   */
+  spend(bytes: number, signal?: AbortSignal): Promise<void> | undefined
 }
 
 export interface ThrottleOptions {
@@ -15,7 +18,7 @@ export interface ThrottleOptions {
   readonly wait?: (milliseconds: number, signal?: AbortSignal) => Promise<void>
 }
 
-const UNLIMITED: Throttle = { spend: async () => undefined }
+const UNLIMITED: Throttle = { spend: () => undefined }
 
 const waitByTimer = async (milliseconds: number, signal?: AbortSignal): Promise<void> =>
   sleep(milliseconds, undefined, signal && { signal })
@@ -25,12 +28,12 @@ export function makeThrottle({ bytesPerSecond, clock, wait = waitByTimer }: Thro
   // When the bytes so far would have come at the given speed.
   let due = -Infinity
   return {
-    async spend(bytes, signal) {
+    spend(bytes, signal) {
       const now = clock()
       due = Math.max(due, now) + (bytes / bytesPerSecond) * 1000
       const ahead = due - now
       // Timers are no finer than a millisecond: small debts are collected.
-      if (ahead >= 20) await wait(ahead, signal)
+      return ahead >= 20 ? wait(ahead, signal) : undefined
     },
   }
 }
