@@ -7,9 +7,14 @@ import { makeMachine } from '../e2e/helpers/machine.ts'
 import { measureCollection } from './collect.ts'
 import type { Bench } from './helpers/bench.ts'
 import { describeMachine, drawTable, judge, replaceTable } from './helpers/table.ts'
+import { measureMirror } from './mirror.ts'
 import { measureRegistry } from './registry.ts'
 
-const BENCHES: Readonly<Record<string, Bench>> = { registry: measureRegistry, collect: measureCollection }
+const BENCHES: Readonly<Record<string, Bench>> = {
+  registry: measureRegistry,
+  collect: measureCollection,
+  mirror: measureMirror,
+}
 const checkout = join(import.meta.dirname, '..', '..')
 const progress = (line: string): void => void process.stderr.write(`${line}\n`)
 

@@ -14,7 +14,7 @@ export interface Row {
 }
 
 /** What must be: the median of Tarn's values is at least `times` the median of what they are compared with. */
-export interface Requirement {
+export interface Comparison {
   /** What the line of the verdict says. */
   readonly name: string
   /** Name of the row that has Tarn's values. */
@@ -23,6 +23,15 @@ export interface Requirement {
   readonly against?: { readonly row: string }
   readonly times: number
 }
+
+/** What must be: the median of Tarn's values is at most this, in the unit of the row. */
+export interface Bound {
+  readonly name: string
+  readonly row: string
+  readonly most: number
+}
+
+export type Requirement = Comparison | Bound
 
 export interface Results {
   readonly rows: readonly Row[]

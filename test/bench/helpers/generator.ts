@@ -1,5 +1,5 @@
 // A worker that sends one request again and again over raw sockets. It reads the head of the first answer
-// only, to learn how long an answer is; after that it counts bytes and looks at the status, so that it costs
+// only (and of one that is longer), to learn how long an answer is; after that it counts bytes and looks at the status, so that it costs
 // much less than any server. It stops by itself and throws on any answer but 200.
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
@@ -73,8 +73,12 @@ function runConnection(task: GeneratorTask, request: Buffer, until: number, time
       }
       if (received < length) return
       if (received > length) {
-        fail('an answer is longer than the first one was')
-        return
+        // An Age that has one more digit by now makes answers longer for good.
+        length = received === chunk.length ? lengthOf(chunk, task.method) : undefined
+        if (received !== length) {
+          fail('an answer is longer than those before it')
+          return
+        }
       }
       const now = performance.now()
       times.push(now - sentAt)

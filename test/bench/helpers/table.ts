@@ -42,9 +42,17 @@ export function judge({ rows, requirements }: Results): Verdict[] {
     return row
   }
   return requirements.map((requirement: Requirement) => {
-    const tarn = medianOf(find(requirement.row).tarn)
+    const row = find(requirement.row)
+    const tarn = medianOf(row.tarn)
+    if ('most' in requirement) {
+      const within = tarn <= requirement.most
+      return {
+        met: within,
+        line: `${(within ? 'met' : 'not met').padEnd(7)} ${requirement.name}: ${format(tarn)} ${row.unit} (at most ${requirement.most})`,
+      }
+    }
     const { against } = requirement
-    const ratio = tarn / medianOf(against === undefined ? find(requirement.row).peer : find(against.row).tarn)
+    const ratio = tarn / medianOf(against === undefined ? row.peer : find(against.row).tarn)
     // A figure that is not a number meets nothing.
     const met = ratio >= requirement.times
     return {
