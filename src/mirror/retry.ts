@@ -8,15 +8,20 @@ export interface RetryOptions {
   readonly elapsed: () => number
   /** Told of each failure that is going to be followed by another try, with the milliseconds until then. */
   readonly onRetry: (error: unknown, pause: number) => void
+  /** In place of a timer. */
+  readonly wait?: (milliseconds: number, signal: AbortSignal) => Promise<void>
 }
 
 // Milliseconds between tries, and in all.
 const PAUSES = [1000, 5000, 15_000, 60_000, 300_000]
 export const PATIENCE_MS = 86_400_000
 
+const waitByTimer = (milliseconds: number, signal: AbortSignal): Promise<void> =>
+  sleep(milliseconds, undefined, { signal, ref: false })
+
 /** Runs `act` until it ends well, for a day at most. Throws what does not pass, or the signal's reason. */
 export async function retryPassing(act: () => Promise<void>, options: RetryOptions): Promise<void> {
-  const { signal, elapsed, onRetry } = options
+  const { signal, elapsed, onRetry, wait = waitByTimer } = options
   const since = elapsed()
   for (let tries = 0; ; tries += 1) {
     try {
@@ -28,7 +33,7 @@ export async function retryPassing(act: () => Promise<void>, options: RetryOptio
       const pause = Math.max(asked, PAUSES[Math.min(tries, PAUSES.length - 1)] ?? 0)
       if (!isPassing(error) || elapsed() - since + pause > PATIENCE_MS) throw error
       onRetry(error, pause)
-      await sleep(pause, undefined, { signal, ref: false })
+      await wait(pause, signal)
     }
   }
 }
