@@ -35,6 +35,9 @@ export function parsePath(url: string): Target {
   if (foreign) {
     return invalid('NAME_INVALID', 'invalid path: only %2F, %3A and %2B may be escaped in it')
   }
+  if (question >= 0 && !isDecodable(url.slice(question + 1))) {
+    return invalid('UNSUPPORTED', 'invalid query: it has an escape that stands for no character')
+  }
   const parts = path.split('/').slice(1)
   if (parts.length === 1 || (parts.length === 2 && parts[1] === '')) return { kind: 'base' }
   const target = readParts(parts.slice(1))
@@ -81,8 +84,18 @@ function cleanPath(parts: readonly string[]): string | undefined {
   return clean[0] === 'v2' && clean.length > 1 ? `/${clean.join('/')}` : undefined
 }
 
-function invalid(code: 'NAME_INVALID', message: string): Target {
-  return { kind: 'invalid', error: registryError(code, { message }) }
+function invalid(code: 'NAME_INVALID' | 'UNSUPPORTED', message: string): Target {
+  return { kind: 'invalid', error: registryError(code, { status: 400, message }) }
+}
+
+function isDecodable(text: string): boolean {
+  if (!text.includes('%')) return true
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** The query of a request target. "+" stands for itself: media types have it, and no value has spaces. */

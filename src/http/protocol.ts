@@ -11,6 +11,8 @@ export function speakJson(server: Server): void {
   // Passed on as it is: readBody sends the 100 when somebody wants the body.
   server.on('checkContinue', (request, response) => server.emit('request', request, response))
   server.on('checkExpectation', (_request, response) => answer(response, 417, 'no such expectation can be met'))
+  // node:http would close without a word. What follows the head is not HTTP, so the connection ends.
+  server.on('connect', (_request, socket) => endWith(socket, 405, 'this server is no proxy'))
 }
 
 /**
@@ -74,14 +76,22 @@ function flaw(message: string): Error {
   return registryError('UNSUPPORTED', { status: 400, message })
 }
 
-/** Answers what could not be read as a request, unless an answer to an earlier one is under way; ends the connection. */
-export function answerBroken(error: NodeJS.ErrnoException, socket: Duplex & { _httpMessage?: unknown }): void {
-  if (error.code === 'ECONNRESET' || !socket.writable || socket._httpMessage) {
-    socket.destroy()
-    return
-  }
-  const status = statusOf(error.code)
-  const body = makeBody(status, 'the request is not HTTP/1.1 as this server reads it')
+/**
+ * Answers what could not be read as a request, or as the body of the one that is being answered, and ends the connection;
+ * without an answer when one to an earlier request is under way.
+ */
+export function answerBroken(
+  error: NodeJS.ErrnoException,
+  socket: Duplex & { _httpMessage?: ServerResponse | null },
+): void {
+  const underWay = socket._httpMessage
+  const isItsBody = underWay?.req.complete === false && !underWay.headersSent
+  if (error.code === 'ECONNRESET' || !socket.writable || (underWay && !isItsBody)) socket.destroy()
+  else endWith(socket, statusOf(error.code), 'the request is not HTTP/1.1 as this server reads it')
+}
+
+function endWith(socket: Duplex, status: number, message: string): void {
+  const body = makeBody(status, message)
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   )

@@ -17,22 +17,26 @@ export interface ByteRanges {
 // More parts than any client asks for; a request with more gets the whole blob instead.
 const MOST_RANGES = 64
 
-/** Reads `Range` for a blob of `size` bytes. Syntax that is not "bytes=…" is ignored, as RFC 9110 asks. */
+/**
+ * Reads `Range` for a blob of `size` bytes. Other units than bytes are ignored, as RFC 9110 asks; bytes that are none are
+ * 416, as in Go's server and so in distribution.
+ */
 export function parseRange(header: string | undefined, size: number): RangeResult {
-  const list = /^bytes=(.*)$/i.exec(header?.trim() ?? '')?.[1]
+  const list = /^bytes=(.*)$/is.exec(header?.trim() ?? '')?.[1]
   if (list === undefined) return { kind: 'ignored' }
   const specs = list
     .split(',')
     .map((spec) => spec.trim())
     .filter((spec) => spec !== '')
-  if (specs.length === 0 || specs.length > MOST_RANGES) return { kind: 'ignored' }
+  if (specs.length === 0) return { kind: 'unsatisfiable' }
+  if (specs.length > MOST_RANGES) return { kind: 'ignored' }
   const ranges: ByteRange[] = []
   // Clients that ask for several parts, or for every blob in parts and this one is empty, take the whole, but
   // not a 416. Go's server, and so distribution, does the same.
   const unsatisfiable: RangeResult = specs.length > 1 || size === 0 ? { kind: 'ignored' } : { kind: 'unsatisfiable' }
   for (const spec of specs) {
-    const match = /^(\d{0,15})-(\d{0,15})$/.exec(spec)
-    if (match === null || (match[1] === '' && match[2] === '')) return { kind: 'ignored' }
+    const match = /^(\d*)-(\d*)$/.exec(spec)
+    if (match === null || (match[1] === '' && match[2] === '')) return { kind: 'unsatisfiable' }
     const range = resolve(match[1] ?? '', match[2] ?? '', size)
     if (range === 'backwards') return unsatisfiable
     if (range !== undefined) ranges.push(range)

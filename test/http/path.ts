@@ -204,6 +204,14 @@ t.test('every way of escaping a right path means the same', async () => {
   )
 })
 
+for (const query of ['%', 'n=%2', 'last=%zz', 'last=%ff', 'digest=%c0%af', 'x=%ed%a0%80']) {
+  t.test(`an escape that stands for no character is 400: ?${query}`, async (t) => {
+    for (const path of ['/v2/', '/v2/_catalog', '/v2/a/tags/list', '/v2/a/blobs/uploads/']) {
+      t.match(parsePath(`${path}?${query}`), { kind: 'invalid', error: { code: 'UNSUPPORTED', status: 400 } }, path)
+    }
+  })
+}
+
 t.test('a query keeps the plus of media types and decodes the rest once', async (t) => {
   const query = parseQuery('/v2/a/referrers/x?artifactType=application/vnd.x+json&last=a%2Fb&x=%252F&n=')
   t.same(Object.fromEntries(query), { artifactType: 'application/vnd.x+json', last: 'a/b', x: '%2F', n: '' })

@@ -47,6 +47,24 @@ t.test('more connections than limits.connections are closed, the others go on', 
   for (const socket of [first, second]) socket.destroy()
 })
 
+t.test('a body whose chunks are broken is 400, what came before it is kept, and CONNECT is 405', async (t) => {
+  const { port, url } = await startTarn(t)
+  const location = (await fetch(`${url}/v2/a/blobs/uploads/`, { method: 'POST' })).headers.get('location') ?? ''
+  const chunked = 'Host: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nZZ\r\n'
+  for (const [head, status] of [
+    [`PATCH ${location} HTTP/1.1\r\n${chunked}`, 400],
+    [`PUT /v2/a/manifests/x HTTP/1.1\r\n${chunked}`, 400],
+    ['CONNECT registry.test:443 HTTP/1.1\r\nHost: x\r\n\r\n', 405],
+  ] as const) {
+    const { answers, closed } = await exchange(port, head)
+    t.same([closed, answers.map((answer) => answer.status)], [true, [status]], head)
+    t.match(JSON.parse(answers[0]?.body.toString() ?? ''), { errors: [{ code: 'UNSUPPORTED' }] })
+  }
+  let range: string | null = ''
+  while (range !== '0-4') range = (await fetch(`${url}${location}`)).headers.get('range')
+  t.equal(range, '0-4')
+})
+
 t.test('answers carry the bare content type, and nothing is encoded', async (t) => {
   const { port } = await startTarn(t)
   const encodings = ['Accept-Encoding: gzip, br, zstd']
