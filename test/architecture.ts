@@ -41,7 +41,7 @@ const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   'fs-extra/esm': ['storage'],
   pino: ['app.ts', 'auth', 'cli', 'mirror', 'registry', 'storage', 'tls'],
   croner: ['config', 'registry'],
-  semver: ['registry'],
+  semver: ['config', 'registry'],
   'tar-stream': ['storage'],
   'node:sqlite': ['storage'],
 }

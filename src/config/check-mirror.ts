@@ -9,7 +9,7 @@ import type { MapNode } from './tree.ts'
 import { findNode } from './tree.ts'
 import { listEntries, pathOf } from './upstreams.ts'
 
-type Complain = (key: string, what: string, hint: string) => void
+export type Complain = (key: string, what: string, hint: string) => void
 
 /** Adds the faults of `config`, which is right key by key, to `findings`; `root` knows the places. */
 export function checkMirror(config: Config, root: MapNode, findings: Findings): void {
@@ -67,12 +67,14 @@ function checkNames(
   seen.path.add(path)
 }
 
-function checkAddresses({ url, insecure }: UpstreamEntry, complain: Complain): void {
+/** Plain http is only for who says so. */
+export function checkAddresses({ url, insecure }: Pick<UpstreamEntry, 'url' | 'insecure'>, complain: Complain): void {
   if (insecure || url.every((each) => each.startsWith('https:'))) return
   complain('url', 'plain http, which anybody on the way can read and change', 'write https://, or add insecure: true')
 }
 
-function checkCredentials({ credentials }: UpstreamEntry, complain: Complain): void {
+/** A login is whole, and only one. */
+export function checkCredentials({ credentials }: Pick<UpstreamEntry, 'credentials'>, complain: Complain): void {
   const { authFile, username, passwordFile } = credentials
   if (authFile !== undefined && (username !== undefined || passwordFile !== undefined)) {
     const hint = 'keep authFile, or username and passwordFile'

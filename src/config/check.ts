@@ -9,7 +9,7 @@ import { readLeaf } from './leaf.ts'
 import type { WordOr } from './key.ts'
 import { notesOf, wordOrOf } from './key.ts'
 import type { MapNode, RawNode } from './tree.ts'
-import { expandShorthand, isBlank, makeMap } from './tree.ts'
+import { expandList, expandShorthand, isBlank, makeMap } from './tree.ts'
 import { UNUSED } from './unused.ts'
 
 /** What a walk found; both lists grow as it goes. */
@@ -17,6 +17,8 @@ export interface Findings {
   readonly faults: Fault[]
   readonly warnings: string[]
   readonly units: Units
+  /** A file of Tarn's own: what distribution has in its configuration is unknown here. */
+  readonly isOwn?: true
 }
 
 /**
@@ -110,7 +112,9 @@ function openSection(
   findings: Findings,
 ): MapNode | undefined {
   if (node === undefined || isBlank(node)) return makeMap(node?.origin ?? at.origin)
-  const open = notesOf(schema).shorthand === true ? expandShorthand(node) : node
+  const { shorthand, listKey } = notesOf(schema)
+  const full = shorthand === true ? expandShorthand(node) : node
+  const open = listKey === undefined ? full : expandList(full, listKey)
   if (open.kind === 'map') return open
   const what = open.kind === 'invalid' ? 'not valid YAML' : 'expected a section'
   findings.faults.push({
@@ -145,7 +149,8 @@ function checkRecord(
       })
       continue
     }
-    const value = isHeaders || !isBlank(child) ? checkTree(item, child, { path, origin: child.origin }, findings) : ''
+    const isNothing = Type.IsString(item) && isBlank(child)
+    const value = isNothing ? '' : checkTree(item, child, { path, origin: child.origin }, findings)
     const twin = result.find(([name]) => isHeaders && name.toLowerCase() === key.toLowerCase())
     if (twin === undefined) result.push([key, value])
     else twin[1] = value
@@ -183,7 +188,7 @@ export function reportUnused(
   node: RawNode,
   findings: Findings,
 ): void {
-  const unused = UNUSED.get(path)
+  const unused = findings.isOwn === true ? undefined : UNUSED.get(path)
   const known = Object.keys(schema.properties).join(', ')
   const { closed } = notesOf(schema)
   if (unused?.kind === 'silent') return

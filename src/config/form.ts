@@ -1,10 +1,15 @@
 // The grammars that strings of the configuration follow, each with what to say when one does not. A form may
 // normalise a value; it must never look anything up.
 import { Cron } from 'croner'
+import semver from 'semver'
 import { parseListenAddress } from './address.ts'
 import { isRepositoryName } from '../oci/name.ts'
+import { isTag } from '../oci/reference.ts'
 import { parseBytes, parseRoom } from './bytes.ts'
+import { parseImageSource } from './image-source.ts'
 import { compilePattern } from './pattern.ts'
+import { readRegistryHost } from './registry-host.ts'
+import { parseWindows } from './window.ts'
 
 interface Form {
   /** The value to keep, or undefined when the text is not of this form. */
@@ -35,15 +40,6 @@ function readBareOrigin(text: string): string | undefined {
   return origin !== undefined && readUrl(origin)?.pathname === '/' ? origin : undefined
 }
 
-/** `HOST` or `HOST:PORT` as image names have it, in lower case. */
-function readRegistry(text: string): string | undefined {
-  const host = text.toLowerCase()
-  const [, name, port] = /^(\[[\da-f:.]+\]|[a-z\d](?:[a-z\d.-]*[a-z\d])?)(:\d{1,5})?$/u.exec(host) ?? []
-  const url = name === undefined ? null : URL.parse(`https://${name}${port ?? ''}`)
-  // What the parser spells otherwise (0x7f.1, a port of 70000) would never equal what clients say.
-  return url !== null && url.hostname === name ? host : undefined
-}
-
 /** A share of the disk or an amount, one of them and not nothing. */
 function isBound(text: string): boolean {
   const room = /\s/u.test(text.trim()) ? undefined : parseRoom(text)
@@ -67,8 +63,21 @@ function isSchedule(text: string): boolean {
 
 /** A pattern whose brackets are closed: another one would match nothing and nobody would notice. */
 function isGlobOfNames(text: string): boolean {
-  const isClosed = /^(?:[^{}[\]]|\{[^{}]+\}|\[[^[\]]+\])+$/u.test(text)
-  return isClosed && /^[a-z0-9._/*?{},[\]!-]+$/u.test(text) && !text.startsWith('/')
+  return isClosed(text) && /^[a-z0-9._/*?{},[\]!-]+$/u.test(text) && !text.startsWith('/')
+}
+
+function isGlobOfTags(text: string): boolean {
+  return isClosed(text) && /^[\w.*?{},[\]!-]+$/u.test(text)
+}
+
+function isClosed(glob: string): boolean {
+  return /^(?:[^{}[\]]|\{[^{}]+\}|\[[^[\]]+\])+$/u.test(glob)
+}
+
+/** A share of a whole, as `10%`. */
+function isShare(text: string): boolean {
+  const [, percent] = /^(\d+(?:\.\d+)?)%$/u.exec(text) ?? []
+  return percent !== undefined && Number(percent) <= 100
 }
 
 function keepIf(text: string, good: boolean): string | undefined {
@@ -107,7 +116,7 @@ export const FORMS = {
     hint: 'write "https://auth.example.com", without a path',
   },
   registry: {
-    read: readRegistry,
+    read: readRegistryHost,
     expected: 'expected the name of a registry as image names have it',
     hint: 'write quay.io or registry.example.com:5000, without https:// and without a path',
   },
@@ -157,6 +166,36 @@ export const FORMS = {
     read: (text) => keepIf(text, isGlobOfNames(text)),
     expected: 'expected a pattern of repository names',
     hint: 'write team/app, team/* (one level) or team/** (all levels)',
+  },
+  source: {
+    read: (text) => keepIf(text, parseImageSource(text) !== undefined),
+    expected: 'expected an image, a repository or a registry, with the name of the registry in front',
+    hint: 'write docker.io/library/alpine, quay.io/org/app:v1, quay.io/org/app@sha256:… or registry.example.com:5000',
+  },
+  tag: {
+    read: (text) => keepIf(text, isTag(text)),
+    expected: 'expected a tag',
+    hint: 'write up to 128 letters, digits, "_", "." and "-", such as v1.2',
+  },
+  tagGlob: {
+    read: (text) => keepIf(text, isGlobOfTags(text)),
+    expected: 'expected a tag or a pattern of tags',
+    hint: 'write "3.20", "3.*" or "{latest,stable}"; regular expressions go to allow and deny',
+  },
+  versionRange: {
+    read: (text) => keepIf(text, semver.validRange(text) !== null),
+    expected: 'expected a range of versions',
+    hint: 'write ">=3.18", "^1.2", "~4.16" or ">=1.2 <2 || 3.x"',
+  },
+  window: {
+    read: (text) => keepIf(text, parseWindows(text) !== undefined),
+    expected: 'expected times of the day',
+    hint: 'write "22:00-06:00", or several as "12:00-13:00, 22:00-06:00", local time',
+  },
+  share: {
+    read: (text) => keepIf(text, isShare(text)),
+    expected: 'expected a share',
+    hint: 'write 10%',
   },
   bytes: {
     read: (text) => keepIf(text, parseBytes(text) !== undefined),

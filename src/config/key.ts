@@ -23,8 +23,12 @@ export interface Notes {
   readonly anyCase?: true
   /** `auth: htpasswd` stands for `auth: {htpasswd: {}}`. */
   readonly shorthand?: true
+  /** A list or a word in the place of this section is the value of this key of it: `tags: [a]` for `tags: {names: [a]}`. */
+  readonly listKey?: string
   /** Unknown keys are errors; the text says why. */
   readonly closed?: string
+  /** For people, in a published JSON Schema. */
+  readonly description?: string
 }
 
 /** The notes of a schema. */

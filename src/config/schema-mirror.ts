@@ -12,6 +12,16 @@ export const FRESH = [
   { tags: '.*', for: 60 * MINUTE },
 ]
 
+/** How Tarn shows a registry who it is; relative paths start at the file that names them. */
+export const credentials = Type.Object(
+  {
+    authFile: Type.Optional(shown()),
+    username: Type.Optional(shown()),
+    passwordFile: Type.Optional(shown()),
+  },
+  { closed: OURS },
+)
+
 const upstream = Type.Object(
   {
     // The registry as image names spell it, which is also what containerd says in `ns`.
@@ -20,14 +30,7 @@ const upstream = Type.Object(
     path: Type.Optional(shown(undefined, { form: 'repository' })),
     // Tried in order; without any https://host.
     url: list(shown(undefined, { form: 'upstream' })),
-    credentials: Type.Object(
-      {
-        authFile: Type.Optional(shown()),
-        username: Type.Optional(shown()),
-        passwordFile: Type.Optional(shown()),
-      },
-      { closed: OURS },
-    ),
+    credentials,
     ca: Type.Optional(shown()),
     insecure: flag(false),
     // Further origins that may see the credentials.

@@ -72,3 +72,11 @@ export function expandShorthand(node: RawNode): RawNode {
   map.entries.set(node.value, makeMap(node.origin))
   return map
 }
+
+/** A list in the place of a section is its key `key`; so is a word, as a list of one. */
+export function expandList(node: RawNode, key: string): RawNode {
+  if (node.kind !== 'list' && node.kind !== 'scalar') return node
+  const { origin } = node
+  const list: RawNode = node.kind === 'list' ? node : { kind: 'list', origin, items: [node] }
+  return { kind: 'map', origin, entries: new Map([[key, list]]) }
+}
