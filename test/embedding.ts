@@ -18,7 +18,7 @@ async function runExample(directory: string, code: string, more: string): Promis
   const fastify = pathToFileURL(join(ROOT, 'node_modules', 'fastify', 'fastify.js')).href
   const text = code.replaceAll("'tarn'", `'${source}'`).replaceAll("'fastify'", `'${fastify}'`)
   writeFileSync(join(directory, 'example.ts'), `${text}\n${more}`)
-  const { stdout } = await run(process.execPath, ['example.ts'], { cwd: directory, timeout: 60_000 })
+  const { stdout } = await run(process.execPath, ['example.ts'], { cwd: directory, timeout: 300_000 })
   return stdout
 }
 

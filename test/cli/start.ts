@@ -129,8 +129,9 @@ t.test('a terminal has the password also when the first start fails, and so has 
 t.test('a registry that others reach is named as they must name it', async (t) => {
   const home = t.testdir({})
   const serving = await startServing(t, home, ['start', '--home', '.', '--listen', ':0'])
-  while (!serving.stdout().includes('curl ')) await new Promise((resolve) => setTimeout(resolve, 5))
   const { port } = new URL(serving.url)
+  // When it is over everything that it said is here.
+  await serving.end('SIGTERM')
   const line = /^On other machines write (\S+) for localhost:(\d+)\.$/m.exec(serving.stdout())
   const outer = new X509Certificate(readFileSync(join(home, 'certs/server.crt'))).subjectAltName
     ?.replaceAll(/(?:DNS|IP Address):/g, '')

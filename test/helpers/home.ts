@@ -29,9 +29,9 @@ export function makeHome(t: Pick<Test, 'teardown'>, more = ''): Home {
   return { directory, data, serve }
 }
 
-/** The path of the local socket when the keeper says that it listens there; throws when it does not in 60 s. */
+/** The path of the local socket when the keeper says that it listens there; throws when it does not in five minutes. */
 export async function findSocket(data: string, not?: string): Promise<string> {
-  const deadline = Date.now() + 60_000
+  const deadline = Date.now() + 300_000
   const facts = join(data, '.tarn', 'keeper.json')
   for (;;) {
     try {

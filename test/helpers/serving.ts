@@ -83,9 +83,9 @@ export function serveConfig(t: Test, directory: string): Promise<Serving> {
 
 /** Waits until the log says so. */
 export async function hear(serving: Serving, text: string): Promise<void> {
-  const deadline = Date.now() + 60_000
+  const deadline = Date.now() + 300_000
   while (!serving.stderr().includes(text)) {
-    if (Date.now() > deadline) throw new Error(`not heard in 60 s: ${text}\nbut: ${serving.stderr()}`)
+    if (Date.now() > deadline) throw new Error(`not heard in five minutes: ${text}\nbut: ${serving.stderr()}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }

@@ -10,9 +10,9 @@ export interface Ran {
 }
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
-const DEADLINE_MS = 30_000
+const DEADLINE_MS = 300_000
 
-/** Runs `tarn ARGS` in `directory` with `input` on stdin until it ends; one that does not end in 30 s is killed. */
+/** Runs `tarn ARGS` in `directory` with `input` on stdin until it ends; one that does not end in five minutes is killed. */
 export function runTarn(
   directory: string,
   args: readonly string[],
