@@ -141,9 +141,9 @@ export async function pushIndex(
 
 /** Waits until `holds` does. */
 export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000
+  const deadline = Date.now() + 120_000
   while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`not in 20 s: ${what}`)
+    if (Date.now() > deadline) throw new Error(`not in two minutes: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }
