@@ -114,6 +114,12 @@ for (const [what, text] of Object.entries({
   })
 }
 
+t.test('a password that bcrypt would cut short lets nobody in, whatever stands in for it', async (t) => {
+  const { authenticator } = start(t, `eve:${hashSync('impossible', 4)}\n`)
+  t.equal(await authenticator.verify('eve', 'x'.repeat(73), HERE), false)
+  t.equal(await authenticator.verify('eve', 'impossible', HERE), true)
+})
+
 t.test('nobody gets in when the file is gone', async (t) => {
   const { authenticator, path } = start(t)
   t.equal(await authenticator.verify('eve', 'secret', HERE), true)
