@@ -12,7 +12,7 @@ import type { Soaked } from './soak.ts'
 import { CLIENTS, LEASE_MS, GRACE_MS, describe, soak } from './soak.ts'
 import { readTree } from './tree.ts'
 
-// 50,000 acts and 1,000 collections in ten minutes. A short run on a busy machine proves something with a quarter.
+// 50,000 acts and 1,000 collections in ten minutes or more. A short run on a busy machine proves something with a quarter.
 const LONG_SECONDS = 600
 const ACTS_A_SECOND = 50_000 / LONG_SECONDS
 const COLLECTIONS_A_SECOND = 1000 / LONG_SECONDS
@@ -37,7 +37,7 @@ export async function checkSoak(
   const figures = describe(soaked.seconds, findings, collections)
   const acts = findings.total
   await recorder.check(`soak: enough happened: ${acts} acts, ${collections.count} collections`, async () => {
-    const counted = seconds < LONG_SECONDS ? seconds / 4 : seconds
+    const counted = seconds < LONG_SECONDS ? seconds / 4 : LONG_SECONDS
     if (acts < ACTS_A_SECOND * counted) throw new Error(`only ${acts} acts in ${seconds} s`)
     if (collections.count < COLLECTIONS_A_SECOND * counted) throw new Error(`only ${collections.count} collections`)
     const { trashed, restored, deleted, removedManifests, removedRepositories } = collections
