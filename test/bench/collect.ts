@@ -19,7 +19,7 @@ const BLOBS = 200_000
 // Repositories that are pulled from; they keep their tags.
 const HOT = 300
 const CONNECTIONS = 8
-// About a third of what the server can do on two cores.
+// About a tenth of what the server can do on two cores.
 const PACE = 300
 /** Images that lose their tag before each collection. */
 const UNTAGGED = 100
