@@ -18,7 +18,8 @@ export interface FillsParts {
   /** Milliseconds since 1970. */
   readonly clock: () => number
   readonly elapsed: () => number
-  readonly make: (located: Located, stored: StoredManifest, tags: readonly Tag[]) => Fill
+  /** `depth` counts the indexes that it lies in. */
+  readonly make: (located: Located, stored: StoredManifest, tags: readonly Tag[], depth: number) => Fill
   /** Brings what refers to an image that is whole. */
   readonly complete: (located: Located, stored: StoredManifest, tags: Iterable<Tag>) => Promise<void>
   readonly signal: AbortSignal
@@ -57,12 +58,12 @@ export class Fills {
    * Begins to complete the image, with these tags when it is whole; a fill of it that runs takes them over. When this
    * returns a restart would take it up.
    */
-  async begin(located: Located, stored: StoredManifest, tags: readonly Tag[]): Promise<void> {
+  async begin(located: Located, stored: StoredManifest, tags: readonly Tag[], depth = 0): Promise<void> {
     const { name } = located
     const key = keyOf(name, stored.digest)
     let pending = this.#pending.get(key)
     const isNew = pending === undefined
-    pending ??= this.#start(located, stored, tags)
+    pending ??= this.#start(located, stored, tags, depth)
     pending.checkedAt = this.#parts.clock()
     for (const tag of tags) {
       // What the tag meant before is not to be tagged any more.
@@ -74,8 +75,8 @@ export class Fills {
   }
 
   /** As `begin`, and waits until the image is whole. Throws what it was given up for. */
-  async complete(located: Located, stored: StoredManifest, tags: readonly Tag[] = []): Promise<void> {
-    const begun = this.begin(located, stored, tags)
+  async complete(located: Located, stored: StoredManifest, tags: readonly Tag[] = [], depth = 0): Promise<void> {
+    const begun = this.begin(located, stored, tags, depth)
     const { linked } = this.#pending.get(keyOf(located.name, stored.digest)) as Pending
     await begun
     await linked
@@ -152,10 +153,10 @@ export class Fills {
     await Promise.allSettled(this.#running)
   }
 
-  #start(located: Located, stored: StoredManifest, tags: readonly Tag[]): Pending {
+  #start(located: Located, stored: StoredManifest, tags: readonly Tag[], depth: number): Pending {
     const { clock, make, signal, elapsed, logger } = this.#parts
     const key = keyOf(located.name, stored.digest)
-    const fill = make(located, stored, tags)
+    const fill = make(located, stored, tags, depth)
     const about = { repository: located.name, digest: stored.digest, upstream: located.upstream.config.host }
     const onRetry = (error: unknown, pause: number): void =>
       logger.info({ ...about, why: messageOf(error), again: pause }, 'image not complete yet')

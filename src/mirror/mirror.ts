@@ -14,6 +14,7 @@ import type { BlobSource } from '../storage/check/source.ts'
 import type { StoredManifest } from '../storage/manifests.ts'
 import type { Turns } from '../upstream/turns.ts'
 import { makeTurns } from '../upstream/turns.ts'
+import { UpstreamError } from '../upstream/upstream-error.ts'
 import { copyReferrers, isAboutAnother } from './copy-referrers.ts'
 import { Evictor } from './evict.ts'
 import { BlobFetcher } from './fetch-blob.ts'
@@ -33,6 +34,9 @@ import { makeTally } from './tally.ts'
 import type { TransferStatus } from './transfers.ts'
 import { Transfers } from './transfers.ts'
 import type { Upstream } from './upstream.ts'
+
+// Indexes that lie in each other. No cycle can be made of digests, but a chain without end can.
+const DEEPEST = 8
 
 export interface MirrorParts {
   readonly context: Context
@@ -102,13 +106,13 @@ export class Mirror implements Source {
       clock,
       elapsed,
       signal: this.#ending.signal,
-      make: (located, stored, tags) =>
+      make: (located, stored, tags, depth) =>
         new Fill(located, stored, tags, {
           context,
           blobs: this.#blobs,
           turns: this.#turnsOf(located.upstream),
           signal: this.#ending.signal,
-          fillChild: (of, child) => this.#fillByDigest(of, child.digest),
+          fillChild: (of, child) => this.#fillByDigest(of, child.digest, depth + 1),
         }),
       complete: (located, stored, tags) => this.#copyReferrers(located, stored, tags),
     })
@@ -228,10 +232,12 @@ export class Mirror implements Source {
     await preparePush(located, bytes, { blobs: this.#blobs, fills: this.#fills })
   }
 
-  async #fillByDigest(located: Located, digest: Digest): Promise<void> {
+  async #fillByDigest(located: Located, digest: Digest, depth: number): Promise<void> {
     const reference = { kind: 'digest', digest } as const
     if ((await this.#find(located, digest)) !== undefined) return
-    await this.#fills.complete(located, await this.#manifests.get(located, reference))
+    if (depth > DEEPEST)
+      throw new UpstreamError('invalid', `${located.name} has indexes in indexes, more than ${DEEPEST} deep`)
+    await this.#fills.complete(located, await this.#manifests.get(located, reference), [], depth)
   }
 
   #find({ name }: Located, digest: Digest): Promise<StoredManifest | undefined> {

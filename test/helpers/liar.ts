@@ -1,6 +1,6 @@
 // An upstream that lies: it has images in memory and answers as a registry does, but for what a test twists. And the Tarn
 // that mirrors it, with an image of its own that nothing may take away.
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { pino } from 'pino'
@@ -174,5 +174,7 @@ export function isStored({ mirror }: Victim, digest: string): boolean {
 /** Tags of the repository that are linked on the disk. */
 export function tagsHere({ mirror }: Victim): string[] {
   const folder = join(mirror.data, 'docker', 'registry', 'v2', 'repositories', HERE, '_manifests', 'tags')
-  return readdirSync(folder).toSorted()
+  return readdirSync(folder)
+    .filter((tag) => existsSync(join(folder, tag, 'current', 'link')))
+    .toSorted()
 }
