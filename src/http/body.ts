@@ -1,7 +1,6 @@
 // Reading request bodies. Nothing is read before the gate let the request in; a client that asked with
 // "Expect: 100-continue" is told to go on only then.
 import type { IncomingMessage } from 'node:http'
-import { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { registryError } from '../oci/errors.ts'
 import { sendContinue } from './protocol.ts'
@@ -57,10 +56,8 @@ export async function readWhole(
 export function drainAfterAnswer(request: IncomingMessage): void {
   if (request.complete || request.destroyed) return
   const { socket } = request
-  // What a program injects into an embedded registry comes over no connection: there is nothing to cut.
-  if (!(socket instanceof Duplex)) return
   let left = DRAIN_BYTES
-  // Ends the connection with it; an injected request has none.
+  // Ends the connection with it; what a program injects into an embedded registry came over none.
   const timer = setTimeout(() => request.destroy(), DRAIN_MS)
   timer.unref()
   // Counted at the socket: node:http throws the rest of a body away that nobody began to read, without a word.
