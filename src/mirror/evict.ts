@@ -5,15 +5,15 @@ import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Room as Bound } from '../config/bytes.ts'
 import type { Context } from '../registry/context.ts'
-import type { Upkeep } from '../registry/upkeep.ts'
-import { readMirrored } from './usage.ts'
-import type { MirroredImage } from './usage.ts'
+import { readPinned, removeFrom } from '../registry/remove-from.ts'
+import { findSpared } from './spare.ts'
+import type { MirroredImage, Usage } from './usage.ts'
+import { readUsage } from './usage.ts'
 
 export interface EvictorParts {
   readonly context: Context
   /** A share of the file system, an amount of bytes, or the smaller of both. */
   readonly bound: Bound
-  readonly remove: Upkeep['remove']
   /** Frees what lost its links. */
   readonly collect: () => Promise<unknown>
   /** Whether the image is being completed. */
@@ -38,6 +38,8 @@ export interface Eviction {
 const IN_USE_MS = 600_000
 // A little more than needed at once, so that not every fill evicts.
 const TARGET = 0.95
+// Chosen at once: what turns out to be needed is left, and the next ones are chosen instead.
+const MOST_AT_ONCE = 1000
 
 // Of its own time an eviction takes this part at most: reading all marks of a large mirror takes a while.
 const REST = 20
@@ -46,6 +48,7 @@ export class Evictor {
   readonly #parts: EvictorParts
   #restsUntil = 0
   #running: Promise<Eviction | undefined> | undefined
+  #isClosing = false
 
   constructor(parts: EvictorParts) {
     this.#parts = parts
@@ -72,8 +75,9 @@ export class Evictor {
     return this.#running
   }
 
-  /** Waits for the run under way. */
+  /** Ends the run under way at its next step, and waits for that. */
   async close(): Promise<void> {
+    this.#isClosing = true
     await this.#running
   }
 
@@ -84,82 +88,65 @@ export class Evictor {
     const limit = total === 0 ? bound.bytes : Math.min(bound.share * total, bound.bytes)
     // What is mirrored cannot be more than all that lies on the disk.
     if ((total > 0 && total - free <= limit) || rules.readOnly() !== undefined) return undefined
-    const images = await readMirrored(store)
-    const before = sum(images)
+    const usage = await readUsage(store)
+    const before = usage.bytes
     if (before <= limit) return undefined
-    const gone = await this.#remove(this.#choose(images, before - limit * TARGET))
-    const after = sum(images.filter((image) => !gone.has(image)))
-    logger.info({ before, after, limit: Math.floor(limit), images: gone.size }, 'mirrored images evicted')
-    if (gone.size > 0 && state !== 'ok') await collect()
-    return { before, after, images: gone.size }
+    // What was used longest ago comes first.
+    const waiting = usage.images.toSorted((a, b) => a.usedAt - b.usedAt).values()
+    let images = 0
+    while (usage.bytes > limit * TARGET && !this.#isClosing) {
+      const victims = this.#choose(waiting, usage, limit * TARGET)
+      if (victims.length === 0) break
+      images += await this.#remove(victims, usage)
+    }
+    const after = usage.bytes
+    logger.info({ before, after, limit: Math.floor(limit), images }, 'mirrored images evicted')
+    if (images > 0 && state !== 'ok' && !this.#isClosing) await collect()
+    return { before, after, images }
   }
 
-  // As many of the longest unused as hold `bytes` that no other image needs.
-  #choose(images: readonly MirroredImage[], bytes: number): MirroredImage[] {
-    const { clock, isBusy, mayEvict } = this.#parts
-    const now = clock()
-    const holders = countHolders(images)
+  // The next ones, until what is left holds no more than `target` bytes.
+  #choose(waiting: Iterator<MirroredImage>, usage: Usage, target: number): MirroredImage[] {
     const victims: MirroredImage[] = []
-    let left = bytes
-    for (const image of images.toSorted((a, b) => a.usedAt - b.usedAt)) {
-      if (left <= 0) break
-      const inUse = now - image.usedAt < IN_USE_MS || image.parts.some((part) => isBusy(image.name, part))
-      if (inUse || !mayEvict(image.name)) continue
+    while (usage.bytes > target && victims.length < MOST_AT_ONCE) {
+      const { value: image } = waiting.next()
+      if (image === undefined) break
+      if (!this.#mayGo(image)) continue
       victims.push(image)
-      for (const [digest, size] of image.blobs) {
-        const others = (holders.get(digest) ?? 1) - 1
-        holders.set(digest, others)
-        if (others === 0) left -= size
-      }
+      usage.release(image)
     }
     return victims
   }
 
-  // By repository, since a plan reads all that one holds.
-  async #remove(victims: readonly MirroredImage[]): Promise<Set<MirroredImage>> {
-    const { context, remove } = this.#parts
+  #mayGo({ name, parts, usedAt }: MirroredImage): boolean {
+    const { clock, context, isBusy, mayEvict } = this.#parts
+    const { pulls } = context.store
+    const now = clock()
+    // Asked for again right before it goes: somebody may have come for it meanwhile.
+    const last = Math.max(usedAt, ...parts.map((part) => pulls.lastPulled(name, part) ?? 0))
+    return now - last >= IN_USE_MS && mayEvict(name) && !parts.some((part) => isBusy(name, part))
+  }
+
+  // By repository, since a plan reads all that one holds. Gives how many went; what stays is counted again.
+  async #remove(victims: readonly MirroredImage[], usage: Usage): Promise<number> {
+    const { context } = this.#parts
     const { mirrored } = context.store
-    const gone = new Set<MirroredImage>()
+    let count = 0
     for (const [name, images] of Map.groupBy(victims, (image) => image.name)) {
-      const isOurs = (patterns: readonly string[]): Promise<boolean> =>
-        remove(patterns, { dryRun: true }).then(({ repositories }) =>
-          repositories.every(
-            ({ tags, manifests }) =>
-              tags.every((tag) => mirrored.tag(name, tag) !== undefined) &&
-              manifests.every((digest) => mirrored.manifest(name, digest) !== undefined),
-          ),
-        )
-      const patternOf = ({ digest }: MirroredImage): string => `${name}@${digest}`
-      // What somebody pushed goes along with none of them: a signature of one's own keeps its image.
-      const all = images.map(patternOf)
-      const free: MirroredImage[] = []
-      if (await isOurs(all)) free.push(...images)
-      else for (const image of images) if (await isOurs([patternOf(image)])) free.push(image)
-      if (free.length === 0) continue
-      const { repositories } = await remove(free.map(patternOf), { dryRun: false })
-      const removed = new Set(repositories.flatMap(({ manifests }) => manifests))
-      for (const image of free) if (removed.has(image.digest)) gone.add(image)
+      const plan = this.#isClosing
+        ? undefined
+        : await removeFrom(context, name, (content) => {
+            const pinned = findSpared(content, { name, marks: mirrored.marks(name), pins: readPinned(context.store) })
+            if (pinned === undefined) return undefined
+            const digests = new Set(images.filter((image) => this.#mayGo(image)).map(({ digest }) => digest))
+            return { tags: new Set(), digests, whole: false, pinned }
+          })
+      const removed = new Set<Digest>(plan?.manifests)
+      for (const image of images) {
+        if (removed.has(image.digest)) count += 1
+        else usage.hold(image)
+      }
     }
-    return gone
+    return count
   }
-}
-
-function countHolders(images: readonly MirroredImage[]): Map<Digest, number> {
-  const holders = new Map<Digest, number>()
-  for (const { blobs } of images) for (const digest of blobs.keys()) holders.set(digest, (holders.get(digest) ?? 0) + 1)
-  return holders
-}
-
-// Each blob once, however many images hold it.
-function sum(images: readonly MirroredImage[]): number {
-  const seen = new Set<Digest>()
-  let bytes = 0
-  for (const { blobs } of images) {
-    for (const [digest, size] of blobs) {
-      if (seen.has(digest)) continue
-      seen.add(digest)
-      bytes += size
-    }
-  }
-  return bytes
 }

@@ -55,7 +55,7 @@ export interface MirrorParts {
   readonly patience?: { readonly first: number; readonly later: number }
   /** How much may be kept of what was mirrored. */
   readonly bound: Bound
-  readonly upkeep: Pick<Upkeep, 'remove' | 'collector'>
+  readonly upkeep: Pick<Upkeep, 'collector'>
 }
 
 // Marks that were renewed are written down, and the bound is looked at.
@@ -129,7 +129,6 @@ export class Mirror implements Source {
     this.#evictor = new Evictor({
       context,
       bound,
-      remove: upkeep.remove,
       collect: () => upkeep.collector.run({ dryRun: false }),
       isBusy: (name, digest) => this.isBusy(name, digest),
       mayEvict: (name) => {

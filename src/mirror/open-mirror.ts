@@ -16,7 +16,7 @@ import { makeRouter } from './route.ts'
 import { Upstream } from './upstream.ts'
 
 export interface OpenMirrorParts extends Pick<MirrorParts, 'keeps' | 'clock'> {
-  readonly upkeep: Pick<Upkeep, 'context' | 'remove' | 'collector'>
+  readonly upkeep: Pick<Upkeep, 'context' | 'collector'>
   readonly logger: Pick<BaseLogger, 'info' | 'warn' | 'debug'>
   /** Random bytes. */
   readonly random: (size: number) => Buffer

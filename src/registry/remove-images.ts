@@ -4,14 +4,11 @@
 //
 // This is an act of who keeps the registry, through its own socket or on the directory itself. So it heeds a registry
 // that is read-only, and not `storage.delete.enabled`, which is about what clients may do over HTTP.
-import { Problem } from '../config/problem.ts'
 import type { Digest } from '../oci/digest.ts'
-import type { Manifest } from '../oci/manifest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'
 import type { StoredPin } from '../storage/pins.ts'
 import type { Store } from '../storage/store.ts'
-import { inTurns } from '../storage/turn.ts'
 import type { Context } from './context.ts'
 import { requireWritable } from './context.ts'
 import { removeManifests } from './delete.ts'
@@ -19,6 +16,7 @@ import { Freeable } from './freeable.ts'
 import type { RemovalPlan } from './plan-removal.ts'
 import { planRemoval } from './plan-removal.ts'
 import { countPromised, dropRepository } from './drop-repository.ts'
+import { readManifests, readPinned, readTags } from './remove-from.ts'
 import type { ImagePattern, Selection } from './select.ts'
 import { selectImages } from './select.ts'
 
@@ -163,43 +161,11 @@ async function makePlan(
   return { plan, whole }
 }
 
-function readPinned({ pins }: Store): readonly StoredPin[] {
-  const list = pins.list()
-  const [broken] = list.unreadable
-  if (broken !== undefined) {
-    throw new Problem(`a pin cannot be read, so nothing may be removed: ${broken.path}: ${broken.why}`, {
-      hint: 'repair that file or delete it',
-    })
-  }
-  return list.pins
-}
-
 async function findRepositories(store: Store, selection: Selection): Promise<RepositoryName[]> {
   if (selection.names !== undefined) return selection.names.filter((name) => store.repositories.exists(name))
   const found: RepositoryName[] = []
   for await (const name of store.repositories.names()) if (selection.of(name).length > 0) found.push(name)
   return found
-}
-
-async function readTags(store: Store, name: RepositoryName): Promise<Map<Tag, Digest>> {
-  const tags = new Map<Tag, Digest>()
-  for await (const tag of store.tags.list(name)) {
-    const target = store.tags.resolve(name, tag)
-    if (target !== undefined) tags.set(tag, target)
-  }
-  return tags
-}
-
-// What the disk refuses to give counts as unreadable, never as "not there".
-async function readManifests(store: Store, name: RepositoryName): Promise<Map<Digest, Manifest | undefined>> {
-  const manifests = new Map<Digest, Manifest | undefined>()
-  for await (const digest of inTurns(await store.manifests.revisions(name))) {
-    const stored = store.manifests.resolve(name, digest)
-    if (stored === undefined) continue
-    const found = await store.manifests.load(digest, stored).catch(() => undefined)
-    manifests.set(digest, found?.manifest)
-  }
-  return manifests
 }
 
 function count(repositories: readonly RemovedFrom[], of: (removed: RemovedFrom) => readonly unknown[]): number {

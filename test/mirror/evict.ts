@@ -1,15 +1,16 @@
 import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import { Evictor } from '../../src/mirror/evict.ts'
-import { readMirrored } from '../../src/mirror/usage.ts'
+import { readUsage } from '../../src/mirror/usage.ts'
 import type { Digest } from '../../src/oci/digest.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import type { RepositoryName } from '../../src/oci/name.ts'
 import type { Tag } from '../../src/oci/reference.ts'
 import { parseTag } from '../../src/oci/reference.ts'
 import { pushManifest } from '../../src/registry/push-manifest.ts'
-import { removeImages } from '../../src/registry/remove-images.ts'
+import { plantFile } from '../helpers/plant.ts'
 import type { TestStore } from '../helpers/store.ts'
 import { A, B, makeContext, makeStore, pushBytes } from '../helpers/store.ts'
 
@@ -29,7 +30,6 @@ function makeMirrored(t: Test, bytes: number, over: Partial<ConstructorParameter
   const evictor = new Evictor({
     context,
     bound: { share: 1, bytes },
-    remove: (patterns, options) => removeImages(context, patterns, options),
     collect: async () => collected.push(1),
     isBusy: () => false,
     mayEvict: () => true,
@@ -38,7 +38,7 @@ function makeMirrored(t: Test, bytes: number, over: Partial<ConstructorParameter
     logger: { info: () => undefined, warn: (...words: unknown[]) => t.fail(JSON.stringify(words)) },
     ...over,
   })
-  return { store, context, evictor, put: putters(store) }
+  return { store, context, evictor, collected, put: putters(store) }
 }
 
 function putters(store: TestStore) {
@@ -80,7 +80,14 @@ function putters(store: TestStore) {
     for (const tag of tags) await store.mirrored.markTag(name, tag, image.digest, 'up.test')
     return image
   }
-  return { push, mirrored }
+  const index = async (name: RepositoryName, children: readonly Image[], tag: Tag): Promise<Digest> => {
+    const mediaType = 'application/vnd.oci.image.index.v1+json'
+    const manifests = children.map(({ digest, body }) => ({ mediaType: OCI, digest, size: body.length }))
+    const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, manifests }))
+    const reference = { kind: 'tag', tag } as const
+    return (await pushManifest(context, { name, reference, tags: [], bytes, contentType: mediaType })).digest
+  }
+  return { push, mirrored, index }
 }
 
 const KIB = 1024
@@ -193,20 +200,91 @@ t.test(
 t.test('children of an index are one image with it', async (t) => {
   const { store, put } = makeMirrored(t, 50 * KIB)
   const child = await put.mirrored(A, randomBytes(KIB), [])
-  const index = Buffer.from(
-    JSON.stringify({
-      schemaVersion: 2,
-      mediaType: 'application/vnd.oci.image.index.v1+json',
-      manifests: [{ mediaType: OCI, digest: child.digest, size: child.body.length }],
-    }),
-  )
-  const { digest } = await pushManifest(makeContext(store), {
-    name: A,
-    reference: { kind: 'tag', tag: ONE },
-    tags: [],
-    bytes: index,
-    contentType: 'application/vnd.oci.image.index.v1+json',
-  })
+  const digest = await put.index(A, [child], ONE)
   await store.mirrored.markManifest(A, digest, 'up.test')
-  t.match(await readMirrored(store), [{ name: A, digest, parts: [digest, child.digest] }])
+  t.match((await readUsage(store)).images, [{ name: A, digest, parts: [digest, child.digest] }])
+})
+
+t.test('what cannot go is passed over for what was used later', async (t) => {
+  const { store, evictor, put } = makeMirrored(t, 150 * KIB)
+  const oldest = await put.mirrored(A, randomBytes(100 * KIB), [ONE])
+  await store.pins.add('mine', { reason: 'mine', images: [{ name: A, digest: oldest.digest }], blobs: [] })
+  store.turn(HOUR)
+  const two = await put.mirrored(A, randomBytes(100 * KIB), [TWO])
+  store.turn(HOUR)
+  t.match(await evictor.run(), { images: 1 })
+  t.equal(store.tags.resolve(A, ONE), oldest.digest)
+  t.equal(store.manifests.resolve(A, two.digest), undefined)
+})
+
+t.test('with an index go only those children that no other index needs', async (t) => {
+  const { store, evictor, put } = makeMirrored(t, 150 * KIB)
+  const both = await put.mirrored(A, randomBytes(100 * KIB), [])
+  const alone = await put.mirrored(A, randomBytes(100 * KIB), [])
+  const mine = await put.index(A, [both], TWO)
+  const index = await put.index(A, [both, alone], ONE)
+  await store.mirrored.markManifest(A, index, 'up.test')
+  await store.mirrored.markTag(A, ONE, index, 'up.test')
+  store.turn(HOUR)
+  await evictor.run()
+  t.equal(store.manifests.resolve(A, index), undefined)
+  t.equal(store.manifests.resolve(A, alone.digest), undefined)
+  t.equal(store.manifests.resolve(A, mine), mine)
+  t.equal(store.manifests.resolve(A, both.digest), both.digest)
+})
+
+t.test('a tag that somebody moved to a mirrored image, and a signature by its tag, keep it', async (t) => {
+  const { store, evictor, put } = makeMirrored(t, 50 * KIB)
+  const moved = await put.mirrored(A, randomBytes(100 * KIB), [ONE])
+  await store.tags.set(A, TWO, moved.digest)
+  const signed = await put.mirrored(B, randomBytes(100 * KIB), [ONE])
+  await put.push(B, randomBytes(10), [parseTag(`${signed.digest.replace(':', '-')}.sig`)])
+  store.turn(HOUR)
+  t.match(await evictor.run(), { images: 0 })
+  t.equal(store.tags.resolve(A, TWO), moved.digest)
+  t.equal(store.tags.resolve(B, ONE), signed.digest)
+})
+
+t.test('where a manifest cannot be read nothing goes from its repository', async (t) => {
+  const { store, evictor, put } = makeMirrored(t, 50 * KIB)
+  const image = await put.mirrored(A, randomBytes(100 * KIB), [ONE])
+  const broken = digestOf(Buffer.from('never written'))
+  plantFile(store.layout.revisionLink(A, broken), broken)
+  store.turn(HOUR)
+  t.match(await evictor.run(), { images: 0 })
+  t.equal(store.tags.resolve(A, ONE), image.digest)
+})
+
+t.test('what a client comes for after it was chosen stays', async (t) => {
+  let asked = 0
+  const { store, evictor, put } = makeMirrored(t, 50 * KIB, { isBusy: () => ++asked > 1 })
+  const image = await put.mirrored(A, randomBytes(100 * KIB), [ONE])
+  store.turn(HOUR)
+  t.match(await evictor.run(), { images: 0 })
+  t.equal(asked, 2)
+  t.equal(store.tags.resolve(A, ONE), image.digest)
+})
+
+t.test('where a pin cannot be read nothing goes', async (t) => {
+  const words: unknown[] = []
+  const logger = { info: () => undefined, warn: (...more: unknown[]) => words.push(more) }
+  const { store, evictor, put } = makeMirrored(t, 50 * KIB, { logger })
+  await put.mirrored(A, randomBytes(100 * KIB), [ONE])
+  plantFile(join(store.layout.pins, 'torn.json'), '{')
+  store.turn(HOUR)
+  t.equal(await evictor.run(), undefined)
+  t.ok(store.tags.resolve(A, ONE))
+  t.equal(words.length, 1)
+})
+
+t.test('when the disk is filling up a collection follows at once, else it does not', async (t) => {
+  for (const state of ['ok', 'warn'] as const) {
+    const { store, evictor, put, collected } = makeMirrored(t, 50 * KIB)
+    const { read } = store.room
+    store.room.read = () => ({ ...read.call(store.room), state })
+    await put.mirrored(A, randomBytes(100 * KIB), [ONE])
+    store.turn(HOUR)
+    t.match(await evictor.run(), { images: 1 })
+    t.equal(collected.length, state === 'ok' ? 0 : 1, state)
+  }
 })
