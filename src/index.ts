@@ -11,6 +11,11 @@ export interface RegistryOptions {
   readonly config?: ConfigInput
   /** An instance to register into; its owner listens, closes, and brings TLS. */
   readonly fastify?: FastifyInstance
+  /**
+   * An existing directory outside the data directory, as that of config.yml is: relative paths of `mirror` begin there, and
+   * it keeps the id by which this registry knows what it mirrored itself (docs/mirror.md).
+   */
+  readonly home?: string
   /** Where the log goes; without it nothing is logged. */
   readonly logger?: FastifyBaseLogger
 }
@@ -21,5 +26,6 @@ export interface RegistryOptions {
  * `hint` for a directory or file that cannot be used.
  */
 export async function createRegistry(options: RegistryOptions = {}): Promise<FastifyInstance> {
-  return buildRegistry(resolveConfig(options.config ?? {}), { fastify: options.fastify, logger: options.logger })
+  const { config = {}, fastify, home, logger } = options
+  return buildRegistry(resolveConfig(config), { fastify, home, logger })
 }

@@ -36,7 +36,9 @@ function read(path: string): string | undefined {
   }
 }
 
+// Not the device's number, which another start of the machine may change; but where the file system does not know when
+// the directory was made, there is little else.
 function identityOf(directory: string): string {
   const { dev, ino, birthtimeMs } = statSync(directory)
-  return `directory-${dev}-${ino}-${Math.floor(birthtimeMs)}`
+  return birthtimeMs > 0 ? `directory-${ino}-${Math.floor(birthtimeMs)}` : `directory-${dev}-${ino}`
 }

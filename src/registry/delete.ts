@@ -20,7 +20,6 @@ export async function deleteManifest(context: Context, name: RepositoryName, ref
   await store.changes.run(name, async () => {
     if (reference.kind === 'tag') {
       if (!(await removeTag(store, name, reference.tag))) throw manifestUnknown(name, reference)
-      await store.mirrored.clear(name, [reference.tag], [])
       return
     }
     if (store.manifests.resolve(name, reference.digest) === undefined) throw manifestUnknown(name, reference)
@@ -39,8 +38,6 @@ export async function removeManifests(
   const going = new Set(manifests)
   await inParallel(tags, (tag) => removeTag(store, name, tag, going))
   await inParallel(manifests, (digest) => store.manifests.remove(name, digest))
-  // Afterwards: a mark without its link means nothing.
-  await store.mirrored.clear(name, tags, manifests)
 }
 
 // What the tag leads to begins to be untagged, unless it is `going` too.

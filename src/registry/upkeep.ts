@@ -133,6 +133,7 @@ export function createUpkeep(parts: UpkeepParts): Upkeep {
       isClosing = true
       // Those that fail tell their callers.
       await Promise.allSettled([checker.close(), collector.close(), ...underWay])
+      await store.mirrored.flush()
     },
   }
 }

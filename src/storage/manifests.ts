@@ -11,6 +11,7 @@ import type { Layout } from './layout.ts'
 import type { LinkPromises } from './link-promises.ts'
 import type { LinkReader } from './link.ts'
 import { writeLink } from './links.ts'
+import type { Mirrored } from './mirrored.ts'
 import { listDirectories } from './repositories.ts'
 
 export interface StoredManifest {
@@ -29,6 +30,7 @@ export interface ManifestsParts {
   readonly reader: LinkReader
   readonly promises: LinkPromises
   readonly blobs: Blobs
+  readonly mirrored: Mirrored
 }
 
 export class Manifests {
@@ -37,15 +39,17 @@ export class Manifests {
   readonly #blobs: Blobs
   readonly #reader: LinkReader
   readonly #promises: LinkPromises
+  readonly #mirrored: Mirrored
   readonly #memory = new Map<Digest, StoredManifest>()
   #bytesInMemory = 0
 
-  constructor({ layout, durable, reader, promises, blobs }: ManifestsParts) {
+  constructor({ layout, durable, reader, promises, blobs, mirrored }: ManifestsParts) {
     this.#layout = layout
     this.#durable = durable
     this.#blobs = blobs
     this.#reader = reader
     this.#promises = promises
+    this.#mirrored = mirrored
   }
 
   /** The digest under whose name the manifest's bytes are stored; undefined when the repository has it not. */
@@ -97,7 +101,9 @@ export class Manifests {
   }
 
   async remove(name: RepositoryName, digest: Digest): Promise<boolean> {
-    return this.#durable.remove(this.#layout.revisionLink(name, digest))
+    const removed = await this.#durable.remove(this.#layout.revisionLink(name, digest))
+    if (removed) this.#mirrored.forget(name, [], [digest])
+    return removed
   }
 
   /** The digests of all revision directories; whether each still has its link is for `resolve` to say. */

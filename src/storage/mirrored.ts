@@ -1,69 +1,60 @@
 // Which tags and manifests were mirrored rather than pushed. No mark means pushed: never evicted, overwritten or asked for
-// again. So a mark is written before the link that it is about, and taken away before a push is acknowledged; and marks
-// that another home set (they came with a tar) count as none. One small file a repository, read again when it changed (I2).
-import { readFileSync, readdirSync } from 'node:fs'
+// again. So a mark is written before the link that it is about, and taken away before a push is acknowledged. One small
+// file a repository, sealed by the home: what another home wrote, or a stranger, says nothing. While this process keeps
+// the directory, a file that a tar puts there can take marks away and never add any (I2).
+import { readdirSync } from 'node:fs'
 import type { Digest } from '../oci/digest.ts'
-import { isDigest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import { isRepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'
-import { isTag } from '../oci/reference.ts'
 import type { Durable } from './durable.ts'
 import type { Layout } from './layout.ts'
 import { childOf } from './layout.ts'
+import type { Marks, MirroredManifest, MirroredTag, OwnMarks } from './mirrored-file.ts'
+import { formatMarks, keepCommon, makeMarks, readMarks, readMirroredFile, readText } from './mirrored-file.ts'
 import { Mutex } from './mutex.ts'
 import type { Stamp } from './stamp.ts'
 import { isNotThere, statFile } from './stamp.ts'
 
-/** It counts only while the tag leads to `digest`. */
-export interface MirroredTag {
-  readonly digest: Digest
-  /** The host of the upstream. */
-  readonly upstream: string
-  /** When the upstream last said so; milliseconds since 1970. */
-  readonly checkedAt: number
-}
+export type { Marks, MirroredManifest, MirroredTag }
+export { readMarks }
 
-export interface MirroredManifest {
-  readonly upstream: string
-  /** Milliseconds since 1970. */
-  readonly at: number
-}
-
-/** The marks of one repository. */
-export interface Marks {
-  readonly tags: ReadonlyMap<Tag, MirroredTag>
-  readonly manifests: ReadonlyMap<Digest, MirroredManifest>
-}
-
-interface Table {
+interface Table extends OwnMarks {
+  /** The state of the file that this stands for; undefined while there is none. */
   readonly stamp: Stamp | undefined
-  readonly tags: Map<Tag, MirroredTag>
-  readonly manifests: Map<Digest, MirroredManifest>
+  /** Whether this process kept the directory when it was read or written. */
+  readonly kept: boolean
+  /** Whether the file may say more than this: it must not be left like that when somebody pushes. */
+  behind: boolean
 }
+
+type Change = (table: OwnMarks) => void
 
 export interface MirroredParts {
   readonly layout: Layout
   readonly durable: Durable
   /** Milliseconds since 1970. */
   readonly clock: () => number
-  /** Tells this home from others. */
+  /** What only this home knows. */
   readonly home: string
+  /** Whether this process keeps the directory now. */
+  readonly keeps: () => boolean
 }
 
 const MOST_TABLES = 5000
 
 export class Mirrored {
   readonly #parts: MirroredParts
-  readonly #header: string
   readonly #tables = new Map<RepositoryName, Table>()
   readonly #turns = new Mutex()
-  /** What was asked for again since the file was written; a restart may forget it, and asks once more then. */
-  readonly #checked = new Map<RepositoryName, Set<Tag>>()
+  /** Changes that wait for their turn: they are written at once. */
+  readonly #waiting = new Map<RepositoryName, { readonly changes: Change[]; readonly written: Promise<void> }>()
+  readonly #writing = new Set<RepositoryName>()
+  /** Where memory knows more than the file, and nobody waits for it to be written. */
+  readonly #unwritten = new Set<RepositoryName>()
 
   constructor(parts: MirroredParts) {
     this.#parts = parts
-    this.#header = headerOf(parts.home)
   }
 
   /** The mark of a tag; on the path of every pull by tag, so it costs one stat where nothing changed. */
@@ -98,21 +89,32 @@ export class Mirrored {
     const mark = tags.get(tag)
     if (mark === undefined) return
     tags.set(tag, { ...mark, checkedAt: at })
-    const checked = this.#checked.get(name) ?? new Set()
-    this.#checked.set(name, checked.add(tag))
+    this.#unwritten.add(name)
   }
 
   /**
-   * Takes the marks of these away: somebody pushed them, or they are gone. For good when this returns; without such marks
-   * it costs a stat.
+   * Takes the marks of these away, because somebody pushes them. For good when this returns; without such marks it costs a
+   * stat. Throws what the disk says.
    */
   async clear(name: RepositoryName, tags: readonly Tag[], manifests: readonly Digest[]): Promise<void> {
-    const known = this.#table(name)
-    if (!tags.some((tag) => known.tags.has(tag)) && !manifests.some((digest) => known.manifests.has(digest))) return
+    if (!this.#table(name).behind && !this.#hasAny(name, tags, manifests)) return
     await this.#change(name, (table) => {
       for (const tag of tags) table.tags.delete(tag)
       for (const digest of manifests) table.manifests.delete(digest)
     })
+  }
+
+  /**
+   * Drops the marks of what is gone. Without its link a mark says nothing, so it is written with the next change, or by
+   * `flush`: a full disk must not stand in the way of a removal.
+   */
+  forget(name: RepositoryName, tags: readonly Tag[], manifests: readonly Digest[]): void {
+    if (!this.#hasAny(name, tags, manifests)) return
+    const table = this.#table(name)
+    for (const tag of tags) table.tags.delete(tag)
+    for (const digest of manifests) table.manifests.delete(digest)
+    table.behind = true
+    this.#unwritten.add(name)
   }
 
   /** The repositories that may have marks, in no order. */
@@ -120,84 +122,83 @@ export class Mirrored {
     yield* walk(this.#parts.layout.mirroredMarks, '', this.#parts.layout)
   }
 
-  /** Writes down when tags were asked for again. Never throws: what a full disk refuses is kept in memory. */
+  /** Writes down what only memory knows. Never throws: what a full disk refuses is tried again. */
   async flush(): Promise<void> {
-    for (const name of this.#checked.keys()) await this.#change(name, () => undefined).catch(() => undefined)
+    // A name that fails is added again.
+    const names = [...this.#unwritten]
+    for (const name of names) {
+      if (!this.#parts.keeps()) return
+      await this.#change(name, () => undefined).catch(() => undefined)
+    }
+  }
+
+  #hasAny(name: RepositoryName, tags: readonly Tag[], manifests: readonly Digest[]): boolean {
+    const known = this.#table(name)
+    return tags.some((tag) => known.tags.has(tag)) || manifests.some((digest) => known.manifests.has(digest))
   }
 
   #table(name: RepositoryName): Table {
-    const stamp = statFile(this.#parts.layout.mirrored(name))?.stamp
     const known = this.#tables.get(name)
+    if (known !== undefined && this.#writing.has(name)) return known
+    const { layout, home, keeps } = this.#parts
+    const stamp = statFile(layout.mirrored(name))?.stamp
     if (known !== undefined && known.stamp === stamp) return known
-    const table =
-      stamp === undefined ? emptyTable() : { ...readTable(this.#parts.layout.mirrored(name), this.#header), stamp }
-    if (this.#tables.size >= MOST_TABLES) this.#tables.clear()
+    const kept = keeps()
+    const file = stamp === undefined ? { marks: makeMarks(), whole: true } : readMirroredFile(layout, name, home)
+    // A tar put it there, and brought links too: those were imported, unless both say that they were mirrored.
+    const isForeign = kept && known?.kept === true
+    const marks = isForeign ? keepCommon(known, file.marks) : file.marks
+    const table = { ...marks, stamp, kept, behind: stamp !== undefined && (isForeign || !file.whole) }
+    if (this.#tables.size >= MOST_TABLES) this.#forgetTables()
     this.#tables.set(name, table)
+    if (isForeign) this.#unwritten.add(name)
     return table
   }
 
-  async #change(name: RepositoryName, act: (table: Table) => void): Promise<void> {
-    const { layout, durable } = this.#parts
-    await this.#turns.run(name, async () => {
-      const { tags, manifests } = this.#table(name)
-      // A copy: if the disk refuses it, memory must not say more than the file.
-      const table = { stamp: undefined, tags: new Map(tags), manifests: new Map(manifests) }
-      act(table)
-      const checked = this.#checked.get(name)
-      this.#checked.delete(name)
-      try {
-        await durable.writeSmall('link', layout.mirrored(name), format(this.#header, table))
-      } catch (error) {
-        if (checked !== undefined) this.#checked.set(name, checked)
-        throw error
-      }
+  // Not those that know better than their file.
+  #forgetTables(): void {
+    for (const [name, { behind }] of this.#tables) if (!behind) this.#tables.delete(name)
+  }
+
+  #change(name: RepositoryName, change: Change): Promise<void> {
+    const waiting = this.#waiting.get(name)
+    if (waiting !== undefined) {
+      waiting.changes.push(change)
+      return waiting.written
+    }
+    const changes = [change]
+    const written = this.#turns.run(name, async () => {
+      // So that what is asked for in one go is one write.
+      await Promise.resolve()
+      this.#waiting.delete(name)
+      await this.#write(name, changes)
     })
+    this.#waiting.set(name, { changes, written })
+    return written
   }
-}
 
-/** The marks that `home` set in a repository, for who only looks; none where they cannot be read. */
-export function readMarks(layout: Layout, name: RepositoryName, home: string): Marks {
-  return readTable(layout.mirrored(name), headerOf(home))
-}
-
-function headerOf(home: string): string {
-  return `tarn-mirrored 1 ${home}`
-}
-
-function readTable(path: string, wanted: string): Table {
-  const table = emptyTable()
-  let text: string
-  try {
-    text = readFileSync(path, 'utf8')
-  } catch {
-    // What cannot be read protects everything.
-    return table
-  }
-  const [header, ...lines] = text.split('\n')
-  if (header === wanted) for (const line of lines) takeLine(table, line)
-  return table
-}
-
-function emptyTable(): Table {
-  return { stamp: undefined, tags: new Map(), manifests: new Map() }
-}
-
-function format(header: string, { tags, manifests }: Table): string {
-  const lines = [header]
-  for (const [digest, { upstream, at }] of manifests) lines.push(`manifest ${digest} ${upstream} ${at}`)
-  for (const [tag, { digest, upstream, checkedAt }] of tags) lines.push(`tag ${tag} ${digest} ${upstream} ${checkedAt}`)
-  return `${lines.join('\n')}\n`
-}
-
-// A line that is none says nothing, which is safe.
-function takeLine({ tags, manifests }: Table, line: string): void {
-  const [kind, first = '', ...rest] = line.split(' ')
-  if (kind === 'manifest' && isDigest(first)) {
-    const [upstream = '', at = ''] = rest
-    if (/^\d+$/.test(at)) manifests.set(first, { upstream, at: Number(at) })
-  } else if (kind === 'tag' && isTag(first)) {
-    const [digest = '', upstream = '', checkedAt = ''] = rest
-    if (isDigest(digest) && /^\d+$/.test(checkedAt)) tags.set(first, { digest, upstream, checkedAt: Number(checkedAt) })
+  async #write(name: RepositoryName, changes: readonly Change[]): Promise<void> {
+    const { layout, durable, home } = this.#parts
+    const known = this.#table(name)
+    // A copy: if the disk refuses it, memory must not say more than the file.
+    const marks = { tags: new Map(known.tags), manifests: new Map(known.manifests) }
+    for (const change of changes) change(marks)
+    const path = layout.mirrored(name)
+    const text = marks.tags.size + marks.manifests.size === 0 ? undefined : formatMarks(home, name, marks)
+    const wasUnwritten = this.#unwritten.delete(name)
+    this.#writing.add(name)
+    try {
+      if (text === undefined) await durable.remove(path)
+      else await durable.writeSmall('link', path, text)
+      const stamp = statFile(path)?.stamp
+      // If not, somebody else was there just now, and what both say counts.
+      if (readText(path) === text) this.#tables.set(name, { ...marks, stamp, kept: true, behind: false })
+    } catch (error) {
+      if (wasUnwritten) this.#unwritten.add(name)
+      throw error
+    } finally {
+      this.#writing.delete(name)
+    }
   }
 }
 

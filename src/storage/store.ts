@@ -84,19 +84,20 @@ export function openStore(options: StoreOptions): Store {
   const changes = new Mutex()
   const reader = new LinkReader(clock)
   const promises = new LinkPromises(leases.duration, keeps, clock)
-  const manifests = new Manifests({ layout, durable, reader, promises, blobs })
+  const mirrored = new Mirrored({ layout, durable, clock, home, keeps })
+  const manifests = new Manifests({ layout, durable, reader, promises, blobs, mirrored })
   return {
     layout,
     durable,
     blobs,
     links: new Links(layout, durable, reader, promises),
     manifests,
-    mirrored: new Mirrored({ layout, durable, clock, home }),
+    mirrored,
     pins: new Pins({ layout, durable, leases, changes }),
     pulls: new Pulls({ path: layout.pulls, clock, writable: keeps }),
     referrers: new Referrers(manifests, log('subjects')),
     repositories: new Repositories(layout, durable),
-    tags: new Tags(layout, durable, reader),
+    tags: new Tags({ layout, durable, reader, mirrored }),
     room: new Room(directory, options.room),
     uploads: new Uploads(layout, clock, newId, options.uploads),
     verdicts,

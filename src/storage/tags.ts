@@ -8,20 +8,30 @@ import type { Durable } from './durable.ts'
 import type { Layout } from './layout.ts'
 import type { LinkReader } from './link.ts'
 import { writeLink } from './links.ts'
+import type { Mirrored } from './mirrored.ts'
 import { compare } from './repositories.ts'
 import type { Stamp } from './stamp.ts'
 import { isNotThere } from './stamp.ts'
 import { inTurns } from './turn.ts'
 
+export interface TagsParts {
+  readonly layout: Layout
+  readonly durable: Durable
+  readonly reader: LinkReader
+  readonly mirrored: Mirrored
+}
+
 export class Tags {
   readonly #layout: Layout
   readonly #durable: Durable
   readonly #reader: LinkReader
+  readonly #mirrored: Mirrored
 
-  constructor(layout: Layout, durable: Durable, reader: LinkReader) {
+  constructor({ layout, durable, reader, mirrored }: TagsParts) {
     this.#layout = layout
     this.#durable = durable
     this.#reader = reader
+    this.#mirrored = mirrored
   }
 
   resolve(name: RepositoryName, tag: Tag): Digest | undefined {
@@ -54,8 +64,10 @@ export class Tags {
   async remove(name: RepositoryName, tag: Tag, seen?: Stamp): Promise<boolean> {
     const link = this.#layout.tagLink(name, tag)
     const removed = await this.#durable.remove(link, seen)
-    if (removed) await this.#durable.removeTree(this.#layout.tag(name, tag), link)
-    return removed
+    if (!removed) return false
+    this.#mirrored.forget(name, [tag], [])
+    await this.#durable.removeTree(this.#layout.tag(name, tag), link)
+    return true
   }
 
   /** The tags that point to `digest`, read one by one. */

@@ -280,8 +280,8 @@ t.test('where a pin cannot be read nothing goes', async (t) => {
 t.test('when the disk is filling up a collection follows at once, else it does not', async (t) => {
   for (const state of ['ok', 'warn'] as const) {
     const { store, evictor, put, collected } = makeMirrored(t, 50 * KIB)
-    const { read } = store.room
-    store.room.read = () => ({ ...read.call(store.room), state })
+    const numbers = store.room.read()
+    store.room.read = () => ({ ...numbers, state })
     await put.mirrored(A, randomBytes(100 * KIB), [ONE])
     store.turn(HOUR)
     t.match(await evictor.run(), { images: 1 })

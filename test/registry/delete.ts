@@ -11,7 +11,7 @@ import { pushManifest } from '../../src/registry/push-manifest.ts'
 import { listTree } from '../helpers/hostile.ts'
 import { imageOf, indexOf, partOf } from '../helpers/plant.ts'
 import type { TestStore } from '../helpers/store.ts'
-import { A, B, makeContext, makeStore, pushBytes, recordSyncs, streamOf } from '../helpers/store.ts'
+import { A, B, breakSyncs, makeContext, makeStore, pushBytes, recordSyncs, streamOf } from '../helpers/store.ts'
 
 const CONFIG = Buffer.from('{}')
 const IMAGE = imageOf(partOf(CONFIG))
@@ -167,4 +167,23 @@ t.test('without storage.delete.enabled everything else is taken', async (t) => {
     upload = undefined
     await t.resolves(act(context, store), what)
   }
+})
+
+t.test('with a link goes the mark of the mirror, also where a full disk takes no new file', async (t) => {
+  let full = false
+  const store = makeStore(
+    t.testdir({}),
+    breakSyncs('link file', 'ENOSPC', () => full),
+  )
+  const context = makeContext(store)
+  await fill(context)
+  const { mirrored } = store
+  await mirrored.markManifest(A, DIGEST, 'quay.io')
+  for (const tag of TAGS) await mirrored.markTag(A, tag, DIGEST, 'quay.io')
+  full = true
+  await deleteManifest(context, A, { kind: 'tag', tag: V1 })
+  t.same([...mirrored.marks(A).tags.keys()], ['v2', 'v3'])
+  await deleteManifest(context, A, { kind: 'digest', digest: DIGEST })
+  t.equal(mirrored.marks(A).tags.size + mirrored.marks(A).manifests.size, 0)
+  t.equal(store.manifests.resolve(A, DIGEST), undefined)
 })

@@ -1,5 +1,5 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Test } from 'tap'
 import t from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
@@ -250,4 +250,43 @@ t.test('50 pushes, retags and deletes of one repository at once leave it consist
   for (const [tag, digest] of seen) {
     t.equal((await pullManifest(after, A, { kind: 'tag', tag }, { knowsDockerLists: true })).digest, digest)
   }
+})
+
+t.test(
+  'what the mirror brought is no longer its own, durably, before the first link of a push is written',
+  async (t) => {
+    const sync = recordSyncs()
+    const store = makeStore(t.testdir({}), sync, { home: 'a home' })
+    const digest = digestOf(IMAGE)
+    const [V2, V3] = [parseTag('v2'), parseTag('v3')]
+    for (const bytes of [CONFIG, LAYER]) await pushBytes(store, A, bytes)
+    const { mirrored, layout } = store
+    await mirrored.markManifest(A, digest, 'quay.io')
+    for (const tag of [V1, V2, V3]) await mirrored.markTag(A, tag, digest, 'quay.io')
+    sync.seen.length = 0
+    await push(makeContext(store), IMAGE, { tags: [V2] })
+    const cleared = sync.seen.indexOf(`link directory ${dirname(layout.mirrored(A))}`)
+    t.ok(cleared >= 0 && cleared < sync.seen.indexOf('blob file'))
+    const next = makeStore(store.directory, undefined, { home: 'a home' }).mirrored.marks(A)
+    t.same([...next.tags.keys()], [V3])
+    t.equal(next.manifests.size, 0)
+  },
+)
+
+t.test('a push that is refused leaves the marks, and one whose mark cannot be taken away writes no link', async (t) => {
+  let broken = false
+  const store = makeStore(
+    t.testdir({}),
+    breakSyncs('link file', 'ENOSPC', () => broken),
+  )
+  const context = makeContext(store)
+  await pushBytes(store, A, CONFIG)
+  for (const tag of [V1, parseTag('v2')]) await store.mirrored.markTag(A, tag, digestOf(IMAGE), 'quay.io')
+  await refusal(t, context, IMAGE)
+  t.ok(store.mirrored.tag(A, V1))
+  await pushBytes(store, A, LAYER)
+  broken = true
+  await t.rejects(push(context, IMAGE), { code: 'ENOSPC' })
+  t.equal(store.tags.resolve(A, V1), undefined)
+  t.equal(store.manifests.resolve(A, digestOf(IMAGE)), undefined)
 })

@@ -69,7 +69,10 @@ function* sweepInSteps(
     if (isNeeded || !take(layout.revisionLink(name, link.digest), link))
       return { ...swept, removed: false, done: false }
     swept.manifests.push(link.digest)
-    if (!dryRun) store.manifests.forget(link.digest)
+    if (!dryRun) {
+      store.manifests.forget(link.digest)
+      store.mirrored.forget(name, [], [link.digest])
+    }
     yield
   }
   for (const line of plan.links) {
