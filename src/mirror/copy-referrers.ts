@@ -18,10 +18,10 @@ export interface CopyReferrersParts {
   readonly warn: (message: string) => void
 }
 
-// What cosign adds to the tag of an image: signatures, attestations, SBOMs.
-const ENDINGS = ['.sig', '.att', '.sbom'] as const
-// Beyond this somebody floods a subject; the rest can still be asked for.
-const MOST = 100
+/** What cosign adds to the tag of an image: signatures, attestations, SBOMs. */
+export const ENDINGS = ['.sig', '.att', '.sbom'] as const
+/** Beyond this somebody floods a subject; the rest can still be asked for. */
+export const MOST = 100
 
 /** Brings what refers to `subject`. Throws an UpstreamError; what one referrer's fault is does not keep the others. */
 export async function copyReferrers(
