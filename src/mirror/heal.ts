@@ -19,10 +19,14 @@ export function healFromUpstreams(parts: HealParts): BlobSource {
   return {
     name: 'the upstream',
     async open(digest, size, signal) {
+      // That one of them cannot be asked is told only when no other has it.
+      let failure: UpstreamError | undefined
       for await (const located of findHolders(parts, digest)) {
         const bytes = await openAt(located, digest, size, signal)
-        if (bytes !== undefined) return bytes
+        if (bytes instanceof Readable) return bytes
+        if (bytes.kind !== 'notFound') failure = bytes
       }
+      if (failure !== undefined) throw failure
       return undefined
     },
   }
@@ -42,7 +46,7 @@ async function openAt(
   digest: Digest,
   size: number | undefined,
   signal: AbortSignal | undefined,
-): Promise<Readable | undefined> {
+): Promise<Readable | UpstreamError> {
   const { client } = upstream
   const options = { ...(signal && { signal }) }
   try {
@@ -56,7 +60,7 @@ async function openAt(
     const { bytes } = await client.getManifest(repository, { kind: 'digest', digest }, options)
     return Readable.from([bytes])
   } catch (error) {
-    if (error instanceof UpstreamError) return undefined
+    if (error instanceof UpstreamError) return error
     throw error
   }
 }
