@@ -56,6 +56,18 @@ t.test('a blob that is known to be wrong makes the manifest 404', async (t) => {
   t.equal(await isServed(context), false)
 })
 
+t.test('a layer that is not as long as its manifest says makes the manifest 404 until all of it is here', async (t) => {
+  const context = makeContext(makeStore(t.testdir({})))
+  plantManifest(context.store, A, IMAGE)
+  plantBlob(context.store, A, CONFIG)
+  const layer = plantBlob(context.store, A, LAYER)
+  // As a tar that is still extracting has it.
+  writeFileSync(context.store.layout.blobData(layer), LAYER.subarray(0, 3))
+  t.equal(await isServed(context), false)
+  writeFileSync(context.store.layout.blobData(layer), LAYER)
+  t.equal(await isServed(context), true)
+})
+
 t.test('a good verdict is kept for a minute at most', async (t) => {
   const store = makeStore(t.testdir({}))
   const context = makeContext(store)
