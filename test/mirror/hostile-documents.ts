@@ -119,6 +119,7 @@ t.test('a chain of referrers without end is cut', async (t) => {
     return true
   }
   await ask(mirror.client, 'manifests/latest')
+  await until('what refers to it is asked for', () => fake.seen.some(({ url }) => url.includes('/referrers/')))
   await settle(victim)
   const followed = fake.seen.filter(({ url }) => url.includes('/referrers/')).length
   t.ok(followed > 0 && followed <= 4, `${followed} lists were asked for`)
