@@ -1,5 +1,5 @@
-// What of a repository eviction must leave, whatever else goes: what is pinned, what somebody pushed or brought, and what
-// that is about. Pure: it is told what the repository holds.
+// What of a repository eviction must leave, whatever else goes: what is pinned, what somebody pushed or brought, what a
+// sync means, and what that is about. Pure: it is told what the repository holds.
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'
@@ -30,7 +30,8 @@ export function findSpared(
   const abouts = new Set<string>()
   for (const [tag, target] of tags) {
     // A mark counts while the tag is where the mirror put it.
-    if (marks.tags.get(tag)?.digest === target) continue
+    const mark = marks.tags.get(tag)
+    if (mark?.digest === target && mark.synced !== true) continue
     spared.tags.add(tag)
     const about = readSubjectTag(tag)
     if (about !== undefined) abouts.add(about)
@@ -38,7 +39,8 @@ export function findSpared(
   for (const [digest, manifest] of manifests) {
     if (manifest === undefined) return undefined
     if (abouts.size > 0 && abouts.has(subjectTagOf(digest))) spared.digests.add(digest)
-    if (marks.manifests.has(digest)) continue
+    const mark = marks.manifests.get(digest)
+    if (mark !== undefined && mark.synced !== true) continue
     spared.digests.add(digest)
     // Somebody's own signature keeps the image that it is about, and what that is about.
     let subject = manifest.subject?.digest

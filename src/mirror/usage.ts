@@ -1,5 +1,5 @@
 // What mirrored images take, and which of them were used longest ago. An image here is what goes as one: a manifest that
-// nothing else in its repository is about, with its children and what refers to it.
+// nothing else in its repository is about, with its children and what refers to it. What a sync means is none of them.
 import type { Digest } from '../oci/digest.ts'
 import type { Manifest } from '../oci/manifest.ts'
 import type { RepositoryName } from '../oci/name.ts'
@@ -88,13 +88,23 @@ async function readRepository(store: Readable, name: RepositoryName, usage: Usag
     if (digest !== leader) group.push(digest)
     groups.set(leader, group)
   }
+  const synced = findSynced({ tags, manifests: marks })
   for await (const [digest, parts] of pace.over(groups)) {
+    if (parts.some((part) => synced.has(part))) continue
     const used = parts.map((part) => Math.max(store.pulls.lastPulled(name, part) ?? 0, marks.get(part)?.at ?? 0))
     const blobs = [...new Set(parts.flatMap((part) => manifests.get(part)?.blobs ?? []))]
     const image = { name, digest, parts, usedAt: Math.max(...used), blobs }
     usage.images.push(image)
     usage.hold(image)
   }
+}
+
+// What a sync means is no part of the cache.
+function findSynced({ tags, manifests }: Marks): Set<Digest> {
+  const synced = new Set<Digest>()
+  for (const [digest, mark] of manifests) if (mark.synced === true) synced.add(digest)
+  for (const mark of tags.values()) if (mark.synced === true) synced.add(mark.digest)
+  return synced
 }
 
 interface Part {

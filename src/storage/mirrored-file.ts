@@ -16,12 +16,16 @@ export interface MirroredTag {
   readonly upstream: string
   /** When the upstream last said so; milliseconds since 1970. */
   readonly checkedAt: number
+  /** A sync means this tag, whatever it leads to. */
+  readonly synced?: true
 }
 
 export interface MirroredManifest {
   readonly upstream: string
   /** Milliseconds since 1970. */
   readonly at: number
+  /** A sync means it by its digest. */
+  readonly synced?: true
 }
 
 /** The marks of one repository. */
@@ -50,9 +54,11 @@ function sealOf(home: string, name: RepositoryName, body: string): string {
 /** The bytes of the file. */
 export function formatMarks(home: string, name: RepositoryName, { tags, manifests }: Marks): string {
   const lines: string[] = []
-  for (const [digest, { upstream, at }] of manifests) lines.push(`manifest ${digest} ${upstream} ${at}\n`)
-  for (const [tag, { digest, upstream, checkedAt }] of tags) {
-    lines.push(`tag ${tag} ${digest} ${upstream} ${checkedAt}\n`)
+  for (const [digest, { upstream, at, synced }] of manifests) {
+    lines.push(`manifest ${digest} ${upstream} ${at}${synced === true ? ' synced' : ''}\n`)
+  }
+  for (const [tag, { digest, upstream, checkedAt, synced }] of tags) {
+    lines.push(`tag ${tag} ${digest} ${upstream} ${checkedAt}${synced === true ? ' synced' : ''}\n`)
   }
   const body = lines.join('')
   return `${HEADER} ${sealOf(home, name, body)}\n${body}`
@@ -97,10 +103,15 @@ export function keepCommon(ours: Marks, theirs: Marks): OwnMarks {
 function takeLine({ tags, manifests }: OwnMarks, line: string): void {
   const [kind, first = '', ...rest] = line.split(' ')
   if (kind === 'manifest' && isDigest(first)) {
-    const [upstream = '', at = ''] = rest
-    if (/^\d+$/.test(at)) manifests.set(first, { upstream, at: Number(at) })
+    const [upstream = '', at = '', last] = rest
+    if (/^\d+$/.test(at)) manifests.set(first, { upstream, at: Number(at), ...readSynced(last) })
   } else if (kind === 'tag' && isTag(first)) {
-    const [digest = '', upstream = '', checkedAt = ''] = rest
-    if (isDigest(digest) && /^\d+$/.test(checkedAt)) tags.set(first, { digest, upstream, checkedAt: Number(checkedAt) })
+    const [digest = '', upstream = '', checkedAt = '', last] = rest
+    if (!isDigest(digest) || !/^\d+$/.test(checkedAt)) return
+    tags.set(first, { digest, upstream, checkedAt: Number(checkedAt), ...readSynced(last) })
   }
+}
+
+function readSynced(word: string | undefined): { readonly synced?: true } {
+  return word === 'synced' ? { synced: true } : {}
 }

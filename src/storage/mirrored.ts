@@ -77,10 +77,25 @@ export class Mirrored {
     await this.#change(name, ({ manifests }) => manifests.set(digest, { upstream, at }))
   }
 
-  /** To be called before the tag's link moves. */
+  /** To be called before the tag's link moves. A tag that a sync means stays one. */
   async markTag(name: RepositoryName, tag: Tag, digest: Digest, upstream: string): Promise<void> {
     const checkedAt = this.#parts.clock()
-    await this.#change(name, ({ tags }) => tags.set(tag, { digest, upstream, checkedAt }))
+    await this.#change(name, ({ tags }) => tags.set(tag, { ...tags.get(tag), digest, upstream, checkedAt }))
+  }
+
+  /**
+   * Notes that a sync means these tags, and these manifests by their digests; what has no mark was pushed and stays so.
+   * For good when this returns; where it was noted before it costs a stat.
+   */
+  async markSynced(name: RepositoryName, tags: readonly Tag[], manifests: readonly Digest[]): Promise<void> {
+    const known = this.#table(name)
+    const isNew = (mark: { readonly synced?: true } | undefined): boolean => mark !== undefined && mark.synced !== true
+    if (!tags.some((tag) => isNew(known.tags.get(tag))) && !manifests.some((each) => isNew(known.manifests.get(each))))
+      return
+    await this.#change(name, (table) => {
+      for (const tag of tags) addSynced(table.tags, tag)
+      for (const digest of manifests) addSynced(table.manifests, digest)
+    })
   }
 
   /** Notes that the upstream said the same again at `at`; written with the next change, or by `flush`. */
@@ -216,4 +231,9 @@ function* walk(directory: string, prefix: string, layout: Layout): Generator<Rep
     if (statFile(layout.mirrored(name)) !== undefined) yield name
     yield* walk(childOf(directory, entry.name), `${name}/`, layout)
   }
+}
+
+function addSynced<Key, Mark extends { readonly synced?: true }>(marks: Map<Key, Mark>, key: Key): void {
+  const mark = marks.get(key)
+  if (mark !== undefined) marks.set(key, { ...mark, synced: true })
 }

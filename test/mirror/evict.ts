@@ -288,3 +288,34 @@ t.test('when the disk is filling up a collection follows at once, else it does n
     t.equal(collected.length, state === 'ok' ? 0 : 1, state)
   }
 })
+
+t.test('what a sync means stays, by tag or by digest, and does not count', async (t) => {
+  const { store, evictor, put } = makeMirrored(t, 150 * KIB)
+  const one = await put.mirrored(A, randomBytes(100 * KIB), [ONE])
+  const two = await put.mirrored(A, randomBytes(100 * KIB), [])
+  const three = await put.mirrored(B, randomBytes(100 * KIB), [THREE])
+  await store.mirrored.markSynced(A, [ONE], [two.digest])
+  store.turn(HOUR)
+  t.equal(await evictor.run(), undefined, 'one image of a cache is below its bound')
+  const four = await put.mirrored(B, randomBytes(100 * KIB), [parseTag('four')])
+  store.turn(HOUR)
+  t.match(await evictor.run(), { images: 1 })
+  t.equal(store.tags.resolve(A, ONE), one.digest)
+  t.ok(store.manifests.resolve(A, two.digest))
+  t.equal(store.manifests.resolve(B, three.digest), undefined)
+  t.ok(store.manifests.resolve(B, four.digest))
+})
+
+t.test('a synced image that shares with others in its repository outlives them', async (t) => {
+  const { store, evictor, put } = makeMirrored(t, 50 * KIB)
+  const image = await put.mirrored(A, randomBytes(100 * KIB), [ONE])
+  const subject = { mediaType: OCI, digest: image.digest, size: image.body.length }
+  const signature = await put.mirrored(A, randomBytes(10), [], { subject })
+  await store.mirrored.markSynced(A, [ONE], [])
+  const other = await put.mirrored(A, randomBytes(100 * KIB), [TWO])
+  store.turn(HOUR)
+  t.match(await evictor.run(), { images: 1 })
+  t.equal(store.manifests.resolve(A, other.digest), undefined)
+  t.equal(store.tags.resolve(A, ONE), image.digest)
+  t.ok(store.manifests.resolve(A, signature.digest), 'its signature stays with it')
+})

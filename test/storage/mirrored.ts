@@ -257,3 +257,37 @@ t.test('property: whatever fails or crashes, a mark that was taken away for good
     { numRuns: 150 },
   )
 })
+
+t.test('what a sync means is marked as that after a restart, and a tag stays so when it moves', async (t) => {
+  const directory = t.testdir({})
+  const { mirrored } = makeStore(directory, undefined, HOME)
+  await mirrored.markManifest(A, ONE, 'quay.io')
+  await mirrored.markTag(A, LATEST, ONE, 'quay.io')
+  await mirrored.markTag(A, OLD, ONE, 'quay.io')
+  await mirrored.markSynced(A, [LATEST], [ONE])
+  await mirrored.markTag(A, LATEST, TWO, 'quay.io')
+  const again = makeStore(directory, undefined, HOME).mirrored
+  t.match(again.manifest(A, ONE), { upstream: 'quay.io', synced: true })
+  t.match(again.tag(A, LATEST), { digest: TWO, synced: true })
+  t.equal(again.tag(A, OLD)?.synced, undefined)
+})
+
+t.test('what was pushed is never marked as synced, and a push takes the mark away', async (t) => {
+  const { mirrored } = makeStore(t.testdir({}), undefined, HOME)
+  await mirrored.markSynced(A, [LATEST], [ONE])
+  t.equal(mirrored.tag(A, LATEST), undefined)
+  t.equal(mirrored.manifest(A, ONE), undefined)
+  await mirrored.markTag(A, LATEST, ONE, 'quay.io')
+  await mirrored.markSynced(A, [LATEST], [])
+  await mirrored.clear(A, [LATEST], [])
+  t.equal(mirrored.tag(A, LATEST), undefined)
+})
+
+t.test('marking what is marked already writes nothing', async (t) => {
+  const { mirrored, layout } = makeStore(t.testdir({}), undefined, HOME)
+  await mirrored.markTag(A, LATEST, ONE, 'quay.io')
+  await mirrored.markSynced(A, [LATEST], [])
+  const before = statSync(layout.mirrored(A)).ino
+  await mirrored.markSynced(A, [LATEST, OLD], [TWO])
+  t.equal(statSync(layout.mirrored(A)).ino, before)
+})
