@@ -3,6 +3,7 @@
 import { Cron } from 'croner'
 import semver from 'semver'
 import { parseListenAddress } from './address.ts'
+import { isGlob } from '../oci/glob.ts'
 import { isRepositoryName } from '../oci/name.ts'
 import { isTag } from '../oci/reference.ts'
 import { parseBytes, parseRoom } from './bytes.ts'
@@ -67,6 +68,7 @@ function isGlobOfNames(text: string): boolean {
 }
 
 function isGlobOfTags(text: string): boolean {
+  if (!isGlob(text)) return isTag(text)
   return isClosed(text) && /^[\w.*?{},[\]!-]+$/u.test(text)
 }
 

@@ -25,6 +25,7 @@ const WRONG: [name: string, entries: string, fault: string][] = [
   ['a bad expression', '- from: quay.io/a\n  tags: {allow: ["("]}', 's.yml:4: sync[0].tags.allow[0]: not a regular'],
   ['a bad range', '- {from: quay.io/a, tags: {semver: new}}', 's.yml:3: sync[0].tags.semver: expected a range'],
   ['no tags at all', '- {from: quay.io/a, tags: {newest: 0}}', 's.yml:3: sync[0].tags.newest: out of range'],
+  ['a tag that is none', '- {from: quay.io/a, tags: [.a]}', 's.yml:3: sync[0].tags.names[0]: expected a tag'],
   ['a bad glob of tags', '- {from: quay.io/a, tags: ["{a"]}', 's.yml:3: sync[0].tags.names[0]: expected a tag'],
   ['a bad schedule', '- {from: quay.io/a, schedule: daily}', 's.yml:3: sync[0].schedule: expected five fields'],
   ['a bad window', '- {from: quay.io/a, window: night}', 's.yml:3: sync[0].window: expected times'],
