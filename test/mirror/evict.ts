@@ -11,8 +11,9 @@ import type { Tag } from '../../src/oci/reference.ts'
 import { parseTag } from '../../src/oci/reference.ts'
 import { pushManifest } from '../../src/registry/push-manifest.ts'
 import { plantFile } from '../helpers/plant.ts'
+import type { Sync } from '../../src/storage/sync.ts'
 import type { TestStore } from '../helpers/store.ts'
-import { A, B, makeContext, makeStore, pushBytes } from '../helpers/store.ts'
+import { A, B, breakSyncs, makeContext, makeStore, pushBytes } from '../helpers/store.ts'
 
 const HOUR = 3_600_000
 const OCI = 'application/vnd.oci.image.manifest.v1+json'
@@ -23,8 +24,13 @@ interface Image {
 }
 
 /** A store where images can be put as the mirror puts them. */
-function makeMirrored(t: Test, bytes: number, over: Partial<ConstructorParameters<typeof Evictor>[0]> = {}) {
-  const store = makeStore(t.testdir({}))
+function makeMirrored(
+  t: Test,
+  bytes: number,
+  over: Partial<ConstructorParameters<typeof Evictor>[0]> = {},
+  sync?: Sync,
+) {
+  const store = makeStore(t.testdir({}), sync)
   const context = makeContext(store)
   const collected: number[] = []
   const evictor = new Evictor({
@@ -318,4 +324,21 @@ t.test('a synced image that shares with others in its repository outlives them',
   t.equal(store.manifests.resolve(A, other.digest), undefined)
   t.equal(store.tags.resolve(A, ONE), image.digest)
   t.ok(store.manifests.resolve(A, signature.digest), 'its signature stays with it')
+})
+
+t.test('a disk that takes no new file does not stand in the way', async (t) => {
+  let full = false
+  const sync = breakSyncs('link file', 'ENOSPC', () => full)
+  const { store, evictor, put } = makeMirrored(t, 50 * KIB, {}, sync)
+  for (const [name, tag] of [
+    [A, ONE],
+    [B, TWO],
+  ] as const) {
+    await put.mirrored(name, randomBytes(100 * KIB), [tag])
+  }
+  store.turn(HOUR)
+  full = true
+  t.match(await evictor.run(), { images: 2, after: 0 })
+  t.equal(store.tags.resolve(A, ONE), undefined)
+  t.equal(store.mirrored.marks(B).tags.size, 0)
 })
