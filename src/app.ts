@@ -212,6 +212,8 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     const { server } = app
     tls.start((secure) => (server as unknown as { setSecureContext(c: typeof secure): void }).setSecureContext(secure))
   }
+  // Requests that wait for an upstream end first: closing waits for requests.
+  app.addHook('preClose', async () => mirror?.mirror.leave())
   app.addHook('onClose', async () => {
     health.close()
     loop.close()

@@ -97,6 +97,7 @@ async function sendParts(
   reply.hijack()
   const { raw } = reply
   raw.writeHead(ranges === undefined ? 200 : 206, reply.getHeaders() as Record<string, string>)
+  raw.once('close', () => blob.leave())
   try {
     for (const { head, range } of parts) {
       if (head !== '') await write(raw, Buffer.from(head, 'latin1'))

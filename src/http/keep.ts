@@ -40,5 +40,6 @@ export function keepDirectory(parts: KeepParts): () => void {
     // It leaves its place at once; the connections that it has may take a moment.
     ends.push(() => void socket.close())
   }
+  if (mirror !== undefined) ends.push(() => mirror.leave())
   return () => ends.forEach((end) => end())
 }

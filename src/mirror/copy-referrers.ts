@@ -10,7 +10,8 @@ import type { ManifestFetcher } from './fetch-manifest.ts'
 import type { Located } from './route.ts'
 
 export interface CopyReferrersParts {
-  readonly manifests: Pick<ManifestFetcher, 'get'>
+  readonly manifests: Pick<ManifestFetcher, 'get' | 'head'>
+  readonly signal: AbortSignal
   /** Brings an image into the repository, whole. */
   readonly fill: (located: Located, stored: StoredManifest, tags: readonly Tag[]) => Promise<void>
   /** Whether the repository has the manifest, whole. */
@@ -30,7 +31,7 @@ export async function copyReferrers(
   parts: CopyReferrersParts,
 ): Promise<void> {
   const { client } = located.upstream
-  const { descriptors, via } = await client.listReferrers(located.repository, digest)
+  const { descriptors, via } = await client.listReferrers(located.repository, digest, { signal: parts.signal })
   const failures: unknown[] = []
   for (const descriptor of descriptors.slice(0, MOST)) {
     if (await parts.isHere(located, descriptor.digest)) continue
@@ -63,7 +64,7 @@ async function find(
   { manifests }: CopyReferrersParts,
 ): Promise<StoredManifest | undefined> {
   try {
-    await located.upstream.client.headManifest(located.repository, { kind: 'tag', tag })
+    await manifests.head(located, { kind: 'tag', tag })
     return await manifests.get(located, { kind: 'tag', tag })
   } catch (error) {
     if (error instanceof UpstreamError && error.kind === 'notFound') return undefined

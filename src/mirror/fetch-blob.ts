@@ -7,14 +7,19 @@ import { UpstreamError } from '../upstream/upstream-error.ts'
 import { Absences } from './absences.ts'
 import type { Located } from './route.ts'
 import type { BlobSource, Transfer } from './transfer.ts'
-import type { Transfers } from './transfers.ts'
+import type { BlobWish, Transfers } from './transfers.ts'
+import { WrongBytes } from './wrong-bytes.ts'
 
 export interface BlobFetcherParts {
   readonly context: Context
   readonly transfers: Transfers
   /** Milliseconds that only run forward. */
   readonly elapsed: () => number
+  readonly signal: () => AbortSignal
 }
+
+// Each time another address of the upstream is left out.
+const MOST_TRIES = 5
 
 export class BlobFetcher {
   readonly #parts: BlobFetcherParts
@@ -32,27 +37,35 @@ export class BlobFetcher {
     return stored !== undefined && blobs.state(digest, stored) !== undefined
   }
 
+  /** The transfer that is bringing it into the repository. */
+  find({ name }: Located, digest: Digest): Transfer | undefined {
+    return this.#parts.transfers.get(name, digest)
+  }
+
   /** Brings the blob into the repository. Throws an UpstreamError, or what the disk said. */
   async fetch(located: Located, digest: Digest, size: number | undefined): Promise<void> {
-    if (this.isHere(located, digest)) return
-    const { context, transfers } = this.#parts
-    if (await this.#linkOther(located, digest, size)) return
-    await transfers.fetch(located.name, digest, size, sourceOf(located))
-    // It may have ended just as this repository joined.
-    if (!this.isHere(located, digest)) await mountBlob(context, located.name, digest, undefined)
+    for (let tries = 1; ; tries += 1) {
+      try {
+        if ((await this.#reach(located, { digest, size, patient: true })) === undefined) return
+        await this.#parts.transfers.wait(digest)
+        if (this.isHere(located, digest)) return
+      } catch (error) {
+        if (!(error instanceof WrongBytes) || tries >= MOST_TRIES) throw error
+      }
+      if (tries >= MOST_TRIES) throw new UpstreamError('failed', `${digest} does not stay in ${located.name}`)
+    }
   }
 
   /**
    * Begins the same and gives the transfer to read from as it arrives; undefined when the blob is here now. Throws an
    * UpstreamError.
    */
-  async open(located: Located, digest: Digest, size: number | undefined): Promise<Transfer | undefined> {
-    const key = `${located.name}@${digest}`
+  async open(located: Located, wish: BlobWish): Promise<Transfer | undefined> {
+    const key = `${located.name}@${wish.digest}`
     this.#absences.check(key)
     try {
-      if (await this.#linkOther(located, digest, size)) return undefined
-      const transfer = this.#parts.transfers.join(located.name, digest, size, sourceOf(located))
-      await transfer.sized()
+      const transfer = await this.#reach(located, wish)
+      await transfer?.sized()
       return transfer
     } catch (error) {
       this.#absences.note(key, error)
@@ -61,28 +74,45 @@ export class BlobFetcher {
   }
 
   /** Bytes of the blob as the upstream says; the blob is on its way when this returns. Throws an UpstreamError. */
-  async stat(located: Located, digest: Digest, size: number | undefined): Promise<number> {
-    const transfer = await this.open(located, digest, size)
+  async stat(located: Located, wish: BlobWish): Promise<number> {
+    const transfer = await this.open(located, wish)
     if (transfer?.size !== undefined) return transfer.size
+    const { digest } = wish
     const { store } = this.#parts.context
-    const stored = store.links.resolve(located.name, digest) ?? digest
-    const facts = await store.blobs.ensureWhole(digest, stored)
+    const facts = await store.blobs.ensureWhole(digest, store.links.resolve(located.name, digest) ?? digest)
     if (facts === undefined) throw new UpstreamError('notFound', `${digest} went away as it was asked for`)
     return facts.size
   }
 
-  // True when the repository has the blob now. Its own transfer confirms itself; one for another repository does not.
-  async #linkOther(located: Located, digest: Digest, size: number | undefined): Promise<boolean> {
-    const { context, transfers } = this.#parts
+  // Between two awaits it looks and acts: so nobody else begins a transfer meanwhile, and none is joined unconfirmed.
+  async #reach(located: Located, wish: BlobWish): Promise<Transfer | undefined> {
+    const { context, transfers, signal } = this.#parts
     const { name, upstream, repository } = located
-    if (transfers.has(name, digest)) return false
-    const isStored = context.store.blobs.state(digest) !== undefined
-    if (!isStored && !transfers.isRunning(digest)) return false
-    await upstream.client.headBlob(repository, digest, size === undefined ? {} : { size })
-    return isStored && mountBlob(context, name, digest, undefined)
+    const { digest, size } = wish
+    const source: BlobSource = { client: upstream.client, repository }
+    for (let isConfirmed = false; ;) {
+      if (this.isHere(located, digest)) return undefined
+      const own = transfers.get(name, digest)
+      if (own !== undefined) return own
+      const other = transfers.find(digest)
+      const isStored = context.store.blobs.state(digest) !== undefined
+      if (other === undefined && !isStored) return transfers.begin(name, wish, source)
+      if (!isConfirmed) {
+        // One that its own upstream did not confirm yet is not joined: it could fall back on what only this one may read.
+        const options = { signal: signal(), ...(size !== undefined && { size }) }
+        await Promise.all([
+          other?.sized().catch(() => undefined),
+          upstream.client.headBlob(repository, digest, options),
+        ])
+        isConfirmed = true
+      } else if (other !== undefined) {
+        transfers.join(name, digest, source)
+        return other
+      } else if (!(await mountBlob(context, name, digest, undefined))) {
+        // What lies there cannot be read: it is fetched, and replaced.
+        if (context.store.blobs.state(digest) === undefined || transfers.find(digest) !== undefined) continue
+        return transfers.begin(name, wish, source)
+      }
+    }
   }
-}
-
-function sourceOf({ upstream, repository }: Located): BlobSource {
-  return { client: upstream.client, repository }
 }

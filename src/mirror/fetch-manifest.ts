@@ -16,6 +16,7 @@ export interface ManifestFetcherParts {
   readonly tally: Tally
   /** Milliseconds that only run forward. */
   readonly elapsed: () => number
+  readonly signal: () => AbortSignal
 }
 
 export class ManifestFetcher {
@@ -40,13 +41,16 @@ export class ManifestFetcher {
 
   /** What the upstream says of a tag without sending it; undefined where it does not tell the digest. */
   async head(located: Located, reference: Reference): Promise<Digest | undefined> {
-    return (await located.upstream.client.headManifest(located.repository, reference)).digest
+    const options = { signal: this.#parts.signal() }
+    return (await located.upstream.client.headManifest(located.repository, reference, options)).digest
   }
 
   async #fetch(located: Located, reference: Reference, key: string): Promise<StoredManifest> {
     this.#absences.check(key)
     try {
-      const manifest = await located.upstream.client.getManifest(located.repository, reference)
+      const manifest = await located.upstream.client.getManifest(located.repository, reference, {
+        signal: this.#parts.signal(),
+      })
       this.#parts.tally.fetched += manifest.bytes.length
       return understand(manifest, located.upstream.config.host)
     } catch (error) {

@@ -30,19 +30,30 @@ export class Fill {
   readonly located: Located
   readonly stored: StoredManifest
   readonly tags: Set<Tag>
+  /** When the upstream last said that this is what the tags mean; milliseconds since 1970. */
+  checkedAt: number
+  #isLinked = false
   readonly #parts: FillParts
   readonly #wanted = Promise.withResolvers<void>()
 
-  constructor(located: Located, stored: StoredManifest, tags: readonly Tag[], parts: FillParts) {
+  constructor(located: Located, stored: StoredManifest, tags: readonly Tag[], checkedAt: number, parts: FillParts) {
     this.located = located
     this.stored = stored
     this.tags = new Set(tags)
+    this.checkedAt = checkedAt
     this.#parts = parts
+    this.#wanted.promise.catch(() => undefined)
   }
 
-  /** What is to be kept of it over a restart. */
+  /** What is to be kept of it over a restart. When it is linked, only what refers to it is missing. */
   get record() {
-    return { name: this.located.name, stored: this.stored, tags: [...this.tags] }
+    const tags = this.#isLinked ? [] : [...this.tags]
+    return { name: this.located.name, stored: this.stored, tags, checkedAt: this.checkedAt }
+  }
+
+  /** Nobody waits for it any more. */
+  giveUp(): void {
+    this.#wanted.reject(new UpstreamError('notFound', `nobody asked for a platform of ${this.located.name}`))
   }
 
   /** A child of this index is whole now. */
@@ -73,9 +84,9 @@ export class Fill {
     const release = context.store.leases.hold([name, digest, ...blobs.map((blob) => blob.digest)])
     try {
       await this.#fetchBlobs(blobs)
-      const image = { name, stored: this.stored, tags: this.tags, host: upstream.config.host }
-      if (await linkImage(context, image)) return
-      throw new UpstreamError('failed', `a blob of ${name}@${digest} went away again`)
+      const { stored, tags, checkedAt } = this
+      this.#isLinked = await linkImage(context, { name, stored, tags, checkedAt, host: upstream.config.host })
+      if (!this.#isLinked) throw new UpstreamError('failed', `a blob of ${name}@${digest} went away again`)
     } finally {
       release()
     }

@@ -7,6 +7,7 @@ import type { Reference, Tag } from '../oci/reference.ts'
 import type { StoredManifest } from '../storage/manifests.ts'
 import type { Fill } from './fill.ts'
 import type { FillRecords } from './fill-records.ts'
+import type { RetryOptions } from './retry.ts'
 import { messageOf, retryPassing } from './retry.ts'
 import type { Located } from './route.ts'
 import type { Tally } from './tally.ts'
@@ -18,22 +19,30 @@ export interface FillsParts {
   /** Milliseconds since 1970. */
   readonly clock: () => number
   readonly elapsed: () => number
-  /** `depth` counts the indexes that it lies in. */
-  readonly make: (located: Located, stored: StoredManifest, tags: readonly Tag[], depth: number) => Fill
+  readonly make: (located: Located, stored: StoredManifest, tags: readonly Tag[], more: FillBeginning) => Fill
   /** Brings what refers to an image that is whole. */
   readonly complete: (located: Located, stored: StoredManifest, tags: Iterable<Tag>) => Promise<void>
-  readonly signal: AbortSignal
+  /** Aborted when fills must end; a new one for what begins after that. */
+  readonly signal: () => AbortSignal
+}
+
+export interface FillBeginning {
+  /** When the upstream said that the tags mean this image; milliseconds since 1970. */
+  readonly checkedAt: number
+  /** Indexes that it lies in. */
+  readonly depth: number
 }
 
 interface Pending {
   readonly fill: Fill
   /** Milliseconds since 1970. */
   readonly since: number
-  /** When the upstream last said that this is what its tags mean. */
-  checkedAt: number
   /** When the image is whole and linked; rejects when it was given up. */
   readonly linked: Promise<void>
 }
+
+// An index that nobody wants a platform of waits for a day; many of them are somebody who only looks.
+const MOST_PENDING = 1000
 
 export interface FillStatus {
   readonly name: RepositoryName
@@ -48,6 +57,7 @@ export class Fills {
   readonly #parts: FillsParts
   readonly #pending = new Map<string, Pending>()
   readonly #byTag = new Map<string, Pending>()
+  readonly #byName = new Map<RepositoryName, Set<Pending>>()
   readonly #running = new Set<Promise<void>>()
 
   constructor(parts: FillsParts) {
@@ -55,28 +65,42 @@ export class Fills {
   }
 
   /**
-   * Begins to complete the image, with these tags when it is whole; a fill of it that runs takes them over. When this
-   * returns a restart would take it up.
+   * Begins to complete the image, with these tags when it is whole, which the upstream said at `checkedAt` (now unless
+   * told); a fill of it that runs takes them over. When this returns a restart would take it up.
    */
-  async begin(located: Located, stored: StoredManifest, tags: readonly Tag[], depth = 0): Promise<void> {
+  async begin(
+    located: Located,
+    stored: StoredManifest,
+    tags: readonly Tag[],
+    { checkedAt = this.#parts.clock(), depth = 0 }: Partial<FillBeginning> = {},
+  ): Promise<void> {
     const { name } = located
     const key = keyOf(name, stored.digest)
     let pending = this.#pending.get(key)
     const isNew = pending === undefined
-    pending ??= this.#start(located, stored, tags, depth)
-    pending.checkedAt = this.#parts.clock()
+    pending ??= this.#start(located, stored, tags, { checkedAt, depth })
+    if (tags.length > 0) pending.fill.checkedAt = checkedAt
     for (const tag of tags) {
-      // What the tag meant before is not to be tagged any more.
-      this.#byTag.get(`${name}:${tag}`)?.fill.tags.delete(tag)
+      await this.untag(name, tag, stored.digest)
       pending.fill.tags.add(tag)
       this.#byTag.set(`${name}:${tag}`, pending)
     }
     if (isNew || tags.length > 0) await this.#write(pending)
+    if (isNew && this.#pending.size > MOST_PENDING) this.#giveUpOldest()
+  }
+
+  /** The tag no longer means the image that is on its way to it, unless that is `but`. */
+  async untag(name: RepositoryName, tag: Tag, but?: Digest): Promise<void> {
+    const older = this.#byTag.get(`${name}:${tag}`)
+    if (older === undefined || older.fill.stored.digest === but) return
+    this.#byTag.delete(`${name}:${tag}`)
+    older.fill.tags.delete(tag)
+    await this.#write(older)
   }
 
   /** As `begin`, and waits until the image is whole. Throws what it was given up for. */
   async complete(located: Located, stored: StoredManifest, tags: readonly Tag[] = [], depth = 0): Promise<void> {
-    const begun = this.begin(located, stored, tags, depth)
+    const begun = this.begin(located, stored, tags, { depth })
     const { linked } = this.#pending.get(keyOf(located.name, stored.digest)) as Pending
     await begun
     await linked
@@ -96,13 +120,13 @@ export class Fills {
       reference.kind === 'tag'
         ? this.#byTag.get(`${name}:${reference.tag}`)
         : this.#pending.get(keyOf(name, reference.digest))
-    return pending && { stored: pending.fill.stored, checkedAt: pending.checkedAt }
+    return pending && { stored: pending.fill.stored, checkedAt: pending.fill.checkedAt }
   }
 
   /** Bytes of a blob as an image that is not whole says. */
   sizeOf(name: RepositoryName, digest: Digest): number | undefined {
-    for (const { fill } of this.#pending.values()) {
-      const size = fill.located.name === name ? fill.sizeOf(digest) : undefined
+    for (const { fill } of this.#of(name)) {
+      const size = fill.sizeOf(digest)
       if (size !== undefined) return size
     }
     return undefined
@@ -110,15 +134,13 @@ export class Fills {
 
   /** An image of the repository is whole now: indexes that wait for a platform may go on. */
   noteWhole(name: RepositoryName, digest: Digest): void {
-    for (const { fill } of this.#pending.values()) {
-      if (fill.located.name === name && fill.hasChild(digest)) fill.childIsWhole()
-    }
+    for (const { fill } of this.#of(name)) if (fill.hasChild(digest)) fill.childIsWhole()
   }
 
   /** Whether an image, or one that it belongs to, is being completed. */
   isBusy(name: RepositoryName, digest: Digest): boolean {
     if (this.#pending.has(keyOf(name, digest))) return true
-    return [...this.#pending.values()].some(({ fill }) => fill.located.name === name && fill.hasChild(digest))
+    return [...this.#of(name)].some(({ fill }) => fill.hasChild(digest))
   }
 
   /** Takes up what an earlier life left. */
@@ -129,7 +151,7 @@ export class Fills {
       if (located === undefined) await records.remove(record)
       else {
         logger.info({ repository: record.name, digest: record.stored.digest }, 'image taken up again')
-        await this.begin(located, record.stored, record.tags)
+        await this.begin(located, record.stored, record.tags, record)
       }
     }
   }
@@ -153,61 +175,80 @@ export class Fills {
     await Promise.allSettled(this.#running)
   }
 
-  #start(located: Located, stored: StoredManifest, tags: readonly Tag[], depth: number): Pending {
-    const { clock, make, signal, elapsed, logger } = this.#parts
-    const key = keyOf(located.name, stored.digest)
-    const fill = make(located, stored, tags, depth)
-    const about = { repository: located.name, digest: stored.digest, upstream: located.upstream.config.host }
+  #of(name: RepositoryName): Set<Pending> {
+    return this.#byName.get(name) ?? new Set()
+  }
+
+  #giveUpOldest(): void {
+    for (const { fill } of this.#pending.values()) {
+      if (fill.stored.manifest.kind !== 'index') continue
+      fill.giveUp()
+      return
+    }
+  }
+
+  #start(located: Located, stored: StoredManifest, tags: readonly Tag[], more: FillBeginning): Pending {
+    const { clock, make, elapsed, logger } = this.#parts
+    const signal = this.#parts.signal()
+    const { name } = located
+    const fill = make(located, stored, tags, more)
+    const about = { repository: name, digest: stored.digest, upstream: located.upstream.config.host }
     const onRetry = (error: unknown, pause: number): void =>
       logger.info({ ...about, why: messageOf(error), again: pause }, 'image not complete yet')
-    const linked = retryPassing(() => fill.run(), { signal, elapsed, onRetry }).finally(() => this.#forget(key, fill))
+    const options = { signal, elapsed, onRetry }
+    const linked = retryPassing(() => fill.run(), options).finally(() => this.#forget(pending))
     linked.catch(() => undefined)
-    const now = clock()
-    const pending = { fill, since: now, checkedAt: now, linked }
-    this.#pending.set(key, pending)
-    const running = this.#follow(pending, about, onRetry).finally(() => this.#running.delete(running))
+    const pending: Pending = { fill, since: clock(), linked }
+    this.#pending.set(keyOf(name, stored.digest), pending)
+    this.#byName.set(name, this.#of(name).add(pending))
+    const running = this.#follow(pending, about, options).finally(() => this.#running.delete(running))
     this.#running.add(running)
     return pending
   }
 
   // Never rejects.
-  async #follow(
-    { fill, linked }: Pending,
-    about: Record<string, unknown>,
-    onRetry: (error: unknown, pause: number) => void,
-  ): Promise<void> {
-    const { tally, logger, complete, signal, elapsed, records } = this.#parts
+  async #follow({ fill, linked }: Pending, about: Record<string, unknown>, options: RetryOptions): Promise<void> {
+    const { tally, logger, complete, records } = this.#parts
     const { located, stored } = fill
     try {
       await linked
       tally.filled += 1
       logger.info({ ...about, tags: [...fill.tags] }, 'image complete')
       this.noteWhole(located.name, stored.digest)
-      await retryPassing(() => complete(located, stored, fill.tags), { signal, elapsed, onRetry })
+      // From here on a restart only has to bring what refers to it.
+      await records.write({ ...fill.record, since: this.#parts.clock() }).catch(() => undefined)
+      await retryPassing(() => complete(located, stored, fill.tags), options)
     } catch (error) {
       // The record stays for the next life.
-      if (signal.aborted) return
+      if (options.signal.aborted) return
       tally.abandoned += 1
       logger.warn({ ...about, why: messageOf(error) }, 'image given up')
     }
-    await records.remove(fill.record).catch(() => undefined)
+    // Another fill of the same image may have begun since.
+    if (!this.#pending.has(keyOf(located.name, stored.digest))) await records.remove(fill.record).catch(() => undefined)
   }
 
-  #forget(key: string, fill: Fill): void {
-    this.#pending.delete(key)
-    for (const [tag, pending] of this.#byTag) if (pending.fill === fill) this.#byTag.delete(tag)
+  #forget(pending: Pending): void {
+    const { located, stored, tags } = pending.fill
+    const { name } = located
+    this.#pending.delete(keyOf(name, stored.digest))
+    for (const tag of tags) {
+      if (this.#byTag.get(`${name}:${tag}`) === pending) this.#byTag.delete(`${name}:${tag}`)
+    }
+    const left = this.#of(name)
+    left.delete(pending)
+    if (left.size === 0) this.#byName.delete(name)
   }
 
   // Without a record the image is completed all the same, unless this process ends before.
   async #write({ fill, since }: Pending): Promise<void> {
+    const { records, logger } = this.#parts
+    if (!this.#pending.has(keyOf(fill.located.name, fill.stored.digest))) return
     try {
-      await this.#parts.records.write({ ...fill.record, since })
+      await records.write({ ...fill.record, since })
     } catch (error) {
-      this.#parts.logger.warn({ why: messageOf(error) }, 'a restart would forget an image that is not complete')
+      logger.warn({ why: messageOf(error) }, 'a restart would forget an image that is not complete')
     }
-    // It may have ended while the record was written.
-    if (!this.#pending.has(keyOf(fill.located.name, fill.stored.digest)) && !this.#parts.signal.aborted)
-      await this.#parts.records.remove(fill.record).catch(() => undefined)
   }
 }
 

@@ -1,6 +1,7 @@
 // A file that one writer makes longer while any number of readers follow it. Readers never poll: they wait for the next
 // change, which all of them share.
 import type { FileHandle } from 'node:fs/promises'
+import { constants, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
 
@@ -29,7 +30,8 @@ export class GrowingFile {
 
   /** Opens the file, which is made when it is not there. Who opens it releases it once. */
   static async open(path: string): Promise<GrowingFile> {
-    const handle = await open(path, 'a+', 0o666)
+    // Not for appending: another process that came to own the directory may be writing to the same file.
+    const handle = await open(path, constants.O_RDWR | constants.O_CREAT, 0o666)
     try {
       return new GrowingFile(path, handle, (await handle.stat()).size)
     } catch (error) {
@@ -47,9 +49,17 @@ export class GrowingFile {
     return this.#handle
   }
 
-  /** One more who needs the open file. */
-  use(): void {
+  /** One more who needs the open file; false when it is closed already. */
+  use(): boolean {
+    if (this.#users === 0) return false
     this.#users += 1
+    return true
+  }
+
+  /** Whether the name still leads to this file, and it holds just what was appended. */
+  async isIntact(): Promise<boolean> {
+    const [here, named] = [await this.#handle.stat(), statSync(this.path, { throwIfNoEntry: false })]
+    return here.ino === named?.ino && here.dev === named.dev && here.size === this.#size
   }
 
   /** Ends a use; the file is closed with the last. */
@@ -101,7 +111,7 @@ export class GrowingFile {
         const pieces = this.#waiting
         this.#waiting = []
         this.#waitingBytes = 0
-        await writeAll(this.#handle, pieces)
+        await writeAll(this.#handle, pieces, this.#size)
         this.#size += pieces.reduce((sum, { byteLength }) => sum + byteLength, 0)
         this.tell()
       }
@@ -114,10 +124,10 @@ export class GrowingFile {
   }
 }
 
-async function writeAll(handle: FileHandle, pieces: readonly Uint8Array[]): Promise<void> {
+async function writeAll(handle: FileHandle, pieces: readonly Uint8Array[], at: number): Promise<void> {
   const length = pieces.reduce((sum, { byteLength }) => sum + byteLength, 0)
-  const { bytesWritten } = await handle.writev(pieces as Uint8Array[])
-  if (bytesWritten === length) return
-  let rest = Buffer.concat(pieces).subarray(bytesWritten)
-  while (rest.byteLength > 0) rest = rest.subarray((await handle.write(rest)).bytesWritten)
+  let { bytesWritten: done } = await handle.writev(pieces as Uint8Array[], at)
+  if (done === length) return
+  const all = Buffer.concat(pieces)
+  while (done < length) done += (await handle.write(all, done, length - done, at + done)).bytesWritten
 }

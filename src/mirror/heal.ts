@@ -51,7 +51,10 @@ async function openAt(
   const options = { ...(signal && { signal }) }
   try {
     const { body } = await client.getBlob({ repository, digest, ...(size !== undefined && { size }), ...options })
-    return Readable.from(body, { objectMode: false })
+    const stream = Readable.from(body, { objectMode: false })
+    // One that is destroyed unread never comes to the end of its source.
+    stream.once('close', () => body.destroy())
+    return stream
   } catch (error) {
     if (!(error instanceof UpstreamError)) throw error
   }

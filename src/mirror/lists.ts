@@ -24,6 +24,7 @@ export interface ListsParts {
   readonly clock: () => number
   /** Whether the upstream may be asked now. */
   readonly mayAsk: (located: Located) => boolean
+  readonly signal: () => AbortSignal
 }
 
 interface Kept {
@@ -31,9 +32,12 @@ interface Kept {
   readonly at: number
 }
 
-const MOST_LISTS = 1000
+// About 50 MB of memory.
+const MOST_TAGS = 500_000
 // Who wants more of them asks the upstream.
 const MOST_REFERRERS = 500
+const MOST_BYTES = 16 * 1024 * 1024
+const AT_ONCE = 8
 // A list has no name of its own in `fresh`; it is as good as its most hurried tag.
 const LIST_TAG = parseTag('latest')
 
@@ -41,6 +45,7 @@ export class Lists {
   readonly #parts: ListsParts
   readonly #kept = new Map<RepositoryName, Kept>()
   readonly #flights = new Map<RepositoryName, Promise<readonly Tag[]>>()
+  #keptTags = 0
 
   constructor(parts: ListsParts) {
     this.#parts = parts
@@ -94,14 +99,22 @@ export class Lists {
     }
   }
 
+  #keep(name: RepositoryName, tags: readonly Tag[]): void {
+    this.#keptTags += tags.length - (this.#kept.get(name)?.tags.length ?? 0)
+    if (this.#keptTags > MOST_TAGS) {
+      this.#kept.clear()
+      this.#keptTags = tags.length
+    }
+    this.#kept.set(name, { tags, at: this.#parts.clock() })
+  }
+
   #ask(located: Located): Promise<readonly Tag[]> {
     const { name, upstream, repository } = located
     const flight = upstream.client
-      .listTags(repository)
+      .listTags(repository, { signal: this.#parts.signal() })
       .then(({ tags }) => {
         const sorted = tags.toSorted(compare)
-        if (this.#kept.size >= MOST_LISTS) this.#kept.clear()
-        this.#kept.set(name, { tags: sorted, at: this.#parts.clock() })
+        this.#keep(name, sorted)
         return sorted
       })
       .finally(() => this.#flights.delete(name))
@@ -114,25 +127,43 @@ export class Lists {
     digest: Digest,
     here: readonly StoredManifest[],
   ): Promise<readonly StoredManifest[]> {
-    const { manifests, fill } = this.#parts
+    const { signal } = this.#parts
     const known = new Set(here.map((stored) => stored.digest))
+    const { client } = located.upstream
     try {
-      const { descriptors } = await located.upstream.client.listReferrers(located.repository, digest)
+      const { descriptors } = await client.listReferrers(located.repository, digest, { signal: signal() })
       const missing = descriptors.filter((descriptor) => !known.has(descriptor.digest)).slice(0, MOST_REFERRERS)
-      const found = await Promise.all(
-        missing.map(async (descriptor) => {
-          const stored = await manifests.get(located, { kind: 'digest', digest: descriptor.digest })
-          // What a list says of a manifest is not believed: it must name its subject itself.
-          if (stored.manifest.subject?.digest !== digest) return []
-          await fill(located, stored)
-          return [stored]
-        }),
-      )
-      return found.flat()
+      const found: StoredManifest[] = []
+      let bytes = 0
+      // A few at a time, and no more than one answer can hold.
+      for (let first = 0; first < missing.length && bytes < MOST_BYTES; first += AT_ONCE) {
+        const some = missing.slice(first, first + AT_ONCE)
+        for (const stored of await Promise.all(some.map((each) => this.#referrer(located, digest, each.digest)))) {
+          if (stored === undefined) continue
+          bytes += stored.bytes.byteLength
+          found.push(stored)
+        }
+      }
+      return found
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error
+      // What is here is never hidden, though it may not be all.
       if (here.length > 0 || error.kind === 'notFound') return []
       throw answerFor(error, registryError('UNAVAILABLE', { message: error.message, headers: { 'retry-after': '30' } }))
+    }
+  }
+
+  // One that is not there, or is no referrer, is left out: a list of a stranger is no proof.
+  async #referrer(located: Located, subject: Digest, digest: Digest): Promise<StoredManifest | undefined> {
+    const { manifests, fill } = this.#parts
+    try {
+      const stored = await manifests.get(located, { kind: 'digest', digest })
+      if (stored.manifest.subject?.digest !== subject) return undefined
+      await fill(located, stored)
+      return stored
+    } catch (error) {
+      if (error instanceof UpstreamError && (error.kind === 'notFound' || error.kind === 'invalid')) return undefined
+      throw error
     }
   }
 }

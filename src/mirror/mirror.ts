@@ -29,6 +29,7 @@ import { preparePush } from './prepare-push.ts'
 import { BlobPuller } from './pull-blob.ts'
 import { ManifestPuller } from './pull-manifest.ts'
 import type { Located, Router } from './route.ts'
+import { Tidier } from './tidy.ts'
 import type { TallyNumbers } from './tally.ts'
 import { makeTally } from './tally.ts'
 import type { TransferStatus } from './transfers.ts'
@@ -58,16 +59,15 @@ export interface MirrorParts {
   readonly upkeep: Pick<Upkeep, 'collector'>
 }
 
-// Marks that were renewed are written down, and the bound is looked at.
-const TIDY_EVERY_MS = 300_000
-
 export class Mirror implements Source {
   readonly offline: boolean
   readonly upstreams: readonly Upstream[]
   readonly tally: TallyNumbers
   readonly #parts: MirrorParts
   readonly #local: Source
-  readonly #ending = new AbortController()
+  /** Of this process as keeper: when it ends, so does what is under way. */
+  #life = new AbortController()
+  #isClosed = false
   readonly #turns = new Map<Upstream, Turns>()
   readonly #transfers: Transfers
   readonly #blobs: BlobFetcher
@@ -77,13 +77,15 @@ export class Mirror implements Source {
   readonly #manifestPuller: ManifestPuller
   readonly #lists: Lists
   readonly #evictor: Evictor
-  #tidying: NodeJS.Timeout | undefined
+  readonly #tidier: Tidier
 
   constructor(parts: MirrorParts) {
     const { context, upstreams, offline, clock, logger, patience, bound, upkeep } = parts
     const elapsed = parts.elapsed ?? (() => performance.now())
     const tally = makeTally()
     const mayAsk = (located: Located): boolean => this.mayAsk(located)
+    const signal = (): AbortSignal => this.#life.signal
+    const records = new FillRecords(context.store.layout)
     this.#parts = parts
     this.offline = offline
     this.upstreams = upstreams
@@ -94,36 +96,38 @@ export class Mirror implements Source {
       tally,
       logger,
       elapsed,
+      signal,
       onNoRoom: () => this.#evictor.runIfRested(),
       ...(patience && { patience }),
     })
-    this.#blobs = new BlobFetcher({ context, transfers: this.#transfers, elapsed })
-    this.#manifests = new ManifestFetcher({ tally, elapsed })
+    this.#blobs = new BlobFetcher({ context, transfers: this.#transfers, elapsed, signal })
+    this.#manifests = new ManifestFetcher({ tally, elapsed, signal })
     this.#fills = new Fills({
-      records: new FillRecords(context.store.layout),
+      records,
       tally,
       logger,
       clock,
       elapsed,
-      signal: this.#ending.signal,
-      make: (located, stored, tags, depth) =>
-        new Fill(located, stored, tags, {
+      signal,
+      make: (located, stored, tags, { checkedAt, depth }) =>
+        new Fill(located, stored, tags, checkedAt, {
           context,
           blobs: this.#blobs,
           turns: this.#turnsOf(located.upstream),
-          signal: this.#ending.signal,
+          signal: signal(),
           fillChild: (of, child) => this.#fillByDigest(of, child.digest, depth + 1),
         }),
       complete: (located, stored, tags) => this.#copyReferrers(located, stored, tags),
     })
     const common = { context, tally, mayAsk, fills: this.#fills }
-    this.#blobPuller = new BlobPuller({ ...common, blobs: this.#blobs })
+    this.#blobPuller = new BlobPuller({ ...common, blobs: this.#blobs, mayFetch: () => this.#mayFetch })
     this.#manifestPuller = new ManifestPuller({ ...common, manifests: this.#manifests, logger, clock })
     this.#lists = new Lists({
       context,
       manifests: this.#manifests,
       clock,
       mayAsk,
+      signal,
       fill: (located, stored) => this.#fills.begin(located, stored, []),
     })
     this.#evictor = new Evictor({
@@ -138,6 +142,15 @@ export class Mirror implements Source {
       clock,
       elapsed,
       logger,
+    })
+    this.#tidier = new Tidier({
+      keeps: parts.keeps,
+      mirrored: context.store.mirrored,
+      evictor: this.#evictor,
+      records,
+      clock,
+      logger,
+      isUnderWay: (digest) => this.#transfers.find(digest) !== undefined,
     })
   }
 
@@ -156,13 +169,25 @@ export class Mirror implements Source {
 
   /** Whether the upstream may be asked now: not offline, not taken for away, and what it gives can be kept. */
   mayAsk({ upstream }: Located): boolean {
-    return !this.offline && this.#parts.keeps() && !upstream.client.isAway
+    return this.#mayFetch && !upstream.client.isAway
+  }
+
+  get #mayFetch(): boolean {
+    return !this.offline && !this.#isClosed && this.#parts.keeps()
   }
 
   /** Takes up what an earlier life began; to be called when this process becomes the keeper. */
   async resume(): Promise<void> {
-    this.#tidying ??= setInterval(() => this.#tidy(), TIDY_EVERY_MS).unref()
+    this.#tidier.start()
     if (!this.offline) await this.#fills.resume((name) => this.locate(name))
+    await this.#tidier.run()
+  }
+
+  /** Breaks off what is under way, so that the next keeper goes on with it; to be called before the lock is freed. */
+  leave(): void {
+    this.#tidier.stop()
+    this.#life.abort(new Error('this process no longer keeps the data directory'))
+    this.#life = new AbortController()
   }
 
   /** What the repository stands for; undefined for one that is nobody's mirror. */
@@ -181,10 +206,10 @@ export class Mirror implements Source {
   /** Whether the image is being completed now. */
   isBusy: Fills['isBusy'] = (name, digest) => this.#fills.isBusy(name, digest)
 
-  /** Breaks off what is under way, so that the next life goes on with it, and closes all connections. */
+  /** As `leave`, for good; closes all connections. */
   async close(): Promise<void> {
-    clearInterval(this.#tidying)
-    this.#ending.abort(new Error('the registry is closing'))
+    this.#isClosed = true
+    this.leave()
     await this.#evictor.close()
     await Promise.all([this.#transfers.close(), this.#fills.close(), this.#manifestPuller.close()])
     await Promise.all(this.upstreams.map(({ client }) => client.close()))
@@ -228,7 +253,11 @@ export class Mirror implements Source {
   prepareManifest: Source['prepareManifest'] = async (name, bytes) => {
     const located = this.locate(name)
     if (located === undefined || !this.mayAsk(located)) return
-    await preparePush(located, bytes, { blobs: this.#blobs, fills: this.#fills })
+    await preparePush(located, bytes, {
+      blobs: this.#blobs,
+      fills: this.#fills,
+      turns: this.#turnsOf(located.upstream),
+    })
   }
 
   async #fillByDigest(located: Located, digest: Digest, depth: number): Promise<void> {
@@ -251,16 +280,11 @@ export class Mirror implements Source {
     if (subject?.manifest.subject !== undefined) return
     await copyReferrers(located, stored, {
       manifests: this.#manifests,
+      signal: this.#life.signal,
       fill: (of, referrer, theirs) => this.#fills.complete(of, referrer, theirs),
       isHere: async (of, digest) => (await this.#find(of, digest)) !== undefined,
       warn: (message) => this.#parts.logger.warn({ repository: located.name, why: message }, 'referrer left out'),
     })
-  }
-
-  #tidy(): void {
-    if (!this.#parts.keeps()) return
-    void this.#parts.context.store.mirrored.flush()
-    this.#evictor.runIfRested()
   }
 
   #turnsOf(upstream: Upstream): Turns {

@@ -3,6 +3,7 @@
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Manifest } from '../oci/manifest.ts'
 import { readManifest, requiredBlobs } from '../oci/manifest.ts'
+import type { Turns } from '../upstream/turns.ts'
 import type { BlobFetcher } from './fetch-blob.ts'
 import type { Fills } from './fills.ts'
 import type { Located } from './route.ts'
@@ -10,20 +11,25 @@ import type { Located } from './route.ts'
 export interface PreparePushParts {
   readonly blobs: Pick<BlobFetcher, 'isHere' | 'fetch'>
   readonly fills: Pick<Fills, 'wait' | 'find'>
+  /** Turns of what fills and pushes fetch. */
+  readonly turns: Turns
 }
 
 /** Brings what `bytes` needs as far as the upstream has it; what is missing then is for the push to refuse. */
 export async function preparePush(
   located: Located,
   bytes: Uint8Array,
-  { blobs, fills }: PreparePushParts,
+  { blobs, fills, turns }: PreparePushParts,
 ): Promise<void> {
   const manifest = read(bytes)
   if (manifest === undefined) return
   const missing = requiredBlobs(manifest).filter(({ digest }) => !blobs.isHere(located, digest))
   const coming = manifest.manifests.filter(({ digest }) => isImageOnItsWay(located, digest, fills))
   await Promise.allSettled([
-    ...missing.map(({ digest, size }) => blobs.fetch(located, digest, size)),
+    ...missing.map(async ({ digest, size }) => {
+      const release = await turns.take()
+      await blobs.fetch(located, digest, size).finally(release)
+    }),
     ...coming.map(({ digest }) => fills.wait(located.name, digest)),
   ])
 }

@@ -12,6 +12,7 @@ import type { Located } from './route.ts'
 import { sendGrowing } from './send-growing.ts'
 import type { Tally } from './tally.ts'
 import type { Transfer } from './transfer.ts'
+import type { BlobWish } from './transfers.ts'
 
 export interface BlobPullerParts {
   readonly context: Context
@@ -20,6 +21,8 @@ export interface BlobPullerParts {
   readonly tally: Tally
   /** Whether the upstream may be asked now. */
   readonly mayAsk: (located: Located) => boolean
+  /** Whether any upstream may be asked, whether or not it answers. */
+  readonly mayFetch: () => boolean
 }
 
 export class BlobPuller {
@@ -31,7 +34,7 @@ export class BlobPuller {
 
   /** As `pullBlob` of registry/. Throws BLOB_UNKNOWN, or what `answerFor` makes of the upstream's failure. */
   async pull(located: Located, digest: Digest, inPart: boolean): Promise<PulledBlob> {
-    const { context, blobs, tally, mayAsk } = this.#parts
+    const { context, blobs, tally } = this.#parts
     const here = (): Promise<PulledBlob> => pullBlob(context, located.name, digest, inPart)
     const local = await this.#unlessUnknown(located, digest, here)
     if (local !== undefined) {
@@ -39,13 +42,14 @@ export class BlobPuller {
       tally.saved += local.size
       return local
     }
-    if (!mayAsk(located)) throw blobUnknown(digest)
+    const wish = this.#wishFor(located, digest)
+    if (!this.#mayReach(located, wish)) throw blobUnknown(digest)
     tally.misses += 1
     try {
-      const transfer = await blobs.open(located, digest, this.#sizeOf(located, digest))
-      return transfer === undefined ? await here() : follow(transfer)
+      const transfer = await blobs.open(located, wish)
+      return (transfer && follow(transfer)) ?? (await here())
     } catch (error) {
-      throw answerFor(error, blobUnknown(digest))
+      throw answerFor(error, wish.patient ? unavailable(error) : blobUnknown(digest))
     }
   }
 
@@ -54,16 +58,17 @@ export class BlobPuller {
    * of the upstream: a client that is about to push then sends the blob, which is always right.
    */
   async stat(located: Located, digest: Digest): Promise<number> {
-    const { context, blobs, tally, mayAsk } = this.#parts
+    const { context, blobs, tally } = this.#parts
     const local = await this.#unlessUnknown(located, digest, () => statBlob(context, located.name, digest))
     if (local !== undefined) {
       tally.hits += 1
       return local
     }
-    if (!mayAsk(located)) throw blobUnknown(digest)
+    const wish = this.#wishFor(located, digest)
+    if (!this.#mayReach(located, wish)) throw blobUnknown(digest)
     tally.misses += 1
     try {
-      return await blobs.stat(located, digest, this.#sizeOf(located, digest))
+      return await blobs.stat(located, wish)
     } catch (error) {
       if (error instanceof UpstreamError) throw blobUnknown(digest)
       throw error
@@ -81,20 +86,39 @@ export class BlobPuller {
     }
   }
 
-  #sizeOf({ name }: Located, digest: Digest): number | undefined {
-    return this.#parts.fills.sizeOf(name, digest)
+  // A client that got the manifest of an image on its way comes for its blobs: it is worth waiting for.
+  #wishFor({ name }: Located, digest: Digest): BlobWish {
+    const size = this.#parts.fills.sizeOf(name, digest)
+    return { digest, size, patient: size !== undefined }
+  }
+
+  // An upstream that broke off a moment ago counts as away, and what is coming from it comes all the same.
+  #mayReach(located: Located, { digest, patient }: BlobWish): boolean {
+    const { blobs, mayAsk, mayFetch } = this.#parts
+    return mayAsk(located) || blobs.find(located, digest) !== undefined || (patient && mayFetch())
   }
 }
 
+// Not 404: the client would give up an image that is being completed.
+function unavailable(error: unknown): RegistryError {
+  const message = error instanceof UpstreamError ? error.message : 'the upstream does not answer'
+  return registryError('UNAVAILABLE', { message, headers: { 'retry-after': '5' } })
+}
+
 // The bytes as they arrive; the transfer goes on when the client leaves.
-function follow(transfer: Transfer): PulledBlob {
+function follow(transfer: Transfer): PulledBlob | undefined {
   const { file, digest, size } = transfer
-  if (size === undefined) throw new Error('a transfer without size is followed')
-  file.use()
+  // It ended a moment ago: the blob is here.
+  if (size === undefined || !file.use()) return undefined
+  let isLeft = false
   return {
     digest,
     size,
-    send: (range, sink) => sendGrowing(transfer, range, sink),
+    send: (range, sink) => sendGrowing(transfer, range, sink, () => isLeft),
+    leave() {
+      isLeft = true
+      file.tell()
+    },
     close: () => file.release(),
   }
 }

@@ -106,9 +106,11 @@ export class ManifestPuller {
     if (this.#freshness.isFresh(checkedAt, upstream.freshFor(tag))) return this.#freshness.describe(checkedAt, 'fresh')
     if (!mayAsk(located)) return this.#freshness.describe(checkedAt, 'offline')
     if (this.#freshness.hasFailed(name, tag)) return this.#freshness.describe(checkedAt, 'failed')
-    // Another image is on its way to it.
+    // Another image may be on its way to it, of which the upstream spoke a moment ago.
     const coming = this.#parts.fills.find(name, { kind: 'tag', tag })
-    if (coming === undefined || coming.stored.digest === mark.digest) this.#revalidate(located, tag, mark.digest)
+    const isKnown = coming !== undefined && coming.stored.digest !== mark.digest
+    if (!isKnown || !this.#freshness.isFresh(coming.checkedAt, upstream.freshFor(tag)))
+      this.#revalidate(located, tag, mark.digest)
     return this.#freshness.describe(checkedAt, 'stale')
   }
 
@@ -136,11 +138,13 @@ export class ManifestPuller {
     this.#freshness.noteAnswer(name, tag)
     if (stored === undefined || stored.digest === known) {
       context.store.mirrored.noteChecked(name, tag, asked)
+      // It was to move, and moved back before it did.
+      await fills.untag(name, tag, known)
       return
     }
     tally.moved += 1
     logger.info({ repository: name, tag, from: known, to: stored.digest }, 'tag moved upstream')
     // Until the new image is whole the tag stays what it is.
-    await fills.begin(located, stored, [tag])
+    await fills.begin(located, stored, [tag], { checkedAt: asked })
   }
 }

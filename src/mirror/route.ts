@@ -50,10 +50,12 @@ export function makeRouter({ upstreams, knowsNs, own, exists }: RouterOptions): 
     return undefined
   }
 
-  // Docker Hub's own images have one word for a name and lie under `library/`.
+  // Docker Hub's own images have one word for a name and lie under `library/`. Without a path, as registry:2's proxy has
+  // none, a name of one word is more likely to be one of this registry's own.
   const complete = (name: string): string => {
     const found = find(name)
-    if (found === undefined || found.rest.includes('/') || !HUB_NAMES.has(found.upstream.config.host)) return name
+    if (found === undefined || found.rest.includes('/') || found.upstream.config.path === '') return name
+    if (!HUB_NAMES.has(found.upstream.config.host)) return name
     if (!isRepositoryName(name) || exists(name)) return name
     return join(found.upstream, `library/${found.rest}`)
   }
@@ -64,7 +66,9 @@ export function makeRouter({ upstreams, knowsNs, own, exists }: RouterOptions): 
       const meant = HUB_NAMES.has(ns) ? HUB : ns
       const upstream = byHost.get(ns) ?? byHost.get(meant)
       // Of a registry that is nobody's upstream here only what lies under its name is meant: never another's image.
-      return complete(upstream === undefined ? `${meant.replaceAll(':', '_')}/${name}` : join(upstream, name))
+      if (upstream === undefined) return complete(`${meant.replaceAll(':', '_')}/${name}`)
+      // containerd's override_path: the path is there already.
+      return complete(name.startsWith(`${upstream.config.path}/`) ? name : join(upstream, name))
     },
     locate(name) {
       const found = find(name)

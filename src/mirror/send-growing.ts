@@ -6,11 +6,15 @@ import type { Transfer } from './transfer.ts'
 
 const BUFFER = 512 * 1024
 
-/** Sends bytes `start` to `end` (exclusive) as they arrive. Throws when they turn out wrong or stop coming. */
+/**
+ * Sends bytes `start` to `end` (exclusive) as they arrive. Throws when they turn out wrong or stop coming, and at the next
+ * change after `isLeft` says that nobody wants them any more.
+ */
 export async function sendGrowing(
   transfer: Transfer,
   range: { readonly start: number; readonly end: number },
   sink: Sink,
+  isLeft: () => boolean,
 ): Promise<void> {
   const { file } = transfer
   const early = Math.max(range.start, range.end - WITHHELD)
@@ -21,6 +25,7 @@ export async function sendGrowing(
     // Taken before the look, so that no change is missed.
     const change = file.changed()
     if (transfer.state === 'failed') throw transfer.failure
+    if (isLeft()) throw Object.assign(new Error('the client is gone'), { code: 'ECONNRESET' })
     const until = transfer.state === 'whole' ? range.end : Math.min(early, file.size)
     if (until <= position) {
       await change

@@ -14,6 +14,7 @@ import type { UpstreamBlob } from '../upstream/read-blob.ts'
 import type { UpstreamClient } from '../upstream/client.ts'
 import { UpstreamError } from '../upstream/upstream-error.ts'
 import { GrowingFile } from './growing-file.ts'
+import { WrongBytes } from './wrong-bytes.ts'
 
 /** Where a blob can be had. */
 export interface BlobSource {
@@ -29,7 +30,9 @@ export interface TransferParts {
   readonly path: string
   /** Addresses that gave wrong bytes for it before. */
   readonly avoid: readonly string[]
-  /** Asked once, when the size is known; throws where there is no room for that many bytes. */
+  /** Bytes of several sources did not make the blob before: now all must come from one. */
+  readonly alone: boolean
+  /** Asked when the size is known; throws where there is no room for that many bytes. */
   readonly requireRoom: (bytes: number) => void
   /** Called with the bytes of each piece that arrives. */
   readonly onBytes: (bytes: number) => void
@@ -44,6 +47,8 @@ export type TransferState = 'running' | 'whole' | 'failed'
 
 // Milliseconds between tries.
 const PAUSES = [100, 300, 1000, 2000, 5000]
+/** In the place of an address, for bytes that were there from an earlier life. */
+const EARLIER = 'an earlier life'
 
 export class Transfer {
   readonly digest: Digest
@@ -59,8 +64,8 @@ export class Transfer {
   #hash: Hash
   /** Bytes that were there from an earlier life. */
   #resumedFrom = 0
-  /** The address of which bytes came last. */
-  #source = ''
+  /** The addresses of which the bytes are, in order. */
+  #contributors: string[] = []
 
   constructor(parts: TransferParts, source: BlobSource) {
     this.#parts = parts
@@ -100,11 +105,6 @@ export class Transfer {
     return this.#file?.size ?? 0
   }
 
-  // Clients wait in the middle of an answer: that is worth more patience than one that did not begin.
-  get #hasBegun(): boolean {
-    return this.received > this.#resumedFrom
-  }
-
   /** The host that it comes from. */
   get host(): string {
     return this.#sources[0]?.client.host ?? ''
@@ -121,10 +121,7 @@ export class Transfer {
       this.#sources.push(source)
   }
 
-  /**
-   * Runs to the end: afterwards the file holds the blob, or this throws. The wrong bytes of an address are thrown as an
-   * UpstreamError 'invalid' that `wrongSource` names.
-   */
+  /** Runs to the end: afterwards the file holds the blob, or this throws: WrongBytes, another UpstreamError, the disk's. */
   async run(): Promise<void> {
     try {
       await mkdir(dirname(this.#parts.path), { recursive: true })
@@ -132,7 +129,8 @@ export class Transfer {
       await this.#takeUp(this.#file)
       await this.#fetch(this.#file)
       await this.#file.settle()
-      if (this.#hash.digest('hex') !== hexOf(this.digest)) throw this.#wrong()
+      if (!this.#isRight) throw this.#wrong()
+      if (!(await this.#file.isIntact())) throw new Error('somebody else wrote to the file of a transfer')
       this.#size = this.#file.size
       this.#state = 'whole'
       this.#sized.resolve()
@@ -143,20 +141,15 @@ export class Transfer {
     }
   }
 
-  /** Addresses whose bytes turned out wrong. */
-  get wrongSource(): string | undefined {
-    return this.#failure instanceof WrongBytes ? this.#source : undefined
-  }
-
   /** Ends the use of the file by whoever ran the transfer; readers have uses of their own. */
   async release(): Promise<void> {
     await this.#file?.release()
   }
 
   async #fail(error: unknown): Promise<void> {
-    // What came is there for the next try; wrong bytes must not be, nor what fills a full disk.
+    // What came is there for the next try; wrong bytes must not be, nor what fills a full disk, nor nothing.
     await this.#file?.settle().catch(() => undefined)
-    if (error instanceof WrongBytes || isNoRoom(error))
+    if (error instanceof WrongBytes || isNoRoom(error) || this.received === 0)
       await rm(this.#parts.path, { force: true }).catch(() => undefined)
     this.#failure = error
     this.#state = 'failed'
@@ -167,7 +160,7 @@ export class Transfer {
   // What an earlier life left is hashed again; the end of the blob shows whether it was right.
   async #takeUp(file: GrowingFile): Promise<void> {
     if (file.size === 0) return
-    if (this.#size !== undefined && file.size > this.#size) {
+    if (this.#parts.alone || (this.#size !== undefined && file.size > this.#size)) {
       await file.empty()
       return
     }
@@ -180,31 +173,55 @@ export class Transfer {
       position += bytesRead
     }
     this.#resumedFrom = file.size
+    this.#contributors = [EARLIER]
+  }
+
+  // Whether what is here is the blob.
+  get #isRight(): boolean {
+    return this.#hash.copy().digest('hex') === hexOf(this.digest)
   }
 
   async #fetch(file: GrowingFile): Promise<void> {
-    if (this.#size !== undefined && file.size === this.#size) return
+    if (file.size > 0 && this.#isRight) return
     const { elapsed, patience, signal } = this.#parts
     let [tries, had, since] = [0, file.size, elapsed()]
-    for (;;) {
+    while (this.#size === undefined || file.size < this.#size) {
       try {
         await this.#receive(file)
-        return
+        if (this.#size === undefined) return
       } catch (error) {
         signal.throwIfAborted()
         if (file.size > had) [tries, had, since] = [0, file.size, elapsed()]
-        if (!isPassing(error)) {
-          // Another place may have what this one has not, or does not give.
-          if (!(error instanceof UpstreamError) || this.#sources.length === 1) throw error
-          this.#sources.shift()
+        if (isBeyondEnd(error) && this.#size === undefined) {
+          // Nobody reads from it before its size is known.
+          await this.#beginAnew(file)
           continue
         }
+        // Another place may have what this one has not, or does not give.
+        const next = this.#sources.length > 1 ? this.#sources.shift() : undefined
+        if (!isPassing(error)) {
+          if (!(error instanceof UpstreamError) || error instanceof WrongBytes || next === undefined) throw error
+          continue
+        }
+        if (next !== undefined) this.#sources.push(next)
         const pause = Math.max(PAUSES[Math.min(tries, PAUSES.length - 1)] ?? 0, error.retryAfter ?? 0)
         if (elapsed() - since + pause > (this.#hasBegun ? patience.later : patience.first)) throw error
         tries += 1
         await sleep(pause, undefined, { signal, ref: false })
       }
     }
+  }
+
+  async #beginAnew(file: GrowingFile): Promise<void> {
+    await file.empty()
+    this.#hash = createHash(algorithmOf(this.digest))
+    this.#resumedFrom = 0
+    this.#contributors = []
+  }
+
+  // Clients wait in the middle of an answer: that is worth more patience than one that did not begin.
+  get #hasBegun(): boolean {
+    return this.received > this.#resumedFrom
   }
 
   async #receive(file: GrowingFile): Promise<void> {
@@ -220,12 +237,20 @@ export class Transfer {
       ...(this.#size !== undefined && { size: this.#size }),
     })
     try {
-      this.#source = blob.source
+      this.#noteSource(blob.source, file.size)
       this.#learnSize(blob)
       await this.#append(file, blob)
     } finally {
       blob.body.destroy()
     }
+  }
+
+  #noteSource(url: string, have: number): void {
+    const last = this.#contributors.at(-1)
+    if (url === last) return
+    // The one that broke off is more likely to be at fault than the one that goes on.
+    if (this.#parts.alone && have > 0) throw new WrongBytes(this.digest, last)
+    this.#contributors = [...(have > 0 ? this.#contributors : []), url]
   }
 
   #learnSize({ total }: UpstreamBlob): void {
@@ -238,7 +263,7 @@ export class Transfer {
   async #append(file: GrowingFile, blob: UpstreamBlob): Promise<void> {
     // An upstream without Range begins again: what is here already is passed over.
     let skip = file.size - blob.from
-    for await (const piece of blob.body as AsyncIterable<Buffer>) {
+    for await (const piece of blob.body) {
       this.#parts.onBytes(piece.length)
       const rest = piece.subarray(Math.min(skip, piece.length))
       skip -= piece.length - rest.length
@@ -249,17 +274,18 @@ export class Transfer {
     await file.settle()
   }
 
-  #wrong(): UpstreamError {
-    const from = URL.parse(this.#source)?.host ?? this.host
-    return new WrongBytes('invalid', `${from} sent bytes that are not ${this.digest}`, {
-      hint: 'nothing of them was kept; look at that registry, or at what lies between',
-    })
+  // Of several who gave bytes nobody can say whose were wrong.
+  #wrong(): WrongBytes {
+    const [first, ...others] = this.#contributors
+    return new WrongBytes(this.digest, others.length === 0 && first !== EARLIER ? first : undefined)
   }
 }
-
-class WrongBytes extends UpstreamError {}
 
 /** Whether it may be over in a moment. */
 function isPassing(error: unknown): error is UpstreamError {
   return error instanceof UpstreamError && ['unreachable', 'limited', 'failed'].includes(error.kind)
+}
+
+function isBeyondEnd(error: unknown): boolean {
+  return error instanceof UpstreamError && error.status === 416
 }

@@ -8,10 +8,13 @@ import type { Context } from '../registry/context.ts'
 import { requireWritable } from '../registry/context.ts'
 import { commitBlob, mountBlob } from '../registry/push-blob.ts'
 import { INODES_OF_ONE, isNoRoom } from '../storage/room.ts'
+import type { Turns } from '../upstream/turns.ts'
+import { makeTurns } from '../upstream/turns.ts'
 import { messageOf } from './retry.ts'
 import type { Tally } from './tally.ts'
 import type { BlobSource } from './transfer.ts'
 import { Transfer } from './transfer.ts'
+import { WrongBytes } from './wrong-bytes.ts'
 
 export interface TransfersParts {
   readonly context: Context
@@ -21,6 +24,8 @@ export interface TransfersParts {
   readonly onNoRoom: () => void
   /** Milliseconds that only run forward. */
   readonly elapsed: () => number
+  /** Aborted when transfers must end; a new one for what begins after that. */
+  readonly signal: () => AbortSignal
   readonly patience?: { readonly first: number; readonly later: number }
 }
 
@@ -35,6 +40,14 @@ export interface TransferStatus {
   readonly age: number
 }
 
+export interface BlobWish {
+  readonly digest: Digest
+  /** Bytes, from a descriptor, where one is known. */
+  readonly size: number | undefined
+  /** Whether somebody waits in the middle of an image, and not for a first answer. */
+  readonly patient: boolean
+}
+
 interface Running {
   readonly transfer: Transfer
   readonly names: Set<RepositoryName>
@@ -46,41 +59,42 @@ const PATIENCE = { first: 4000, later: 60_000 }
 // How long the bytes of an address are not trusted for a digest that it gave wrong.
 const AVOID_MS = 600_000
 const MOST_AVOIDED = 1000
+// Of one upstream; its client lets fewer of them read at a time, and the others wait with an open file.
+const MOST_OPEN = 32
 
 export class Transfers {
   readonly #parts: TransfersParts
   readonly #running = new Map<Digest, Running>()
   readonly #avoided = new Map<string, { readonly digest: Digest; readonly url: string; readonly until: number }>()
-  readonly #ending = new AbortController()
+  /** What came wrong once comes from one source alone from then on. */
+  readonly #mixed = new Set<Digest>()
+  readonly #turns = new WeakMap<BlobSource['client'], Turns>()
 
   constructor(parts: TransfersParts) {
     this.#parts = parts
   }
 
-  /** The transfer of a digest that is under way, or a new one; the blob will be linked in `name`. */
-  join(name: RepositoryName, digest: Digest, size: number | undefined, source: BlobSource): Transfer {
+  /** The transfer of a digest that is under way, for whichever repository. */
+  find(digest: Digest): Transfer | undefined {
+    const transfer = this.#running.get(digest)?.transfer
+    return transfer?.state === 'failed' ? undefined : transfer
+  }
+
+  /** The one that brings it into this repository. */
+  get(name: RepositoryName, digest: Digest): Transfer | undefined {
+    return this.#running.get(digest)?.names.has(name) === true ? this.find(digest) : undefined
+  }
+
+  /** Lets a running transfer bring the blob into `name` as well, which the upstream confirmed to have it. */
+  join(name: RepositoryName, digest: Digest, source: BlobSource): void {
     const running = this.#running.get(digest)
-    if (running === undefined || running.transfer.state === 'failed')
-      return this.#begin(name, digest, size, source).transfer
-    running.names.add(name)
-    running.transfer.addSource(source)
-    return running.transfer
+    running?.names.add(name)
+    running?.transfer.addSource(source)
   }
 
-  /** As `join`, for who waits until the repository has the blob. Throws what the transfer failed with. */
-  async fetch(name: RepositoryName, digest: Digest, size: number | undefined, source: BlobSource): Promise<void> {
-    this.join(name, digest, size, source)
+  /** Waits until the running transfer ended, and its repositories have the blob. Throws what it failed with. */
+  async wait(digest: Digest): Promise<void> {
     await this.#running.get(digest)?.done
-  }
-
-  /** Whether bytes of the digest are on their way to the repository. */
-  has(name: RepositoryName, digest: Digest): boolean {
-    return this.#running.get(digest)?.names.has(name) === true
-  }
-
-  /** Whether they are on their way to any. */
-  isRunning(digest: Digest): boolean {
-    return this.#running.has(digest)
   }
 
   get count(): number {
@@ -99,14 +113,18 @@ export class Transfers {
     }))
   }
 
-  /** Breaks all off; what came stays for the next life. */
+  /** Waits for what the signal broke off; what came stays for the next life. */
   async close(): Promise<void> {
-    this.#ending.abort(new Error('the registry is closing'))
     await Promise.allSettled([...this.#running.values()].map(({ done }) => done))
   }
 
-  #begin(name: RepositoryName, digest: Digest, size: number | undefined, source: BlobSource): Running {
-    const { context, tally, elapsed, patience = PATIENCE } = this.#parts
+  /**
+   * Begins one; there must be none. `patient`: somebody is in the middle of an image. Throws UNSUPPORTED when the registry
+   * is read-only.
+   */
+  begin(name: RepositoryName, wish: BlobWish, source: BlobSource): Transfer {
+    const { context, tally, elapsed, signal, patience = PATIENCE } = this.#parts
+    const { digest, size, patient } = wish
     const { layout, leases, room } = context.store
     requireWritable(context)
     const transfer = new Transfer(
@@ -115,40 +133,45 @@ export class Transfers {
         size,
         path: layout.mirrorBlob(digest),
         avoid: this.#avoidedFor(digest),
+        alone: this.#mixed.has(digest),
         requireRoom: (bytes) => room.requireSpace(bytes, INODES_OF_ONE),
         onBytes: (bytes) => (tally.fetched += bytes),
         elapsed,
-        patience,
-        signal: this.#ending.signal,
+        patience: patient ? { ...patience, first: patience.later / 2 } : patience,
+        signal: signal(),
       },
       source,
     )
     const names = new Set([name])
     const release = leases.hold([digest])
-    const done = this.#run(transfer, names).finally(() => {
+    const done = this.#run(transfer, names, source).finally(() => {
       if (this.#running.get(digest)?.transfer === transfer) this.#running.delete(digest)
       release()
     })
     // Those who wait see the failure; clients that stream see it in the transfer.
     done.catch(() => undefined)
-    const running = { transfer, names, done }
-    this.#running.set(digest, running)
-    return running
+    this.#running.set(digest, { transfer, names, done })
+    return transfer
   }
 
-  async #run(transfer: Transfer, names: ReadonlySet<RepositoryName>): Promise<void> {
+  async #run(transfer: Transfer, names: ReadonlySet<RepositoryName>, { client }: BlobSource): Promise<void> {
     const { digest } = transfer
+    const { signal, onNoRoom } = this.#parts
+    const own = signal()
+    let release: (() => void) | undefined
     try {
+      // Whoever waits for a turn has no file open yet.
+      release = await this.#turnsOf(client).take(own)
       await transfer.run()
       await this.#store(transfer, names)
       this.#tell(transfer, names)
     } catch (error) {
-      const { wrongSource } = transfer
-      if (wrongSource !== undefined) this.#avoid(digest, wrongSource)
-      if (isNoRoom(error)) this.#parts.onNoRoom()
-      if (!this.#ending.signal.aborted) this.#tell(transfer, names, error)
+      if (error instanceof WrongBytes) this.#blame(digest, error)
+      if (isNoRoom(error)) onNoRoom()
+      if (!own.aborted) this.#tell(transfer, names, error)
       throw error
     } finally {
+      release?.()
       await transfer.release()
     }
   }
@@ -187,9 +210,18 @@ export class Transfers {
     }
   }
 
-  #avoid(digest: Digest, url: string): void {
+  #blame(digest: Digest, { url }: WrongBytes): void {
+    if (this.#mixed.size >= MOST_AVOIDED) this.#mixed.clear()
+    this.#mixed.add(digest)
+    if (url === undefined) return
     if (this.#avoided.size >= MOST_AVOIDED) this.#avoided.clear()
     this.#avoided.set(`${digest} ${url}`, { digest, url, until: this.#parts.elapsed() + AVOID_MS })
+  }
+
+  #turnsOf(client: BlobSource['client']): Turns {
+    const turns = this.#turns.get(client) ?? makeTurns(MOST_OPEN)
+    this.#turns.set(client, turns)
+    return turns
   }
 
   #avoidedFor(digest: Digest): string[] {

@@ -13,6 +13,8 @@ export interface PulledBlob {
   readonly size: number
   /** Sends bytes from `start` to `end` (exclusive); throws when they prove wrong: then cut the connection. */
   send(range: { start: number; end: number }, sink: Sink): Promise<void>
+  /** The client is gone: a `send` that waits for bytes ends. */
+  leave(): void
   close(): Promise<void>
 }
 
@@ -96,6 +98,7 @@ async function openBlob(
         throw error
       }
     },
+    leave: () => undefined,
     close: () => blob.handle.close(),
   }
 }

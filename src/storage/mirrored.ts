@@ -77,9 +77,17 @@ export class Mirrored {
     await this.#change(name, ({ manifests }) => manifests.set(digest, { upstream, at }))
   }
 
-  /** To be called before the tag's link moves. A tag that a sync means stays one. */
-  async markTag(name: RepositoryName, tag: Tag, digest: Digest, upstream: string): Promise<void> {
-    const checkedAt = this.#parts.clock()
+  /**
+   * To be called before the tag's link moves; `checkedAt` is when the upstream said so, now unless told. A tag that a sync
+   * means stays one.
+   */
+  async markTag(
+    name: RepositoryName,
+    tag: Tag,
+    digest: Digest,
+    upstream: string,
+    checkedAt = this.#parts.clock(),
+  ): Promise<void> {
     await this.#change(name, ({ tags }) => tags.set(tag, { ...tags.get(tag), digest, upstream, checkedAt }))
   }
 

@@ -116,9 +116,9 @@ export class UpstreamClient {
     return this.#endpoints.map(({ state }) => state)
   }
 
-  /** Whether every url counts as offline or asked to be left alone. */
+  /** Whether every url counts as offline. */
   get isAway(): boolean {
-    return this.#endpoints.every((endpoint) => endpoint.waitFor('manifests') > 0)
+    return this.#endpoints.every((endpoint) => endpoint.isAway)
   }
 
   /** What a tag or digest names, without its bytes. Throws an UpstreamError, as all of these do. */

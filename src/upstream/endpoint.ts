@@ -58,6 +58,8 @@ export class Endpoint {
   readonly #login: Login
   readonly #breaker: Breaker
   readonly #pausedUntil: Record<Lane, number> = { manifests: 0, blobs: 0 }
+  /** How long the pauses are, in milliseconds. */
+  readonly #pauses: Record<Lane, number> = { manifests: 0, blobs: 0 }
   /** Of the path: what stands before the repository, in requests and in scopes. */
   readonly #base: string
   readonly #scopePrefix: string
@@ -89,9 +91,15 @@ export class Endpoint {
     }
   }
 
-  /** Milliseconds until this address may be asked again; 0 when it may now. */
-  waitFor(lane: Lane): number {
-    return Math.max(this.#breaker.wait, this.#pausedUntil[lane] - this.#options.clock(), 0)
+  /** Whether it counts as offline. One that asked to be left alone is there. */
+  get isAway(): boolean {
+    return this.#breaker.wait > 0
+  }
+
+  // A clock that was set back must not make a pause longer than it was asked for.
+  #pauseOf(lane: Lane): number {
+    const left = this.#pausedUntil[lane] - this.#options.clock()
+    return left > this.#pauses[lane] ? 0 : Math.max(0, left)
   }
 
   /** Throws an UpstreamError for all but 200 and 206, and the signal's reason when that comes first. */
@@ -117,7 +125,7 @@ export class Endpoint {
 
   #admit(lane: Lane): Pass {
     const { host } = this.#options.allowed.url
-    const pause = this.#pausedUntil[lane] - this.#options.clock()
+    const pause = this.#pauseOf(lane)
     if (pause > 0)
       throw new UpstreamError('limited', `${host} asked to be left alone for a while`, { retryAfter: pause })
     const pass = this.#breaker.admit()
@@ -173,7 +181,8 @@ export class Endpoint {
     }
     if (status === 429) {
       const pause = retryAfter ?? USUAL_PAUSE
-      this.#pausedUntil[lane] = Math.max(this.#pausedUntil[lane], clock() + pause)
+      this.#pauses[lane] = Math.max(pause, this.#pauseOf(lane))
+      this.#pausedUntil[lane] = clock() + this.#pauses[lane]
       return new UpstreamError('limited', `${where} asks to be left alone for a while`, { status, retryAfter: pause })
     }
     return new UpstreamError('failed', `${where} answers with status ${status}`, more)

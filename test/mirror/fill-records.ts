@@ -11,7 +11,7 @@ const NOW = 1_800_000_000_000
 const DAY = 86_400_000
 const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, layers: [] }))
 const stored = { digest: digestOf(bytes), bytes, manifest: readManifest(bytes) }
-const record = { name: A, stored, tags: [parseTag('one')], since: NOW - 1000 }
+const record = { name: A, stored, tags: [parseTag('one')], since: NOW - 1000, checkedAt: NOW - 2000 }
 
 t.test('what one life wrote the next one takes', async (t) => {
   const { layout } = makeStore(t.testdir({}))
@@ -40,20 +40,23 @@ t.test('what is older than a day, torn or not what its digest says is removed an
   writeFileSync(join(layout.mirrorFills, 'other.json'), JSON.stringify(other))
   writeFileSync(join(layout.mirrorFills, 'torn.json'), '{"name":')
   writeFileSync(join(layout.mirrorFills, 'path.json'), JSON.stringify({ ...other, name: '../../x' }))
+  writeFileSync(join(layout.mirrorFills, 'x.json.tmp'), JSON.stringify(other))
   t.same(await records.take(NOW), [])
   t.same(readdirSync(layout.mirrorFills), [])
 })
 
-t.test('unfinished blobs stay for a day', async (t) => {
+t.test('unfinished blobs stay while they are under way or young', async (t) => {
   const { layout } = makeStore(t.testdir({}))
   mkdirSync(layout.mirrorBlobs, { recursive: true })
-  for (const [name, age] of [
-    ['young', DAY / 2],
-    ['old', DAY + 1],
+  const [young, old, busy] = ['a', 'b', 'c'].map((digit) => `sha256-${digit.repeat(64)}`)
+  for (const [name = '', age] of [
+    [young, DAY / 2],
+    [old, DAY + 1],
+    [busy, DAY + 1],
   ] as const) {
     writeFileSync(join(layout.mirrorBlobs, name), 'x')
     utimesSync(join(layout.mirrorBlobs, name), new Date(NOW - age), new Date(NOW - age))
   }
-  await new FillRecords(layout).take(NOW)
-  t.same(readdirSync(layout.mirrorBlobs), ['young'])
+  await new FillRecords(layout).sweep(NOW, DAY, (digest) => digest.endsWith('c'))
+  t.same(readdirSync(layout.mirrorBlobs), [young, busy])
 })

@@ -109,3 +109,14 @@ t.test('a platform list fills those of an index and no others', async (t) => {
   t.equal(gateway.count(`GET /v2/team/app/blobs/${s390x.layers[0]}`), 1)
   t.equal(gateway.count(`GET /v2/team/app/blobs/${amd.layers[0]}`), 0)
 })
+
+t.test('a referrer that is gone upstream does not hide the others', async (t) => {
+  const { client, gateway } = await startUpstream(t)
+  const image = await pushLayers(client, 'team/app', [randomBytes(1000)], { reference: 'one' })
+  const signature = await pushLayers(client, 'team/app', [randomBytes(100)], { subject: image })
+  const gone = await pushLayers(client, 'team/app', [randomBytes(100)], { subject: image })
+  gateway.hook = ({ url }, response) => (url.endsWith(gone.digest) ? (response.writeHead(404).end(), true) : undefined)
+  const mirror = await startMirror(t, [gateway])
+  const { body } = await mirror.client.send('GET', `${APP}/referrers/${image.digest}`)
+  t.match(JSON.parse(body.toString()).manifests, [{ digest: signature.digest }])
+})

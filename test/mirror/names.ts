@@ -75,6 +75,9 @@ t.test('registry:2’s proxy takes names as they are, beside what is pushed here
   })
   const answer = await mirror.client.send('GET', '/v2/team/app/manifests/one')
   t.equal(answer.headers['docker-content-digest'], image.digest)
+  await pushLayers(mirror.client, 'tool', [randomBytes(10)], { reference: 'one' })
+  const { body } = await mirror.client.send('GET', '/v2/_catalog')
+  t.ok((JSON.parse(body.toString()) as { repositories: string[] }).repositories.includes('tool'))
 })
 
 t.test('a repository without an upstream is asked for nowhere', async (t) => {
@@ -82,4 +85,12 @@ t.test('a repository without an upstream is asked for nowhere', async (t) => {
   const mirror = await startMirror(t, [gateway])
   t.equal((await mirror.client.send('GET', '/v2/team/app/manifests/one')).status, 404)
   t.equal(gateway.connections, 0)
+})
+
+t.test('a path and ?ns= at once mean what each of them means', async (t) => {
+  const { client, gateway } = await startUpstream(t)
+  const image = await pushLayers(client, 'team/app', [randomBytes(1000)], { reference: 'one' })
+  const mirror = await startMirror(t, [gateway])
+  const answer = await mirror.client.send('GET', `/v2/${UP}/team/app/manifests/one?ns=${UP}`)
+  t.equal(answer.headers['docker-content-digest'], image.digest)
 })

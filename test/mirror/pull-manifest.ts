@@ -214,3 +214,22 @@ t.test('a HEAD that the upstream answered brings the image here', async (t) => {
   t.equal((await mirror.client.send('HEAD', `${APP}/manifests/one`)).status, 200)
   await until('the image is whole', () => hasTag(mirror, 'one'))
 })
+
+t.test(
+  'an upstream that asks to be left alone is told so to every client, and a clock set back does not prolong it',
+  async (t) => {
+    const { client, gateway } = await startUpstream(t)
+    await pushLayers(client, 'team/app', [randomBytes(10)], { reference: 'one' })
+    gateway.hook = (_, response) => (response.writeHead(429, { 'retry-after': '60' }).end(), true)
+    const mirror = await startMirror(t, [gateway])
+    for (let i = 0; i < 2; i += 1) {
+      const { status, headers } = await mirror.client.send('GET', `${APP}/manifests/one`)
+      t.equal(status, 429)
+      t.ok(Number(headers['retry-after']) > 50)
+    }
+    t.equal(gateway.seen.length, 1)
+    gateway.hook = undefined
+    mirror.turn(-24 * HOUR)
+    t.equal((await mirror.client.send('GET', `${APP}/manifests/one`)).status, 200)
+  },
+)
