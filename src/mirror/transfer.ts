@@ -136,7 +136,7 @@ export class Transfer {
       this.#sized.resolve()
       this.#file.tell()
     } catch (error) {
-      await this.#fail(error)
+      await this.fail(error)
       throw error
     }
   }
@@ -146,7 +146,9 @@ export class Transfer {
     await this.#file?.release()
   }
 
-  async #fail(error: unknown): Promise<void> {
+  /** Ends it with `error` for all who wait, unless it ended already. */
+  async fail(error: unknown): Promise<void> {
+    if (this.#state !== 'running') return
     // What came is there for the next try; wrong bytes must not be, nor what fills a full disk, nor nothing.
     await this.#file?.settle().catch(() => undefined)
     if (error instanceof WrongBytes || isNoRoom(error) || this.received === 0)

@@ -166,6 +166,8 @@ export class Transfers {
       await this.#store(transfer, names)
       this.#tell(transfer, names)
     } catch (error) {
+      // It may not have come to its turn.
+      await transfer.fail(error)
       if (error instanceof WrongBytes) this.#blame(digest, error)
       if (isNoRoom(error)) onNoRoom()
       if (!own.aborted) this.#tell(transfer, names, error)

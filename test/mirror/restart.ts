@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { openClient } from '../helpers/client.ts'
+import { hashOf } from '../helpers/digest.ts'
 import { UP, pushIndex, pushLayers, startMirror, startUpstream, until } from '../helpers/mirror.ts'
 
 const APP = `/v2/${UP}/team/app`
@@ -67,4 +69,22 @@ t.test('closing does not wait for an upstream that says nothing', async (t) => {
   // The upstream never answers: if this waited for it the test would end by its timeout.
   await mirror.close()
   t.pass()
+})
+
+t.test('closing ends those who wait for blobs, also for their turn', async (t) => {
+  const { gateway } = await startUpstream(t)
+  gateway.hook = () => true
+  const mirror = await startMirror(t, [gateway])
+  const asked = Array.from({ length: 50 }, (_, index) => {
+    const client = openClient({ url: mirror.url })
+    const end = client.send('GET', `${APP}/blobs/${hashOf(String(index))}`).then(
+      ({ status }) => status,
+      () => 'cut',
+    )
+    return end.finally(() => client.close())
+  })
+  await until('some are asked for', () => gateway.seen.length >= 8)
+  const closed = mirror.close()
+  for (const end of await Promise.all(asked)) t.not(end, 200)
+  await closed
 })
