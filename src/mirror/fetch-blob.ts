@@ -43,10 +43,11 @@ export class BlobFetcher {
   }
 
   /** Brings the blob into the repository. Throws an UpstreamError, or what the disk said. */
-  async fetch(located: Located, digest: Digest, size: number | undefined): Promise<void> {
+  async fetch(located: Located, wish: BlobWish): Promise<void> {
+    const { digest } = wish
     for (let tries = 1; ; tries += 1) {
       try {
-        if ((await this.#reach(located, { digest, size, patient: true })) === undefined) return
+        if ((await this.#reach(located, wish)) === undefined) return
         await this.#parts.transfers.wait(digest)
         if (this.isHere(located, digest)) return
       } catch (error) {

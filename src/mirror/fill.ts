@@ -99,7 +99,7 @@ export class Fill {
       blobs.map(async ({ digest, size }) => {
         const release = await turns.take(signal)
         try {
-          await this.#parts.blobs.fetch(this.located, digest, isSized ? size : undefined)
+          await this.#parts.blobs.fetch(this.located, { digest, size: isSized ? size : undefined, patient: true })
         } finally {
           release()
         }

@@ -66,7 +66,8 @@ export class Fills {
 
   /**
    * Begins to complete the image, with these tags when it is whole, which the upstream said at `checkedAt` (now unless
-   * told); a fill of it that runs takes them over. When this returns a restart would take it up.
+   * told); a fill of it that runs takes them over. It is known at once; when this returns a restart would take it up. Never
+   * rejects.
    */
   async begin(
     located: Located,
@@ -80,13 +81,15 @@ export class Fills {
     const isNew = pending === undefined
     pending ??= this.#start(located, stored, tags, { checkedAt, depth })
     if (tags.length > 0) pending.fill.checkedAt = checkedAt
+    const written: Promise<void>[] = []
     for (const tag of tags) {
-      await this.untag(name, tag, stored.digest)
+      written.push(this.untag(name, tag, stored.digest))
       pending.fill.tags.add(tag)
       this.#byTag.set(`${name}:${tag}`, pending)
     }
-    if (isNew || tags.length > 0) await this.#write(pending)
     if (isNew && this.#pending.size > MOST_PENDING) this.#giveUpOldest()
+    if (isNew || tags.length > 0) written.push(this.#write(pending))
+    await Promise.all(written)
   }
 
   /** The tag no longer means the image that is on its way to it, unless that is `but`. */

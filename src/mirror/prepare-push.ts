@@ -28,7 +28,8 @@ export async function preparePush(
   await Promise.allSettled([
     ...missing.map(async ({ digest, size }) => {
       const release = await turns.take()
-      await blobs.fetch(located, digest, size).finally(release)
+      // Whoever pushes waits: an upstream that does not answer is soon given up.
+      await blobs.fetch(located, { digest, size, patient: false }).finally(release)
     }),
     ...coming.map(({ digest }) => fills.wait(located.name, digest)),
   ])

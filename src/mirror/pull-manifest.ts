@@ -83,7 +83,8 @@ export class ManifestPuller {
     }
     try {
       const stored = await manifests.get(located, reference)
-      await fills.begin(located, stored, reference.kind === 'tag' ? [reference.tag] : [])
+      // Not waited for: what a crash in the next moments forgets is asked for again by the next client.
+      void fills.begin(located, stored, reference.kind === 'tag' ? [reference.tag] : [])
       return stored
     } catch (error) {
       // Better what was good a moment ago than nothing.
