@@ -26,6 +26,7 @@ import { createReadiness } from './http/readiness.ts'
 import type { AccessEntry } from './http/observe.ts'
 import { createObserver } from './http/observe.ts'
 import { addCommon, createServer } from './http/server.ts'
+import { addSignatures } from './http/signatures.ts'
 import type { SocketPlaces } from './http/socket-path.ts'
 import { createTurn } from './http/turn.ts'
 import { addV2 } from './http/v2.ts'
@@ -189,6 +190,7 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     const gate = await createGate(scope, authenticator, policy)
     addV2(scope, surroundings, gate)
     addApi(scope, api, { prefix, host: config.http.host ?? '', gate })
+    addSignatures(scope, gate, layout, prefix)
     // The pages for people and supervisors are the host's, where there is one.
     if (parts.fastify === undefined) addHealth(scope, gate, readiness, metrics, prefix)
   }

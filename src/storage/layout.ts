@@ -12,6 +12,7 @@
 //       _uploads/<uuid>/{startedat,data,owner}                an upload under way
 //   <root>/.tarn/                                             what Tarn adds (docs/formats/data-dir.md)
 //     lock-<inode>  keeper.json  cache/  tmp/  quarantine/  state/
+//     state/signatures/sha256=<hex>/signature-<n>             signatures of OpenShift releases, as their stores name them
 import { join } from 'node:path'
 import type { Algorithm, Digest } from '../oci/digest.ts'
 import { algorithmOf, hexOf } from '../oci/digest.ts'
@@ -81,6 +82,11 @@ export function createLayout(root: string) {
     mirroredMarks: `${own}/state/mirrored`,
     // The underscore keeps it apart from repositories below, whose names have none there.
     mirrored: (name: RepositoryName): string => `${own}/state/mirrored/${name}/_marks`,
+    // The names of OpenShift's signature stores, so that such a store can be copied here, and from here, as it is.
+    signatures: `${own}/state/signatures`,
+    signaturesOf: (digest: Digest): string => `${own}/state/signatures/${algorithmOf(digest)}=${hexOf(digest)}`,
+    signature: (digest: Digest, number: number): string =>
+      `${own}/state/signatures/${algorithmOf(digest)}=${hexOf(digest)}/signature-${Math.trunc(number)}`,
     checkCursor: `${own}/state/check.json`,
     lastCollection: `${own}/state/collection.json`,
     quarantine: `${own}/quarantine`,
