@@ -1,0 +1,71 @@
+// What somebody wants synced: the entries of a sync file or one image of the command line, and how.
+import { createHash } from 'node:crypto'
+import { basename } from 'node:path'
+import { Problem } from '../../config/problem.ts'
+import type { SyncEntry, SyncFile } from '../../config/sync-file.ts'
+import { parseSyncFile } from '../../config/sync-file.ts'
+import { formatImageSource } from '../../config/image-source.ts'
+import type { SyncEvent, SyncPlanReport, SyncReport } from './report.ts'
+
+/** What is to be synced. */
+export interface SyncOrder extends Pick<SyncFile, 'entries' | 'registries' | 'limits'> {
+  /** Of letters, digits, `.`, `_` and `-`: the same for the same file every time. */
+  readonly id: string
+  /** For people. */
+  readonly name: string
+}
+
+export interface SyncWishes {
+  /** Only those that failed the last time. */
+  readonly missing?: boolean
+  /** Somebody agrees that more goes than `prune.maxShare` allows. */
+  readonly confirmed?: boolean
+  /** Aborted when the run is to end; what is under way stays for the next run. */
+  readonly signal?: AbortSignal
+  readonly onEvent?: (event: SyncEvent) => void
+}
+
+/** Carries out orders; several may run at a time. */
+export interface Syncing {
+  /** What would be done. Throws a Problem when nothing may be asked, such as offline. */
+  plan(order: SyncOrder, wishes: SyncWishes): Promise<SyncPlanReport>
+  /** Does it, and keeps the report. What one image fails with is in the report; what ends the whole run too. */
+  run(order: SyncOrder, wishes: SyncWishes): Promise<SyncReport>
+  /** The report of the last run of this id in this directory; undefined when there is none that can be read. */
+  lastReport(id: string): SyncReport | undefined
+}
+
+/** The id of every sync of one image from the command line. */
+export const ONE_IMAGE = 'image'
+
+/**
+ * The order of a sync file: its text, its absolute path, and the directory where relative paths in it begin. Throws
+ * ConfigError, and a Problem for what this version cannot do.
+ */
+export function orderFile(text: string, path: string, directory: string): SyncOrder & Pick<SyncFile, 'warnings'> {
+  const { entries, registries, limits, warnings } = parseSyncFile(text, path, directory)
+  requireKnown(entries)
+  const name = basename(path)
+    .replace(/[^\w.-]/gu, '_')
+    .slice(0, 64)
+  return { id: `${name}-${hashOf(path)}`, name: path, entries, registries, limits, warnings }
+}
+
+/** The order of one image. */
+export function orderImage(entry: SyncEntry): SyncOrder {
+  return { id: ONE_IMAGE, name: formatImageSource(entry.source), entries: [entry], registries: new Map(), limits: {} }
+}
+
+// To take what nobody verified for verified would be worse than not to begin.
+function requireKnown(entries: readonly SyncEntry[]): void {
+  const signed = entries.find(({ onlySigned, policy }) => onlySigned || policy !== undefined)
+  if (signed === undefined) return
+  throw new Problem(`${formatImageSource(signed.source)} is to be verified by a policy, which a sync cannot do yet`, {
+    hint: 'leave onlySigned and policy out of the sync file, and verify its images another way',
+    exitCode: 2,
+  })
+}
+
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 8)
+}
