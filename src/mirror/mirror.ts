@@ -12,13 +12,10 @@ import { localSource } from '../registry/source.ts'
 import type { Upkeep } from '../registry/upkeep.ts'
 import type { BlobSource } from '../storage/check/source.ts'
 import type { StoredManifest } from '../storage/manifests.ts'
-import type { Turns } from '../upstream/turns.ts'
-import { makeTurns } from '../upstream/turns.ts'
 import { UpstreamError } from '../upstream/upstream-error.ts'
 import { copyReferrers, isAboutAnother } from './copy-referrers.ts'
 import { Evictor } from './evict.ts'
-import { BlobFetcher } from './fetch-blob.ts'
-import { ManifestFetcher } from './fetch-manifest.ts'
+import { Fetching } from './fetching.ts'
 import { Fill } from './fill.ts'
 import { FillRecords } from './fill-records.ts'
 import type { FillStatus } from './fills.ts'
@@ -31,9 +28,7 @@ import { ManifestPuller } from './pull-manifest.ts'
 import type { Located, Router } from './route.ts'
 import { Tidier } from './tidy.ts'
 import type { TallyNumbers } from './tally.ts'
-import { makeTally } from './tally.ts'
 import type { TransferStatus } from './transfers.ts'
-import { Transfers } from './transfers.ts'
 import type { Upstream } from './upstream.ts'
 
 // Indexes that lie in each other. No cycle can be made of digests, but a chain without end can.
@@ -63,15 +58,11 @@ export class Mirror implements Source {
   readonly offline: boolean
   readonly upstreams: readonly Upstream[]
   readonly tally: TallyNumbers
+  /** Shared with whatever else fetches from upstreams in this process. */
+  readonly fetching: Fetching
   readonly #parts: MirrorParts
   readonly #local: Source
-  /** Of this process as keeper: when it ends, so does what is under way. */
-  #life = new AbortController()
   #isClosed = false
-  readonly #turns = new Map<Upstream, Turns>()
-  readonly #transfers: Transfers
-  readonly #blobs: BlobFetcher
-  readonly #manifests: ManifestFetcher
   readonly #fills: Fills
   readonly #blobPuller: BlobPuller
   readonly #manifestPuller: ManifestPuller
@@ -82,26 +73,23 @@ export class Mirror implements Source {
   constructor(parts: MirrorParts) {
     const { context, upstreams, offline, clock, logger, patience, bound, upkeep } = parts
     const elapsed = parts.elapsed ?? (() => performance.now())
-    const tally = makeTally()
+    const fetching = new Fetching({
+      context,
+      logger,
+      elapsed,
+      onNoRoom: () => this.#evictor.runIfRested(),
+      ...(patience && { patience }),
+    })
+    const { tally, blobs, manifests } = fetching
     const mayAsk = (located: Located): boolean => this.mayAsk(located)
-    const signal = (): AbortSignal => this.#life.signal
+    const signal = (): AbortSignal => fetching.signal
     const records = new FillRecords(context.store.layout)
     this.#parts = parts
     this.offline = offline
     this.upstreams = upstreams
     this.tally = tally
+    this.fetching = fetching
     this.#local = localSource(context)
-    this.#transfers = new Transfers({
-      context,
-      tally,
-      logger,
-      elapsed,
-      signal,
-      onNoRoom: () => this.#evictor.runIfRested(),
-      ...(patience && { patience }),
-    })
-    this.#blobs = new BlobFetcher({ context, transfers: this.#transfers, elapsed, signal })
-    this.#manifests = new ManifestFetcher({ tally, elapsed, signal })
     this.#fills = new Fills({
       records,
       tally,
@@ -112,19 +100,19 @@ export class Mirror implements Source {
       make: (located, stored, tags, { checkedAt, depth }) =>
         new Fill(located, stored, tags, checkedAt, {
           context,
-          blobs: this.#blobs,
-          turns: this.#turnsOf(located.upstream),
+          blobs,
+          turns: fetching.turnsOf(located.upstream),
           signal: signal(),
           fillChild: (of, child) => this.#fillByDigest(of, child.digest, depth + 1),
         }),
       complete: (located, stored, tags) => this.#copyReferrers(located, stored, tags),
     })
     const common = { context, tally, mayAsk, fills: this.#fills }
-    this.#blobPuller = new BlobPuller({ ...common, blobs: this.#blobs, mayFetch: () => this.#mayFetch })
-    this.#manifestPuller = new ManifestPuller({ ...common, manifests: this.#manifests, logger, clock })
+    this.#blobPuller = new BlobPuller({ ...common, blobs, mayFetch: () => this.#mayFetch })
+    this.#manifestPuller = new ManifestPuller({ ...common, manifests, logger, clock })
     this.#lists = new Lists({
       context,
-      manifests: this.#manifests,
+      manifests,
       clock,
       mayAsk,
       signal,
@@ -150,7 +138,7 @@ export class Mirror implements Source {
       records,
       clock,
       logger,
-      isUnderWay: (digest) => this.#transfers.find(digest) !== undefined,
+      isUnderWay: (digest) => fetching.transfers.find(digest) !== undefined,
     })
   }
 
@@ -186,8 +174,7 @@ export class Mirror implements Source {
   /** Breaks off what is under way, so that the next keeper goes on with it; to be called before the lock is freed. */
   leave(): void {
     this.#tidier.stop()
-    this.#life.abort(new Error('this process no longer keeps the data directory'))
-    this.#life = new AbortController()
+    this.fetching.leave()
   }
 
   /** What the repository stands for; undefined for one that is nobody's mirror. */
@@ -196,7 +183,7 @@ export class Mirror implements Source {
   }
 
   get transfers(): readonly TransferStatus[] {
-    return this.#transfers.status()
+    return this.fetching.transfers.status()
   }
 
   get fills(): readonly FillStatus[] {
@@ -211,7 +198,7 @@ export class Mirror implements Source {
     this.#isClosed = true
     this.leave()
     await this.#evictor.close()
-    await Promise.all([this.#transfers.close(), this.#fills.close(), this.#manifestPuller.close()])
+    await Promise.all([this.fetching.close(), this.#fills.close(), this.#manifestPuller.close()])
     await Promise.all(this.upstreams.map(({ client }) => client.close()))
     if (this.#parts.keeps()) await this.#parts.context.store.mirrored.flush()
   }
@@ -254,9 +241,9 @@ export class Mirror implements Source {
     const located = this.locate(name)
     if (located === undefined || !this.mayAsk(located)) return
     await preparePush(located, bytes, {
-      blobs: this.#blobs,
+      blobs: this.fetching.blobs,
       fills: this.#fills,
-      turns: this.#turnsOf(located.upstream),
+      turns: this.fetching.turnsOf(located.upstream),
     })
   }
 
@@ -265,7 +252,7 @@ export class Mirror implements Source {
     if ((await this.#find(located, digest)) !== undefined) return
     if (depth > DEEPEST)
       throw new UpstreamError('invalid', `${located.name} has indexes in indexes, more than ${DEEPEST} deep`)
-    await this.#fills.complete(located, await this.#manifests.get(located, reference), [], depth)
+    await this.#fills.complete(located, await this.fetching.manifests.get(located, reference), [], depth)
   }
 
   #find({ name }: Located, digest: Digest): Promise<StoredManifest | undefined> {
@@ -279,21 +266,11 @@ export class Mirror implements Source {
     const subject = stored.manifest.subject && (await this.#find(located, stored.manifest.subject.digest))
     if (subject?.manifest.subject !== undefined) return
     await copyReferrers(located, stored, {
-      manifests: this.#manifests,
-      signal: this.#life.signal,
+      manifests: this.fetching.manifests,
+      signal: this.fetching.signal,
       fill: (of, referrer, theirs) => this.#fills.complete(of, referrer, theirs),
       isHere: async (of, digest) => (await this.#find(of, digest)) !== undefined,
       warn: (message) => this.#parts.logger.warn({ repository: located.name, why: message }, 'referrer left out'),
     })
-  }
-
-  #turnsOf(upstream: Upstream): Turns {
-    let turns = this.#turns.get(upstream)
-    if (turns === undefined) {
-      // Two of an upstream's turns are left for what clients wait for.
-      turns = makeTurns(Math.max(1, upstream.config.concurrency - 2))
-      this.#turns.set(upstream, turns)
-    }
-    return turns
   }
 }
