@@ -35,14 +35,14 @@ const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   commander: ['cli'],
   'htpasswd-js': ['auth'],
   bcryptjs: ['auth'],
-  yaml: ['config'],
+  yaml: ['config', 'openshift'],
   typebox: ['config', 'http'],
   'typebox/value': ['config', 'http'],
   'fs-extra/esm': ['storage'],
   pino: ['app.ts', 'auth', 'cli', 'mirror', 'registry', 'storage', 'tls'],
   croner: ['config', 'registry'],
   semver: ['config', 'registry'],
-  'tar-stream': ['storage'],
+  'tar-stream': ['storage', 'openshift'],
   'node:sqlite': ['storage'],
 }
 
