@@ -33,6 +33,7 @@ const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   '@prometheus-io/client': ['http'],
   undici: ['upstream'],
   commander: ['cli'],
+  openpgp: ['mirror'],
   'htpasswd-js': ['auth'],
   bcryptjs: ['auth'],
   yaml: ['config', 'openshift'],
