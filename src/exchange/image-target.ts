@@ -7,23 +7,30 @@ import type { RepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'
 import type { AskedWith, ImageManifest } from './image-source.ts'
 
+/**
+ * Opens the bytes of a blob at their beginning, again and again where a target wants to send them again. They are verified:
+ * read to their end without an error, they are the blob. Who opened them destroys them.
+ */
+export type OpenBytes = () => Promise<Readable>
+
 export interface ImageTarget {
   /** For messages and reports. */
   readonly name: string
   /** Whether the repository has the bytes already. */
   hasBlob(repository: RepositoryName, blob: Descriptor, options?: AskedWith): Promise<boolean>
   /**
-   * Gives the repository bytes that the target has elsewhere: in `from` where the caller knows of one that has them, else
-   * wherever the target may look by itself. False when they must be sent.
+   * Gives the repository a blob by the cheapest way: from where the target itself has the bytes ('linked'), else by
+   * sending them ('sent'). Throws when it has not taken them; then it has taken nothing.
    */
-  linkBlob(
+  putBlob(
     repository: RepositoryName,
     blob: Descriptor,
-    from: RepositoryName | undefined,
-    options?: AskedWith,
-  ): Promise<boolean>
-  /** Takes the bytes to their end, or throws and has taken nothing; the caller destroys `bytes` either way. */
-  putBlob(repository: RepositoryName, blob: Descriptor, bytes: Readable, options?: AskedWith): Promise<void>
+    open: OpenBytes,
+    options?: AskedWith & {
+      /** A repository of the target that is known to have the bytes. */
+      readonly from?: RepositoryName | undefined
+    },
+  ): Promise<'linked' | 'sent'>
   /** Whether the repository has the manifest with all the blobs that it needs; children of an index are asked for one by one. */
   hasManifest(repository: RepositoryName, digest: Digest, options?: AskedWith): Promise<boolean>
   /** Takes a manifest whose blobs the repository has; without `tag` it is found by its digest only. */

@@ -1,0 +1,85 @@
+// The blobs of one run from a source to a target: each is sent once however many images and repositories need it, what is
+// there already is not sent at all, and no more than a few are on their way at a time.
+import type { Readable } from 'node:stream'
+import type { Descriptor } from '../oci/descriptor.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import { Mutex } from '../storage/mutex.ts'
+import type { Turns } from '../upstream/turns.ts'
+import { makeTurns } from '../upstream/turns.ts'
+import type { ImageSource } from './image-source.ts'
+import type { ImageTarget } from './image-target.ts'
+import { tryAgain } from './try-again.ts'
+import { verified } from './verified.ts'
+
+/** What became of a blob: it was there, the target had it elsewhere, or its bytes went over. */
+export type BlobOutcome = 'here' | 'linked' | 'sent'
+
+export interface CopyBlobsParts {
+  readonly source: ImageSource
+  readonly target: ImageTarget
+  /** Blobs at a time. */
+  readonly most: number
+  readonly signal: AbortSignal | undefined
+  /** Told of bytes as they go over. */
+  readonly onBytes: (count: number) => void
+}
+
+export interface BlobWish {
+  /** Where the source has it. */
+  readonly from: RepositoryName | undefined
+  readonly to: RepositoryName
+  readonly blob: Descriptor
+}
+
+export class BlobCopies {
+  readonly #parts: CopyBlobsParts
+  readonly #turns: Turns
+  readonly #mutex = new Mutex()
+  /** What each repository of the target got in this run, or had. */
+  readonly #done = new Map<string, Promise<BlobOutcome>>()
+  /** A repository of the target that has the bytes. */
+  readonly #known = new Map<Digest, RepositoryName>()
+
+  constructor(parts: CopyBlobsParts) {
+    this.#parts = parts
+    this.#turns = makeTurns(parts.most)
+  }
+
+  /**
+   * Sees to it that the target's repository has the blob. Gives 'here' for one that this run brought already. Throws what
+   * source and target throw; another image that needs the blob tries again, since its repository may have a right copy.
+   */
+  async copy({ from, to, blob }: BlobWish): Promise<BlobOutcome> {
+    const key = `${to}@${blob.digest} ${blob.size}`
+    const earlier = this.#done.get(key)
+    if (earlier !== undefined) return earlier.then(() => 'here')
+    const copying = this.#mutex.run(blob.digest, () => this.#copy({ from, to, blob }))
+    this.#done.set(key, copying)
+    try {
+      return await copying
+    } catch (error) {
+      this.#done.delete(key)
+      throw error
+    }
+  }
+
+  async #copy({ from, to, blob }: BlobWish): Promise<BlobOutcome> {
+    const { source, target, signal, onBytes } = this.#parts
+    const release = await this.#turns.take(signal)
+    try {
+      const open = async (): Promise<Readable> => {
+        const raw = await source.openBlob(from, blob, { signal })
+        return verified(raw, blob, { onBytes })
+      }
+      const outcome = await tryAgain(async () => {
+        if (await target.hasBlob(to, blob, { signal })) return 'here'
+        return target.putBlob(to, blob, open, { signal, from: this.#known.get(blob.digest) })
+      }, signal)
+      this.#known.set(blob.digest, to)
+      return outcome
+    } finally {
+      release()
+    }
+  }
+}

@@ -1,0 +1,247 @@
+// Copies images from any source to any target: children before the index that names them, what refers to an image before
+// its tag, tags last. What is there already is not sent; what fails keeps nothing else from being copied.
+import type { Digest } from '../oci/digest.ts'
+import { requiredBlobs } from '../oci/manifest.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import type { Reference, Tag } from '../oci/reference.ts'
+import type { Progress } from '../registry/collect.ts'
+import { makeTurns } from '../upstream/turns.ts'
+import { BlobCopies } from './copy-blobs.ts'
+import type { ImageSource } from './image-source.ts'
+import type { ImageTarget } from './image-target.ts'
+import type { Closure, ClosureManifest } from './read-closure.ts'
+import { readClosure } from './read-closure.ts'
+import { tryAgain } from './try-again.ts'
+
+export interface ImageToCopy {
+  readonly from: { readonly repository: RepositoryName | undefined; readonly reference: Reference }
+  /** Without tags it is found by its digest only. */
+  readonly to: { readonly repository: RepositoryName; readonly tags: readonly Tag[] }
+}
+
+export interface CopyOptions {
+  readonly source: ImageSource
+  readonly target: ImageTarget
+  readonly images: readonly ImageToCopy[]
+  /** Of an index; an image that is none is taken whatever it is for. All unless given. */
+  readonly platforms?: 'all' | readonly string[]
+  /** Whether signatures and whatever else refers to an image come with it; they do unless this is false. */
+  readonly referrers?: boolean
+  /** Looks at everything and changes nothing. */
+  readonly dryRun?: boolean
+  /** Images, and blobs, at a time. */
+  readonly atATime?: { readonly images?: number; readonly blobs?: number }
+  readonly signal?: AbortSignal
+  readonly onProgress?: (progress: Progress) => void
+  /** Told of each image as it is done. */
+  readonly onImage?: (image: CopiedImage) => void
+}
+
+/**
+ * - copied: all of it is at the target now, and was not before (with `dryRun`: it would be);
+ * - here: all of it was there already;
+ * - incomplete: the image is there, and something that refers to it is not;
+ * - failed: nothing of it that anybody could see was changed.
+ */
+export type CopyState = 'copied' | 'here' | 'incomplete' | 'failed'
+
+export interface CopiedImage {
+  /** `repository:tag` or `repository@digest`, as the source has it. */
+  readonly from: string
+  readonly to: RepositoryName
+  readonly tags: readonly Tag[]
+  readonly state: CopyState
+  readonly digest?: Digest
+  /** What a tag meant before, where that was another image. */
+  readonly moved?: readonly { readonly tag: Tag; readonly before: Digest }[]
+  /** Bytes of blobs that went over for this image and for none before it; with `dryRun` at most so many would. */
+  readonly bytes: number
+  /** Children that the source itself does not have: the list is as sparse at the target. */
+  readonly absent: number
+  readonly missingPlatforms: readonly string[]
+  /** Why it is failed or incomplete, as a sentence. */
+  readonly why?: string
+  readonly hint?: string
+}
+
+export interface CopyReport {
+  readonly images: readonly CopiedImage[]
+  readonly counts: Readonly<Record<CopyState, number>>
+  /** Blobs and bytes that went over. */
+  readonly blobs: number
+  readonly bytes: number
+}
+
+const IMAGES_AT_A_TIME = 4
+const BLOBS_AT_A_TIME = 6
+
+/** Copies all images. Throws only the signal's reason: everything else is told image by image. */
+export async function copyImages(options: CopyOptions): Promise<CopyReport> {
+  const { images, signal, atATime = {}, onImage } = options
+  const run = new Run(options)
+  const turns = makeTurns(atATime.images ?? IMAGES_AT_A_TIME)
+  const copied = await Promise.all(
+    images.map(async (image) => {
+      const release = await turns.take(signal)
+      try {
+        const result = await run.copy(image)
+        onImage?.(result)
+        return result
+      } finally {
+        release()
+      }
+    }),
+  )
+  const counts = { copied: 0, here: 0, incomplete: 0, failed: 0 }
+  for (const { state } of copied) counts[state] += 1
+  return { images: copied, counts, blobs: run.blobs, bytes: run.bytes }
+}
+
+type Facts = Pick<CopiedImage, 'state' | 'bytes' | 'moved' | 'why' | 'hint'>
+
+class Run {
+  blobs = 0
+  bytes = 0
+  readonly #options: CopyOptions
+  readonly #copies: BlobCopies
+  /** Blobs that a dry run has counted. */
+  readonly #counted = new Set<Digest>()
+  #done = 0
+
+  constructor(options: CopyOptions) {
+    this.#options = options
+    const { source, target, signal, atATime = {} } = options
+    const onBytes = (count: number): void => {
+      this.bytes += count
+      this.#tell()
+    }
+    this.#copies = new BlobCopies({ source, target, signal, onBytes, most: atATime.blobs ?? BLOBS_AT_A_TIME })
+    this.#tell()
+  }
+
+  async copy(image: ImageToCopy): Promise<CopiedImage> {
+    const { source, platforms = 'all', referrers = true, signal } = this.#options
+    const { from, to } = image
+    let known: Pick<CopiedImage, 'digest' | 'absent' | 'missingPlatforms'> = { absent: 0, missingPlatforms: [] }
+    let facts: Facts
+    try {
+      const ask = { source, ...from, platforms, referrers, signal }
+      const closure = await tryAgain(() => readClosure(ask), signal)
+      const { absent, missingPlatforms, root } = closure
+      known = { digest: root.digest, absent: absent.length, missingPlatforms }
+      facts = await this.#copyClosure(image, closure)
+    } catch (error) {
+      signal?.throwIfAborted()
+      facts = { state: 'failed', bytes: 0, ...explain(error) }
+    }
+    this.#done += 1
+    this.#tell()
+    return { from: nameOf(from), to: to.repository, tags: to.tags, ...known, ...facts }
+  }
+
+  async #copyClosure(image: ImageToCopy, { root, manifests, followers }: Closure): Promise<Facts> {
+    const { repository, tags } = image.to
+    const moved: { tag: Tag; before: Digest }[] = []
+    const setting: Tag[] = []
+    for (const tag of tags) {
+      const before = await this.#readTag(repository, tag)
+      if (before === root.digest) continue
+      setting.push(tag)
+      if (before !== undefined) moved.push({ tag, before })
+    }
+    let bytes = 0
+    let changed = false
+    const add = (placed: { readonly bytes: number; readonly changed: boolean }): void => {
+      bytes += placed.bytes
+      changed ||= placed.changed
+    }
+    for (const manifest of manifests.slice(0, -1)) add(await this.#place(image, manifest, []))
+    // What cannot be copied is noticed before anything is there that refers to it.
+    if (!(await this.#has(repository, root.digest))) bytes += await this.#bring(image, root)
+    let problem: unknown
+    for (const follower of followers) {
+      const { tag } = follower
+      try {
+        const isTagged = tag === undefined || (await this.#readTag(repository, tag)) === follower.digest
+        add(await this.#place(image, follower, isTagged ? [] : [tag]))
+      } catch (error) {
+        this.#options.signal?.throwIfAborted()
+        problem ??= error
+      }
+    }
+    add(await this.#place(image, root, setting))
+    const facts = { bytes, ...(moved.length > 0 && { moved }) }
+    if (problem !== undefined) return { ...facts, state: 'incomplete', ...explain(problem) }
+    return { ...facts, state: changed ? 'copied' : 'here' }
+  }
+
+  /** Puts a manifest with its blobs, and the tags of it that are to be set. */
+  async #place(
+    image: ImageToCopy,
+    manifest: ClosureManifest,
+    tags: readonly Tag[],
+  ): Promise<{ readonly bytes: number; readonly changed: boolean }> {
+    const { target, signal, dryRun = false } = this.#options
+    const { repository } = image.to
+    const isThere = await this.#has(repository, manifest.digest)
+    const bytes = isThere ? 0 : await this.#bring(image, manifest)
+    const puts = tags.length > 0 ? tags : isThere ? [] : [undefined]
+    for (const tag of dryRun ? [] : puts) {
+      await tryAgain(() => target.putManifest(repository, manifest.stored, tag, { signal }), signal)
+    }
+    return { bytes, changed: puts.length > 0 }
+  }
+
+  /** Brings the blobs of one manifest; gives the bytes that went over, or would. */
+  async #bring({ from, to }: ImageToCopy, { manifest }: ClosureManifest): Promise<number> {
+    const { target, signal, dryRun = false } = this.#options
+    const bringing = requiredBlobs(manifest).map(async (blob) => {
+      if (dryRun) {
+        if (this.#counted.has(blob.digest)) return 0
+        this.#counted.add(blob.digest)
+        return (await target.hasBlob(to.repository, blob, { signal })) ? 0 : this.#count(blob.size)
+      }
+      const outcome = await this.#copies.copy({ from: from.repository, to: to.repository, blob })
+      if (outcome !== 'sent') return 0
+      this.blobs += 1
+      return blob.size
+    })
+    // All of them end before this does: nothing goes on behind an image that failed.
+    const ended = await Promise.allSettled(bringing)
+    for (const each of ended) if (each.status === 'rejected') throw each.reason
+    return ended.reduce((sum, each) => sum + (each.status === 'fulfilled' ? each.value : 0), 0)
+  }
+
+  #count(size: number): number {
+    this.blobs += 1
+    this.bytes += size
+    return size
+  }
+
+  #has(repository: RepositoryName, digest: Digest): Promise<boolean> {
+    const { target, signal } = this.#options
+    return tryAgain(() => target.hasManifest(repository, digest, { signal }), signal)
+  }
+
+  #readTag(repository: RepositoryName, tag: Tag): Promise<Digest | undefined> {
+    const { target, signal } = this.#options
+    return tryAgain(() => target.readTag(repository, tag, { signal }), signal)
+  }
+
+  #tell(): void {
+    const { images, onProgress } = this.#options
+    onProgress?.({ phase: 'images', done: this.#done, total: images.length, bytes: this.bytes })
+  }
+}
+
+function nameOf({ repository = '' as RepositoryName, reference }: ImageToCopy['from']): string {
+  return reference.kind === 'tag' ? `${repository}:${reference.tag}` : `${repository}@${reference.digest}`
+}
+
+function explain(error: unknown): { readonly why: string; readonly hint?: string } {
+  const { message, hint } = error as { message?: unknown; hint?: unknown }
+  return {
+    why: typeof message === 'string' ? message : String(error),
+    ...(typeof hint === 'string' && { hint }),
+  }
+}
