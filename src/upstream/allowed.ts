@@ -61,6 +61,22 @@ export class Allowed {
   }
 
   /**
+   * Where the next piece of an upload goes after an answer from `from`. Throws 'refused' for what may not see the
+   * credentials: the bytes of an image may be as secret.
+   */
+  readUpload(from: URL, location: string): URL {
+    const bare = URL.parse(location, from.href)
+    // A registry behind a proxy that ends TLS does not know that it is spoken to over TLS.
+    const isOwn = bare?.protocol === 'http:' && from.protocol === 'https:' && bare.hostname === from.hostname
+    const text = isOwn ? `${originOf(from)}${bare.pathname}${bare.search}` : location
+    const target = this.#readTarget(text, from, 'sends an upload')
+    if (this.maySeeCredentials(target)) return target
+    throw new UpstreamError('refused', `${this.url.host} sends an upload to ${target.host}, which is no part of it`, {
+      hint: `if ${target.host} belongs to it, add ${originOf(target)} to "origins" of this registry`,
+    })
+  }
+
+  /**
    * The address of a token server. `secret` says that credentials are to be shown to it. Throws 'refused' for one
    * that may not see them, and for one that not even a stranger's request may go to.
    */

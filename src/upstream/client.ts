@@ -3,14 +3,9 @@
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Reference } from '../oci/reference.ts'
-import { Allowed, parseUpstreamUrl } from './allowed.ts'
-import type { Resolve } from './connect.ts'
-import { makeAgent } from './connect.ts'
-import type { Credentials } from './credentials.ts'
-import { NO_CREDENTIALS } from './credentials.ts'
-import type { EndpointOptions, EndpointState, Lane } from './endpoint.ts'
-import { Endpoint } from './endpoint.ts'
-import { hostOf, isSameSite } from './origin.ts'
+import type { Endpoint, EndpointState, Lane } from './endpoint.ts'
+import type { AddressOptions } from './open-endpoint.ts'
+import { openEndpoint, usualUrl } from './open-endpoint.ts'
 import type { BlobAsk, UpstreamBlob } from './read-blob.ts'
 import { getBlob, headBlob } from './read-blob.ts'
 import type { ReferrerList, TagList } from './read-lists.ts'
@@ -19,38 +14,22 @@ import type { UpstreamManifest, UpstreamManifestHead } from './read-manifest.ts'
 import { getManifest, headManifest } from './read-manifest.ts'
 import type { Throttle } from './throttle.ts'
 import { makeThrottle } from './throttle.ts'
-import type { Timeouts } from './transport.ts'
-import { TIMEOUTS, Transport } from './transport.ts'
+import type { Transport } from './transport.ts'
+import { TIMEOUTS } from './transport.ts'
 import type { Turns } from './turns.ts'
 import { makeTurns } from './turns.ts'
 import { chooseFailure, UpstreamError } from './upstream-error.ts'
 
-export interface UpstreamOptions {
-  /** As image names spell it, with a port where there is one. */
-  readonly host: string
+export interface UpstreamOptions extends AddressOptions {
   /** Tried in order; `https://host` when empty. */
   readonly urls?: readonly string[]
-  readonly credentials?: Credentials
-  /** Certificates of authorities in PEM, trusted beside those of Node. */
-  readonly ca?: readonly string[]
-  /** Plain http, or certificates that nobody verifies. */
-  readonly insecure?: boolean
-  /** Further origins that may see the credentials. */
-  readonly origins?: readonly string[]
   /** Blobs at a time, and as many small requests beside them. */
   readonly concurrency?: number
   /** Bytes per second of all blobs together, 0 = unlimited. */
   readonly bandwidth?: number
   readonly limits?: Partial<UpstreamLimits>
-  readonly timeouts?: Partial<Timeouts>
-  readonly breaker?: EndpointOptions['breaker']
-  /** Milliseconds since 1970. */
-  readonly clock: () => number
   /** Milliseconds that only run forward. */
   readonly elapsed?: () => number
-  /** In place of the system's resolver. */
-  readonly resolve?: Resolve
-  readonly userAgent?: string
 }
 
 export interface UpstreamLimits {
@@ -106,7 +85,7 @@ export class UpstreamClient {
     this.#limits = { ...LIMITS, ...options.limits }
     this.#throttle = makeThrottle({ bytesPerSecond: bandwidth, clock: this.#elapsed })
     this.#turns = { manifests: makeTurns(concurrency), blobs: makeTurns(concurrency) }
-    const made = (urls.length === 0 ? [`https://${host}`] : urls).map((url) => makeEndpoint(url, options))
+    const made = (urls.length === 0 ? [usualUrl(options)] : urls).map((url) => openEndpoint(url, options))
     this.#endpoints = made.map(({ endpoint }) => endpoint)
     this.#transports = made.map(({ transport }) => transport)
   }
@@ -242,31 +221,4 @@ async function tryInOrder<T>(
     }
   }
   throw chooseFailure(failures)
-}
-
-function makeEndpoint(text: string, options: UpstreamOptions): { endpoint: Endpoint; transport: Transport } {
-  const { host, ca, insecure = false, origins = [], credentials = NO_CREDENTIALS, clock, resolve } = options
-  const url = parseUpstreamUrl(text)
-  if (url.protocol === 'http:' && !insecure) {
-    throw new UpstreamError('refused', `the url of the upstream ${host} is plain http`, {
-      hint: 'use https, or say insecure: true for this upstream',
-    })
-  }
-  const timeouts = { ...TIMEOUTS, ...options.timeouts }
-  const allowed = new Allowed({ url, origins: origins.map(parseUpstreamUrl), insecure })
-  const agent = makeAgent({
-    allowed,
-    insecure,
-    connectTimeout: timeouts.connect,
-    ...(ca && { ca }),
-    ...(resolve && { resolve }),
-  })
-  const transport = new Transport(agent, timeouts, options.userAgent ?? 'tarn')
-  // A login kept under the name that images have is for addresses of the same owner only.
-  const own = URL.parse(`https://${host}`)
-  const hosts = own !== null && isSameSite(hostOf(own), hostOf(url)) ? [url.host, own.host] : [url.host]
-  const find = (repository: string) => credentials.find(hosts, repository)
-  const breaker = options.breaker && { breaker: options.breaker }
-  const endpoint = new Endpoint({ allowed, transport, find, clock, tokenTimeout: timeouts.whole, ...breaker })
-  return { endpoint, transport }
 }

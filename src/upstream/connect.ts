@@ -25,14 +25,16 @@ export interface AgentOptions {
   /** Milliseconds. */
   readonly connectTimeout: number
   readonly resolve?: Resolve
+  /** In place of the network. */
+  readonly socketPath?: string
 }
 
 const resolveBySystem: Resolve = (name, family, done) => systemLookup(name, { all: true, family }, done)
 
 /** An undici agent that connects only where `allowed` lets it: HTTP/1.1, no proxy, headers of at most 16 KiB. */
-export function makeAgent({ allowed, ca, insecure = false, connectTimeout, resolve }: AgentOptions): Agent {
+export function makeAgent(options: AgentOptions): Agent {
   return new Agent({
-    connect: makeConnector({ allowed, connectTimeout, insecure, ...(ca && { ca }), ...(resolve && { resolve }) }),
+    connect: makeConnector(options),
     maxHeaderSize: 16_384,
     pipelining: 1,
     allowH2: false,
@@ -42,11 +44,16 @@ export function makeAgent({ allowed, ca, insecure = false, connectTimeout, resol
 }
 
 function makeConnector(options: AgentOptions): buildConnector.connector {
-  const { allowed, ca, insecure = false, connectTimeout, resolve = resolveBySystem } = options
+  const { allowed, ca, insecure = false, connectTimeout, resolve = resolveBySystem, socketPath } = options
   const secureContext = ca && createSecureContext({ ca: [...getCACertificates('default'), ...ca] })
   return (target, callback) => {
     const url = new URL(`${target.protocol}//${target.host ?? target.hostname}`)
     const host = target.hostname
+    if (socketPath !== undefined) {
+      if (allowed.isListed(url)) buildConnector({ socketPath, timeout: connectTimeout })(target, callback)
+      else callback(forbidden(url.host), null)
+      return
+    }
     // Node asks no resolver for an address.
     if (isIP(host) !== 0 && !allowed.mayConnect(url, host)) {
       callback(forbidden(url.host), null)

@@ -1,5 +1,5 @@
 // One address of an upstream: login, redirects, pauses and the breaker around a request. What comes out is an
-// answer with status 200 or 206, or an UpstreamError; a stranger's 401 is never answered with a login.
+// answer with a status that was expected, or an UpstreamError; a stranger's 401 is never answered with a login.
 import type { Allowed } from './allowed.ts'
 import type { Pass } from './breaker.ts'
 import { Breaker } from './breaker.ts'
@@ -12,20 +12,29 @@ import { originOf } from './origin.ts'
 import type { Rate } from './rate.ts'
 import { readRate, readRetryAfter } from './rate.ts'
 import { TokenSource } from './token.ts'
-import type { Incoming, Outgoing, Transport } from './transport.ts'
-import { describeEnd } from './transport.ts'
+import type { Body, Incoming, Method, Outgoing, Transport } from './transport.ts'
+import { describeEnd, readSmall } from './transport.ts'
 import { UpstreamError } from './upstream-error.ts'
 
 /** Docker Hub and others count manifests and blobs apart: a pause for the one is none for the other. */
 export type Lane = 'manifests' | 'blobs'
 
 export interface Ask {
-  readonly method: 'GET' | 'HEAD'
+  readonly method: Method
   readonly lane: Lane
-  /** As the upstream spells it. */
+  /** As the upstream spells it; '' for what belongs to none. */
   readonly repository: string
-  /** What follows the repository's name, with a query if need be: `/manifests/latest`. */
-  readonly path: string
+  /** What follows the repository's name, with a query if need be: `/manifests/latest`; or where an upload goes. */
+  readonly path: string | URL
+  /** What a token must be good for beside pulling, as scopes spell it; or a whole scope. */
+  readonly actions?: 'pull,push' | 'delete,pull,push' | `registry:${string}`
+  /** A repository that must be readable too. */
+  readonly from?: string
+  /** Made again for each time it is sent, and destroyed after each. */
+  readonly body?: () => Body
+  readonly patience?: number
+  /** Statuses that are an answer; 200 and 206 unless given. */
+  readonly expect?: readonly number[]
   /** Beside what every request has. */
   readonly headers?: Readonly<Record<string, string>>
   readonly signal?: AbortSignal
@@ -52,6 +61,8 @@ export interface EndpointState {
 // After a 429 that does not say for how long.
 const USUAL_PAUSE = 30_000
 const GATEWAY = new Set([502, 503, 504])
+const SUCCESS = [200, 206]
+const LARGEST_ERROR = 65_536
 
 export class Endpoint {
   readonly #options: EndpointOptions
@@ -102,16 +113,19 @@ export class Endpoint {
     return left > this.#pauses[lane] ? 0 : Math.max(0, left)
   }
 
-  /** Throws an UpstreamError for all but 200 and 206, and the signal's reason when that comes first. */
+  /** Where an upload goes after this answer. Throws an UpstreamError. */
+  readUpload(incoming: Incoming): URL | undefined {
+    const location = incoming.header('location')
+    return location === undefined ? undefined : this.#options.allowed.readUpload(incoming.url, location)
+  }
+
+  /** Throws an UpstreamError for all that is not expected, and the signal's reason when that comes first. */
   async ask(ask: Ask): Promise<Incoming> {
     const pass = this.#admit(ask.lane)
     try {
       const incoming = await this.#exchange(ask)
       this.#noteRate(incoming)
-      if (incoming.status !== 200 && incoming.status !== 206) {
-        incoming.discard()
-        throw this.#describe(incoming, ask)
-      }
+      if (!(ask.expect ?? SUCCESS).includes(incoming.status)) throw await this.#describe(incoming, ask)
       pass.succeed()
       return incoming
     } catch (thrown) {
@@ -136,7 +150,7 @@ export class Endpoint {
 
   async #exchange(ask: Ask): Promise<Incoming> {
     const { repository, signal } = ask
-    const scope = `repository:${this.#scopePrefix}${repository}:pull`
+    const scope = this.#scopeOf(ask)
     const shown = await this.#login.offer(repository, scope, signal)
     const first = await this.#send(ask, shown)
     // Only the address itself may ask for a login: not a blob store at the end of a redirect.
@@ -147,18 +161,33 @@ export class Endpoint {
     return better === undefined ? first : this.#send(ask, better)
   }
 
-  async #send(
-    { method, repository, path, headers, signal }: Ask,
-    authorization: string | undefined,
-  ): Promise<Incoming> {
+  #scopeOf({ repository, actions, from }: Ask): string {
+    if (actions?.startsWith('registry:') === true) return actions
+    const own = `repository:${this.#scopePrefix}${repository}:${actions ?? 'pull'}`
+    return from === undefined ? own : `${own} repository:${this.#scopePrefix}${from}:pull`
+  }
+
+  async #send(ask: Ask, authorization: string | undefined): Promise<Incoming> {
+    const { method, repository, path, headers, signal, patience } = ask
     const { allowed, transport } = this.#options
+    const inside = repository === '' ? '' : `/${repository}`
+    const body = ask.body?.()
     const outgoing: Outgoing = {
       method,
-      url: new URL(`${this.#base}/${repository}${path}`, allowed.url),
+      url: typeof path === 'string' ? new URL(`${this.#base}${inside}${path}`, allowed.url) : path,
       headers: { ...headers, ...(authorization !== undefined && { authorization }) },
+      ...(body !== undefined && { body }),
+      ...(patience !== undefined && { patience }),
       ...(signal && { signal }),
     }
-    return follow(transport, allowed, outgoing)
+    try {
+      return await (method === 'GET' || method === 'HEAD'
+        ? follow(transport, allowed, outgoing)
+        : transport.send(outgoing))
+    } finally {
+      // An answer may come before the end of the body; nobody reads the rest then.
+      if (typeof body === 'object' && !Buffer.isBuffer(body)) body.destroy()
+    }
   }
 
   #noteRate(incoming: Incoming): void {
@@ -166,15 +195,19 @@ export class Endpoint {
     if (rate !== undefined && originOf(incoming.url) === this.#options.allowed.origin) this.#rate = rate
   }
 
-  #describe({ status, headers, url }: Incoming, { repository, lane }: Ask): UpstreamError {
+  async #describe(incoming: Incoming, { repository, lane, method, signal }: Ask): Promise<UpstreamError> {
+    const { status, headers, url } = incoming
+    const code = await readCode(incoming, signal)
     const { allowed, clock } = this.#options
     const where = url.host === allowed.url.host ? url.host : `${url.host}, to which ${allowed.url.host} redirects,`
     const retryAfter = readRetryAfter(headers('retry-after')[0], clock())
-    const more = { status, ...(retryAfter !== undefined && { retryAfter }) }
+    const more = { status, ...(retryAfter !== undefined && { retryAfter }), ...(code !== undefined && { code }) }
+    const what = repository === '' ? 'it' : repository
     if (status === 404 || status === 410)
-      return new UpstreamError('notFound', `${where} does not have what was asked of ${repository}`, more)
+      return new UpstreamError('notFound', `${where} does not have what was asked of ${what}`, more)
     if (status === 401 || status === 403) {
-      return new UpstreamError('unauthorized', `${where} does not let this registry read ${repository}`, {
+      const act = method === 'GET' || method === 'HEAD' ? 'read' : method === 'DELETE' ? 'delete in' : 'write to'
+      return new UpstreamError('unauthorized', `${where} does not let this registry ${act} ${what}`, {
         ...more,
         hint: 'check the credentials of this upstream, and that the repository exists',
       })
@@ -185,7 +218,25 @@ export class Endpoint {
       this.#pausedUntil[lane] = clock() + this.#pauses[lane]
       return new UpstreamError('limited', `${where} asks to be left alone for a while`, { status, retryAfter: pause })
     }
-    return new UpstreamError('failed', `${where} answers with status ${status}`, more)
+    const said = code === undefined ? '' : ` (${code})`
+    return new UpstreamError('failed', `${where} answers with status ${status}${said}`, more)
+  }
+}
+
+/** The code of an error as the specification has it: of what a stranger says nothing else is shown. */
+async function readCode(incoming: Incoming, signal?: AbortSignal): Promise<string | undefined> {
+  if (!(incoming.header('content-type') ?? '').startsWith('application/json')) {
+    incoming.discard()
+    return undefined
+  }
+  try {
+    const answer = JSON.parse((await readSmall(incoming, LARGEST_ERROR, signal)).toString('utf8')) as {
+      errors?: { code?: unknown }[]
+    } | null
+    const code = answer?.errors?.[0]?.code
+    return typeof code === 'string' && /^[A-Z_]{3,40}$/.test(code) ? code : undefined
+  } catch {
+    return undefined
   }
 }
 

@@ -4,7 +4,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { BlobBody, BodyOptions, Span } from './body.ts'
 import { readSpan, streamBody } from './body.ts'
-import type { Endpoint } from './endpoint.ts'
+import type { Ask, Endpoint } from './endpoint.ts'
 
 export interface UpstreamBlob extends Span {
   /** Not hashed. Must be read to its end or destroyed: it holds one of the upstream's turns. */
@@ -49,7 +49,7 @@ export async function getBlob(endpoint: Endpoint, ask: BlobAsk, limits: BlobLimi
 /** Whether the upstream has the blob; its size where it says. Throws an UpstreamError, 'notFound' among them. */
 export async function headBlob(
   endpoint: Endpoint,
-  { repository, digest, size, signal }: Omit<BlobAsk, 'offset'>,
+  { repository, digest, size, signal, actions }: Omit<BlobAsk, 'offset'> & Pick<Ask, 'actions'>,
   largest: number,
 ): Promise<{ size: number | undefined; source: string }> {
   const incoming = await endpoint.ask({
@@ -58,6 +58,7 @@ export async function headBlob(
     repository,
     path: `/blobs/${digest}`,
     headers: { accept: '*/*' },
+    ...(actions && { actions }),
     ...(signal && { signal }),
   })
   incoming.discard()

@@ -5,7 +5,7 @@ import { algorithmOf, digestOf, isDigest } from '../oci/digest.ts'
 import { MANIFEST_TYPES, parseMediaType, SCHEMA1_PLAIN, SCHEMA1_SIGNED } from '../oci/media-type.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Reference } from '../oci/reference.ts'
-import type { Endpoint } from './endpoint.ts'
+import type { Ask, Endpoint } from './endpoint.ts'
 import type { Incoming } from './transport.ts'
 import { readSmall } from './transport.ts'
 import { UpstreamError } from './upstream-error.ts'
@@ -40,7 +40,10 @@ export interface ManifestAsk {
 const ACCEPT = [...MANIFEST_TYPES, `${SCHEMA1_SIGNED};q=0.5`, `${SCHEMA1_PLAIN};q=0.4`, '*/*;q=0.1'].join(', ')
 
 /** HEAD of a manifest. Throws an UpstreamError; 'invalid' when another digest is answered than was asked for. */
-export async function headManifest(endpoint: Endpoint, ask: ManifestAsk): Promise<UpstreamManifestHead> {
+export async function headManifest(
+  endpoint: Endpoint,
+  ask: ManifestAsk & Pick<Ask, 'actions'>,
+): Promise<UpstreamManifestHead> {
   const incoming = await endpoint.ask({ method: 'HEAD', ...frame(ask) })
   incoming.discard()
   const digest = readClaim(incoming)
@@ -77,12 +80,13 @@ export async function getManifest(endpoint: Endpoint, ask: ManifestAsk): Promise
   }
 }
 
-function frame({ repository, reference, signal }: ManifestAsk) {
+function frame({ repository, reference, signal, actions }: ManifestAsk & Pick<Ask, 'actions'>) {
   return {
     lane: 'manifests' as const,
     repository,
     path: `/manifests/${reference.kind === 'tag' ? reference.tag : reference.digest}`,
     headers: { accept: ACCEPT },
+    ...(actions && { actions }),
     ...(signal && { signal }),
   }
 }

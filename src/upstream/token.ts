@@ -11,6 +11,7 @@ import { UpstreamError } from './upstream-error.ts'
 export interface TokenAsk {
   readonly realm: string
   readonly service?: string
+  /** One or several, with a space between them. */
   readonly scope: string
   readonly credential?: Credential
 }
@@ -93,7 +94,10 @@ export class TokenSource {
     const form = new URLSearchParams({ ...(service === '' ? {} : { service }), scope })
     let incoming: Incoming
     if (refresh === undefined) {
-      for (const [name, value] of form) url.searchParams.set(name, value)
+      // A query says each scope by itself, a form all of them in one (RFC 6749 section 3.3).
+      const [first = '', ...further] = scope.split(' ')
+      for (const [name, value] of form) url.searchParams.set(name, name === 'scope' ? first : value)
+      for (const each of further) url.searchParams.append('scope', each)
       const basic = credential?.basic()
       const headers = { accept: 'application/json', ...(basic !== undefined && { authorization: basic }) }
       incoming = await transport.send({ method: 'GET', url, headers, signal })

@@ -5,13 +5,20 @@ import type { Agent, Dispatcher } from 'undici'
 import { describeBreak, UpstreamError } from './upstream-error.ts'
 
 export interface Outgoing {
-  readonly method: 'GET' | 'HEAD' | 'POST'
+  readonly method: Method
   readonly url: URL
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>
-  readonly body?: string
+  readonly body?: Body
+  /** Milliseconds for the headers of the answer, in place of the usual; a body on its way out makes time for itself. */
+  readonly patience?: number
   readonly signal?: AbortSignal
 }
+
+export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
+/** A stream needs a Content-Length among the headers. Who made it destroys it. */
+export type Body = string | Buffer | Readable
 
 export interface Incoming {
   readonly status: number
@@ -54,7 +61,7 @@ export class Transport {
   }
 
   /** Sends a request and waits for the headers. Throws an UpstreamError, or the signal's reason when that came. */
-  async send({ method, url, headers, body, signal }: Outgoing): Promise<Incoming> {
+  async send({ method, url, headers, body, patience, signal }: Outgoing): Promise<Incoming> {
     let data: Dispatcher.ResponseData
     try {
       data = await this.#agent.request({
@@ -62,7 +69,7 @@ export class Transport {
         origin: url.origin,
         path: `${url.pathname}${url.search}`,
         headers: { 'user-agent': this.#userAgent, 'accept-encoding': 'identity', ...headers },
-        headersTimeout: this.#timeouts.headers,
+        headersTimeout: patience ?? this.#timeouts.headers,
         bodyTimeout: this.#timeouts.idle,
         // Pieces as large as the file's writer likes them.
         highWaterMark: 262_144,

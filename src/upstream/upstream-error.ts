@@ -21,6 +21,8 @@ export interface UpstreamErrorOptions {
   readonly hint?: string
   /** The HTTP status, where there was an answer. */
   readonly status?: number
+  /** The error's code in the specification (distribution-spec "Error Codes"), where the answer names one. */
+  readonly code?: string
   /** Milliseconds to wait before the next try, as the upstream or the breaker asks. */
   readonly retryAfter?: number
   readonly cause?: unknown
@@ -31,6 +33,7 @@ export class UpstreamError extends Error {
   readonly kind: UpstreamErrorKind
   readonly hint: string | undefined
   readonly status: number | undefined
+  readonly code: string | undefined
   readonly retryAfter: number | undefined
 
   constructor(kind: UpstreamErrorKind, message: string, options: UpstreamErrorOptions = {}) {
@@ -38,6 +41,7 @@ export class UpstreamError extends Error {
     this.kind = kind
     this.hint = options.hint
     this.status = options.status
+    this.code = options.code
     this.retryAfter = options.retryAfter
   }
 }
