@@ -158,7 +158,7 @@ export class PushClient {
           this.#endpoint.ask({ ...ask, expect: [200, 202, 204] }).then((incoming) => incoming.discard()),
         )
       } catch (error) {
-        if (!(error instanceof UpstreamError) || (error.status !== 405 && error.code !== 'UNSUPPORTED')) throw error
+        if (!(error instanceof UpstreamError) || !isForbidden(error, reference)) throw error
         throw new UpstreamError('failed', `${this.host} does not let ${reference.kind}s be deleted`, {
           hint: 'deletion is switched off there; registry:2 deletes by digest only, when storage.delete.enabled is true',
           cause: error,
@@ -189,6 +189,11 @@ export class PushClient {
       release()
     }
   }
+}
+
+/** registry:2 takes a tag in this place for a digest that is none. */
+function isForbidden({ status, code }: UpstreamError, { kind }: Reference): boolean {
+  return status === 405 || code === 'UNSUPPORTED' || (kind === 'tag' && code === 'DIGEST_INVALID')
 }
 
 async function whether(act: Promise<unknown>): Promise<boolean> {

@@ -153,7 +153,9 @@ t.test('a manifest whose blobs are missing is refused with the code of the regis
   const { url } = await startTarn(t)
   const push = openPush(t, url)
   const { manifest } = makeImage('never pushed')
-  const error = await catchUpstream(push.pushManifest({ repository: NAME, reference: parseReference('v1'), ...manifest }))
+  const error = await catchUpstream(
+    push.pushManifest({ repository: NAME, reference: parseReference('v1'), ...manifest }),
+  )
   t.match(error, { kind: 'failed', message: /MANIFEST_BLOB_UNKNOWN/ })
 })
 
