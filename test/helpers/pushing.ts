@@ -44,7 +44,7 @@ export interface TestBlob {
   readonly size: number
   readonly bytes: Buffer
   /** Gives the bytes in pieces of 64 KiB. */
-  open(offset: number): AsyncIterable<Uint8Array>
+  readonly open: (offset: number) => AsyncIterable<Uint8Array>
 }
 
 export function makeBlob(content: number | string): TestBlob {
@@ -53,7 +53,7 @@ export function makeBlob(content: number | string): TestBlob {
     digest: parseDigest(hashOf(bytes)),
     size: bytes.length,
     bytes,
-    async *open(offset) {
+    open: async function* (offset) {
       for (let at = offset; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536)
     },
   }
