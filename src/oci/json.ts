@@ -58,14 +58,14 @@ export function quoteText(text: string): string {
 /**
  * Reads a JSON document. Accepts what JSON.parse accepts of valid UTF-8, less nesting over 32 levels and, when
  * strict, less objects that hold a key twice ("a" and "\u0061" are one key); a tolerant reading keeps the last.
- * Throws MANIFEST_INVALID, naming the place, and 413 SIZE_INVALID for more than 200,000 values: a small
+ * Throws MANIFEST_INVALID, naming the place, and 413 SIZE_INVALID for more than `most` values (200,000): a small
  * document of empty objects would otherwise cost a hundred times its size in memory.
  */
-export function parseJson(bytes: Uint8Array, strictness: Strictness = 'strict'): unknown {
+export function parseJson(bytes: Uint8Array, strictness: Strictness = 'strict', most = MOST_VALUES): unknown {
   const reading: Reading = { text: decodeText(bytes), strictness, frames: [], at: 0, count: 0 }
   skipSpace(reading)
   for (;;) {
-    if (++reading.count > MOST_VALUES) throw tooMany()
+    if (++reading.count > most) throw tooMany(most)
     const opened = openContainer(reading)
     if (opened === 'filled') continue
     let value = opened === undefined ? readScalar(reading) : opened
@@ -83,8 +83,8 @@ export function parseJson(bytes: Uint8Array, strictness: Strictness = 'strict'):
   }
 }
 
-function tooMany(): RegistryError {
-  return registryError('SIZE_INVALID', { status: 413, message: `the manifest holds more than ${MOST_VALUES} values` })
+function tooMany(most: number): RegistryError {
+  return registryError('SIZE_INVALID', { status: 413, message: `the manifest holds more than ${most} values` })
 }
 
 function decodeText(bytes: Uint8Array): string {

@@ -20,6 +20,13 @@ import type { RepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'
 import type { UploadId } from './upload-id.ts'
 
+/** 64 hexadecimal digits: what tells one bundle from another (docs/formats/bundle.md). */
+export type BundleId = string & { readonly __brand: 'BundleId' }
+
+export function isBundleId(text: string): text is BundleId {
+  return /^[0-9a-f]{64}$/.test(text)
+}
+
 export type Layout = ReturnType<typeof createLayout>
 
 /** Makes the paths of the data directory `root` (an absolute path). */
@@ -79,6 +86,15 @@ export function createLayout(root: string) {
     state: `${own}/state`,
     pins: `${own}/state/pins`,
     pulls: `${own}/state/pulls`,
+    // What bundles brought: their indexes, under the ids of the bundles (docs/formats/bundle.md).
+    bundles: `${own}/state/bundles`,
+    bundleIndex: (id: BundleId): string => `${own}/state/bundles/${id}.json`,
+    bundleSignature: (id: BundleId): string => `${own}/state/bundles/${id}.json.sig`,
+    bundlePart: (id: BundleId, part: number, parts: number): string =>
+      `${own}/state/bundles/${id}.part-${padNumber(part)}-of-${padNumber(parts)}`,
+    // Beside where the bytes belong, so that `cat slice-* > data` makes the blob. Other programs read no such name.
+    blobSlice: (digest: Digest, slice: number, slices: number): string =>
+      `${blob(digest)}/slice-${padNumber(slice)}-of-${padNumber(slices)}`,
     mirroredMarks: `${own}/state/mirrored`,
     // The underscore keeps it apart from repositories below, whose names have none there.
     mirrored: (name: RepositoryName): string => `${own}/state/mirrored/${name}/_marks`,
@@ -93,6 +109,11 @@ export function createLayout(root: string) {
     quarantined: (digest: Digest, time: number): string =>
       `${own}/quarantine/${algorithmOf(digest)}-${hexOf(digest)}.${time}`,
   }
+}
+
+// In the order of their names they are in the order of their numbers.
+function padNumber(number: number): string {
+  return String(Math.trunc(number)).padStart(4, '0')
 }
 
 /** Joins a path that a walk over the data directory is at with an entry's name that readdir gave. */
