@@ -285,7 +285,7 @@ export async function openUpkeep(
   const whyReadOnly = (): string | undefined => (keeps() ? undefined : 'the lock of the data directory was lost')
   const upkeep = openParts(config, { directory, home, keeps, whyReadOnly, clock, serving: false })
   const { store } = upkeep.context
-  store.durable.dropUnfinished()
+  store.durable.dropUnfinished(store.layout.incoming)
   return {
     upkeep,
     async close() {

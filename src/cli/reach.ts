@@ -5,7 +5,7 @@ import { basename, dirname, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LoadedConfig } from '../config/load.ts'
 import { Problem } from '../config/problem.ts'
-import type { ActEvent, ApiParts } from '../http/api/given.ts'
+import type { ActEvent, ApiParts, ArchiveBody } from '../http/api/given.ts'
 import { Jobs } from '../http/api/jobs.ts'
 import type { OptionsOf, ReportOf, RouteName } from '../http/api/routes.ts'
 import { prepareCall } from '../http/api/routes.ts'
@@ -29,6 +29,7 @@ export interface Reached {
     name: Name,
     options: OptionsOf<Name>,
     onEvent?: (event: ActEvent) => void,
+    archive?: ArchiveBody,
   ): Promise<ReportOf<Name>>
   /** Frees what was taken. */
   close(): Promise<void>
@@ -128,8 +129,9 @@ function reachSocket(socketPath: string): Reached {
       name: Name,
       options: OptionsOf<Name>,
       onEvent: (event: ActEvent) => void = () => undefined,
+      archive?: ArchiveBody,
     ) {
-      return (await callSocket({ socketPath, name, options, onEvent })) as ReportOf<Name>
+      return (await callSocket({ socketPath, name, options, onEvent, archive })) as ReportOf<Name>
     },
     close: async () => undefined,
   }
@@ -183,9 +185,10 @@ async function reachDirectory({ config, path }: LoadedConfig, clock: () => numbe
       name: Name,
       options: OptionsOf<Name>,
       onEvent: (event: ActEvent) => void = () => undefined,
+      archive?: ArchiveBody,
     ) {
       try {
-        return (await prepareCall(name, options).act(parts, onEvent)) as ReportOf<Name>
+        return (await prepareCall(name, options).act(parts, onEvent, archive)) as ReportOf<Name>
       } catch (error) {
         if (!(error instanceof RegistryError) || error.status !== 400) throw error
         throw new Problem(error.message, { exitCode: 2, cause: error })

@@ -6,6 +6,7 @@ import type { Mirror } from '../mirror/mirror.ts'
 import { maintain } from '../registry/maintain.ts'
 import { scheduleUpkeep } from '../registry/schedule.ts'
 import type { ApiParts } from './api/given.ts'
+import { dropForsaken } from '../storage/incoming.ts'
 import { startLocalSocket } from './local-socket.ts'
 import type { SocketPlaces } from './socket-path.ts'
 
@@ -28,7 +29,8 @@ export function keepDirectory(parts: KeepParts): () => void {
   const { config, api, mirror, directory, places, onListening, logger, clock } = parts
   const { upkeep } = api
   const { store } = upkeep.context
-  store.durable.dropUnfinished(mirror === undefined ? undefined : store.layout.mirror)
+  dropForsaken(store.layout, clock())
+  store.durable.dropUnfinished(store.layout.incoming, ...(mirror === undefined ? [] : [store.layout.mirror]))
   mirror?.resume().catch((error: unknown) => logger.error({ err: error }, 'images were not taken up again'))
   const purging = config.storage.maintenance.uploadpurging
   const ends = [

@@ -70,11 +70,11 @@ export class Durable {
     this.#failure = undefined
   }
 
-  /** Drops unfinished files of earlier lives, but for the directory `except`. Only the keeper may call it. */
-  dropUnfinished(except?: string): void {
+  /** Drops unfinished files of earlier lives, but for the directories `except`. Only the keeper may call it. */
+  dropUnfinished(...except: readonly string[]): void {
     for (const entry of listNames(this.#tmp)) {
       const path = `${this.#tmp}/${entry}`
-      if (path === this.#ownTmp || path === except) continue
+      if (path === this.#ownTmp || except.includes(path)) continue
       try {
         rmSync(path, { recursive: true, force: true })
       } catch {
@@ -126,6 +126,11 @@ export class Durable {
     }
     await this.#syncDirectory(`${kind} directory`, directory)
     this.#rememberFile(path)
+  }
+
+  /** Begins early what `moveIn` asks for later: a file of ours is written out while the next one comes. */
+  async syncWritten(handle: FileHandle): Promise<void> {
+    await this.#syncFile('blob file', handle)
   }
 
   /** Moves a finished file of ours (bytes not yet synced) to `path`, replacing what is there. */

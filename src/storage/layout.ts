@@ -81,6 +81,9 @@ export function createLayout(root: string) {
     mirrorBlobs: `${own}/tmp/mirror/blobs`,
     mirrorBlob: (digest: Digest): string => `${own}/tmp/mirror/blobs/${algorithmOf(digest)}-${hexOf(digest)}`,
     mirrorFills: `${own}/tmp/mirror/fills`,
+    // Kept over a restart as well: blobs of an archive that is being taken in, until all of it was looked at.
+    incoming: `${own}/tmp/incoming`,
+    incomingBlob: (digest: Digest): string => `${own}/tmp/incoming/${algorithmOf(digest)}-${hexOf(digest)}`,
     lock: (inode: number): string => `${own}/lock-${inode}`,
     keeper: `${own}/keeper.json`,
     state: `${own}/state`,

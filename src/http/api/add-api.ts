@@ -5,11 +5,16 @@ import { RegistryError, registryError } from '../../oci/errors.ts'
 import { sendJson, sendNothing } from '../answer.ts'
 import { sendError, toRegistryError } from '../errors.ts'
 import type { Entry } from '../gate.ts'
-import { readJson, requireOwnOrigin } from './check-request.ts'
-import type { ApiParts } from './given.ts'
+import { readBody } from '../body.ts'
+import { sendContinue } from '../protocol.ts'
+import { readJson, readQuery, requireOwnOrigin } from './check-request.ts'
+import type { ActEvent, ApiParts, ArchiveBody } from './given.ts'
 import { EventStream } from './event-stream.ts'
+import type { Route } from './route.ts'
 import type { RouteName } from './routes.ts'
 import { ROUTES, isRouteName, prepareCall } from './routes.ts'
+
+const REPEAT_MS = 10_000
 
 export interface ApiDoor {
   /** `http.prefix` without its last slash. */
@@ -62,8 +67,10 @@ interface Call {
 
 async function answer({ name, parts, request, reply, host, user, local }: Call): Promise<unknown> {
   const reads = request.method === 'GET'
-  if (!reads) requireOwnOrigin(request, host)
-  const call = prepareCall(name, reads ? {} : await readJson(request, reply))
+  const { takes } = ROUTES[name] as Route
+  if (!reads) requireOwnOrigin(request, host, takes)
+  const asked = takes === 'archive' ? readQuery(request.raw.url ?? '') : reads ? {} : await readJson(request, reply)
+  const call = prepareCall(name, asked)
   if (!local && call.localOnly !== undefined) throw registryError('DENIED', { message: call.localOnly })
   const { readOnly } = parts.standing()
   if (call.changes && readOnly !== undefined) throw registryError('UNSUPPORTED', { message: readOnly })
@@ -72,24 +79,43 @@ async function answer({ name, parts, request, reply, host, user, local }: Call):
     const body = await call.act(parts, () => undefined).catch(rethrow)
     return sendJson(reply, body)
   }
+  // The answer begins before the body ends: whoever waits to be told to send it must be told before.
+  if (takes === 'archive') await sendContinue(request.raw, reply.raw)
+  const archive = takes === 'archive' ? archiveOf(request, reply) : undefined
   const stream = new EventStream()
-  stream.progress({ phase: 'waiting', done: 0 })
+  const waiting = { phase: 'waiting', done: 0 }
+  stream.progress(waiting)
+  // A body that nobody reads for a while would look like a client that went away.
+  let latest: Extract<ActEvent, { phase: string }> = waiting
+  const repeating = archive && setInterval(() => stream.progress(latest), REPEAT_MS).unref()
   // Not awaited: the act lasts longer than the request when the client goes away.
   void parts.jobs
     .run(name.replace(/^\w+ \//, ''), (note) =>
-      call.act(parts, (event) => {
-        if (!('phase' in event)) return stream.finding(event)
-        note(event)
-        return stream.progress(event)
-      }),
+      call.act(
+        parts,
+        (event) => {
+          if (!('phase' in event)) return stream.finding(event)
+          note(event)
+          latest = event
+          return stream.progress(event)
+        },
+        archive,
+      ),
     )
+    .finally(() => clearInterval(repeating))
     .then(
       (report) => stream.end({ event: 'report', report }),
       (error: unknown) => {
         const known = toKnown(error)
         if (known.status >= 500) request.log.error({ err: error, act: name }, 'admin act failed')
         const hint = hintOf(error)
-        stream.end({ event: 'error', message: known.message, ...(hint === undefined ? {} : { hint }) })
+        const code = exitCodeOf(error)
+        stream.end({
+          event: 'error',
+          message: known.message,
+          ...(hint === undefined ? {} : { hint }),
+          ...(code === undefined ? {} : { exitCode: code }),
+        })
       },
     )
   return reply.headers({ 'content-type': 'application/x-ndjson', 'x-accel-buffering': 'no' }).send(stream.readable)
@@ -112,6 +138,17 @@ function rethrow(error: unknown): never {
 function toKnown(error: unknown): RegistryError {
   if (error instanceof RegistryError || hintOf(error) === undefined) return toRegistryError(error)
   return registryError('UNSUPPORTED', { status: 400, message: (error as Error).message, cause: error })
+}
+
+function archiveOf(request: FastifyRequest, reply: FastifyReply): ArchiveBody {
+  const { 'content-length': length } = request.headers
+  return { bytes: readBody(request, reply), size: length === undefined ? undefined : Number(length) }
+}
+
+/** What a command ends with, where that is not 1. */
+function exitCodeOf(error: unknown): number | undefined {
+  const { exitCode } = (error ?? {}) as { exitCode?: unknown }
+  return typeof exitCode === 'number' && exitCode !== 1 ? exitCode : undefined
 }
 
 function hintOf(error: unknown): string | undefined {

@@ -11,7 +11,7 @@ const MOST_WAITING = 10_000
 
 export type LastEvent =
   | { readonly event: 'report'; readonly report: unknown }
-  | { readonly event: 'error'; readonly message: string; readonly hint?: string }
+  | { readonly event: 'error'; readonly message: string; readonly hint?: string; readonly exitCode?: number }
 
 export class EventStream {
   /** What is sent to the client. */

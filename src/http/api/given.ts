@@ -33,8 +33,17 @@ export interface ApiParts {
 /** What an act says while it runs. */
 export type ActEvent = Progress | Finding
 
+/** The body of a request that brings an archive. */
+export interface ArchiveBody {
+  readonly bytes: AsyncIterable<Uint8Array>
+  /** How many they are, where that is known. */
+  readonly size: number | undefined
+}
+
 export interface Given<Body> {
   readonly parts: ApiParts
   readonly body: Body
+  /** Only where the route takes one. */
+  readonly archive?: ArchiveBody | undefined
   readonly emit: (event: ActEvent) => void
 }

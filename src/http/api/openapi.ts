@@ -10,20 +10,25 @@ const REFUSALS: Readonly<Record<string, string>> = {
   403: 'this user is no administrator, the request comes from another origin, or it is for the local socket only',
   405: 'the registry is read-only',
   413: 'the body is larger than 64 KiB',
-  415: 'the body is not application/json',
+  415: 'the body is not of the type that is taken',
 }
 
 const Events = Type.Union([
   Type.Intersect([Type.Object({ event: Type.Literal('progress') }), Progress]),
   Type.Intersect([Type.Object({ event: Type.Literal('finding') }), Finding]),
   Type.Object({ event: Type.Literal('report'), report: Type.Unknown() }),
-  Type.Object({ event: Type.Literal('error'), message: Type.String(), hint: Type.Optional(Type.String()) }),
+  Type.Object({
+    event: Type.Literal('error'),
+    message: Type.String(),
+    hint: Type.Optional(Type.String()),
+    exitCode: Type.Optional(Type.Integer({ description: 'of the command that asked; 1 where there is none' })),
+  }),
 ])
 
+type Described = Pick<Route, 'summary' | 'body' | 'report' | 'long' | 'takes'>
+
 /** Describes the routes; the keys are method and path, as in `POST /gc`. */
-export function describeApi(
-  routes: Readonly<Record<string, Pick<Route, 'summary' | 'body' | 'report' | 'long'>>>,
-): object {
+export function describeApi(routes: Readonly<Record<string, Described>>): object {
   const paths: Record<string, Record<string, object>> = {}
   for (const [name, facts] of Object.entries(routes)) {
     const [method = '', path = ''] = name.split(' ')
@@ -44,22 +49,29 @@ export function describeApi(
   }
 }
 
-function describeRoute(
-  method: string,
-  path: string,
-  { summary, body, report, long }: Pick<Route, 'summary' | 'body' | 'report' | 'long'>,
-): object {
+function describeRoute(method: string, path: string, { summary, body, report, long, takes }: Described): object {
   const failure = { 'application/json': { schema: { $ref: '#/components/schemas/Failure' } } }
   return {
     operationId: `${method.toLowerCase()}-${path.slice(1).replace(/\W+/g, '-')}`,
     summary,
-    ...(method === 'GET' ? {} : { requestBody: { content: { 'application/json': { schema: body } } } }),
+    ...describeRequest(method, body, takes),
     responses: {
       200: long ? describeStream(report) : { description: 'done', content: { 'application/json': { schema: report } } },
       ...Object.fromEntries(
         Object.entries(REFUSALS).map(([status, description]) => [status, { description, content: failure }]),
       ),
     },
+  }
+}
+
+function describeRequest(method: string, body: Route['body'], takes: Route['takes']): object {
+  if (takes === undefined) {
+    return method === 'GET' ? {} : { requestBody: { content: { 'application/json': { schema: body } } } }
+  }
+  const { properties = {} } = body as { properties?: Readonly<Record<string, { description?: string }>> }
+  return {
+    parameters: Object.entries(properties).map(([name, schema]) => ({ name, in: 'query', schema })),
+    requestBody: { required: true, content: { 'application/x-tar': { schema: { type: 'string', format: 'binary' } } } },
   }
 }
 

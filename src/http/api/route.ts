@@ -15,6 +15,11 @@ export interface Route<Body extends TSchema = TSchema, Report = unknown> {
   readonly long: boolean
   /** Whether it can change the directory with these options; a registry that is read-only refuses it then. */
   readonly changes: (body: Static<Body>) => boolean
+  /**
+   * `archive`: the options are the query, and the body is a tar as a stream. Without it the body is the options as JSON, and
+   * GET has none.
+   */
+  readonly takes?: 'archive'
   /** Why these options are taken on the local socket only. */
   readonly localOnly?: (body: Static<Body>) => string | undefined
   readonly act: (given: Given<Static<Body>>) => Promise<Report>

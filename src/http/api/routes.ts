@@ -7,7 +7,8 @@ import { MirrorReport, describeMirror } from './describe-mirror.ts'
 import { checkOptions, readDuration, refuse } from './check-options.ts'
 import { describeApi } from './openapi.ts'
 import * as reports from './reports.ts'
-import type { ActEvent, ApiParts } from './given.ts'
+import { ARCHIVE_ROUTES } from './archive-routes.ts'
+import type { ActEvent, ApiParts, ArchiveBody } from './given.ts'
 import type { Route } from './route.ts'
 import { route } from './route.ts'
 
@@ -173,6 +174,7 @@ export const ROUTES = {
     changes: always,
     act: async ({ parts, body: { id } }) => ({ id, done: await parts.upkeep.pins.remove(id) }),
   }),
+  ...ARCHIVE_ROUTES,
   'GET /openapi.json': route({
     action: 'admin',
     summary: 'this document',
@@ -200,7 +202,7 @@ export interface Prepared {
   readonly changes: boolean
   /** Why it is for the local socket only, if it is. */
   readonly localOnly: string | undefined
-  act(parts: ApiParts, emit: (event: ActEvent) => void): Promise<unknown>
+  act(parts: ApiParts, emit: (event: ActEvent) => void, archive?: ArchiveBody): Promise<unknown>
 }
 
 /** Checks the options of a call. Throws 400 that names what is wrong with them. */
@@ -215,7 +217,7 @@ export function prepareCall(name: RouteName, options: unknown): Prepared {
     route,
     changes: route.changes(body),
     localOnly: route.localOnly?.(body),
-    act: (parts, emit) => route.act({ parts, body, emit }),
+    act: (parts, emit, archive) => route.act({ parts, body, emit, archive }),
   }
 }
 

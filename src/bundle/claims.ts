@@ -1,0 +1,89 @@
+// What an archive says of repositories, gathered while it is read: a link is a claim until the bytes that it needs were
+// seen. The last word is had by nobody: what is said twice must be the same.
+import type { Digest } from '../oci/digest.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import type { Tag } from '../oci/reference.ts'
+import { BadArchive } from './bad-archive.ts'
+import type { Claim } from './claimed-path.ts'
+
+export interface WantedRepository {
+  /** Blobs that the repository served, with the digests under which their bytes are stored. */
+  readonly layers: ReadonlyMap<Digest, Digest>
+  readonly manifests: ReadonlySet<Digest>
+  readonly tags: ReadonlyMap<Tag, Digest>
+}
+
+interface Repository extends WantedRepository {
+  readonly layers: Map<Digest, Digest>
+  readonly manifests: Set<Digest>
+  readonly tags: Map<Tag, Digest>
+}
+
+/** Links take some 150 bytes of memory each. */
+const MOST_LINKS = 1_000_000
+
+export class Claims {
+  readonly #repositories = new Map<RepositoryName, Repository>()
+  readonly #digests = new Map<Digest, Digest>()
+  readonly #most: number
+  #links = 0
+
+  constructor(most = MOST_LINKS) {
+    this.#most = most
+  }
+
+  get repositories(): ReadonlyMap<RepositoryName, WantedRepository> {
+    return this.#repositories
+  }
+
+  get links(): number {
+    return this.#links
+  }
+
+  /** The one copy of a digest that is kept; a digest that was cut out of a longer text would keep that. */
+  readonly intern = (digest: Digest): Digest => {
+    const known = this.#digests.get(digest)
+    if (known !== undefined) return known
+    const own = Buffer.from(digest, 'latin1').toString('latin1') as Digest
+    this.#digests.set(own, own)
+    return own
+  }
+
+  /** Takes a link with what it holds. Throws a BadArchive when it was there with something else in it. */
+  add(claim: Claim, holds: Digest, where: string): void {
+    if (claim.kind !== 'layer' && claim.kind !== 'revision' && claim.kind !== 'tag') return
+    this.#links += 1
+    if (this.#links > this.#most) throw new BadArchive(`the archive has more than ${this.#most} links`)
+    const repository = this.#of(claim.repository)
+    const target = this.intern(holds)
+    switch (claim.kind) {
+      case 'layer':
+        put(repository.layers, this.intern(claim.digest), target, where)
+        break
+      case 'revision':
+        repository.manifests.add(this.intern(claim.digest))
+        break
+      case 'tag':
+        put(repository.tags, Buffer.from(claim.tag, 'latin1').toString('latin1') as Tag, target, where)
+    }
+  }
+
+  #of(name: RepositoryName): Repository {
+    let repository = this.#repositories.get(name)
+    if (repository === undefined) {
+      repository = { layers: new Map(), manifests: new Set(), tags: new Map() }
+      this.#repositories.set(Buffer.from(name, 'latin1').toString('latin1') as RepositoryName, repository)
+    }
+    return repository
+  }
+}
+
+function put<Key>(map: Map<Key, Digest>, key: Key, holds: Digest, where: string): void {
+  const before = map.get(key)
+  if (before !== undefined && before !== holds) {
+    throw new BadArchive(`${where} was there before and held something else`, {
+      hint: 'nothing was changed; an archive that others were appended to is made anew',
+    })
+  }
+  map.set(key, holds)
+}

@@ -1,0 +1,195 @@
+// A tar read once, as a stream, from one whom nobody trusts. Entries are told with what they claim to be; nothing is made
+// by their names. What GNU tar and others write for a directory of files is taken; what two readers could take differently
+// is refused: the archive as a whole, with a sentence that says why.
+import { BadArchive, CutShort, describeEntry } from './bad-archive.ts'
+import { ByteReader } from './byte-reader.ts'
+import { checkGlobalPax, readPax } from './pax.ts'
+import type { PaxRecords } from './pax.ts'
+import { BLOCK, decodeName, isEmptyBlock, readHeader } from './read-header.ts'
+import type { EntryKind } from './read-header.ts'
+
+export interface TarEntry {
+  /** From 1; headers that only announce another count as part of that. */
+  readonly number: number
+  /** As it is written, but for the slash at the end of a directory's. */
+  readonly name: string
+  readonly kind: EntryKind
+  /** Bytes. */
+  readonly size: number
+  /** Where its bytes begin in the tar as it is when it is not compressed. */
+  readonly offset: number
+  /** `entry 3, "data/…"`, for messages. */
+  readonly where: string
+  /** Its bytes, to be read before the next entry is asked for; what is not read is passed over. */
+  readonly bytes: AsyncIterable<Uint8Array>
+}
+
+export interface TarLimits {
+  /** Entries of whatever kind. */
+  readonly entries: number
+  /** Bytes of a header that announces another: a name, pax records. */
+  readonly announcement: number
+}
+
+export const TAR_LIMITS: TarLimits = { entries: 2_000_000, announcement: 64 * 1024 }
+
+const WITH_BYTES: ReadonlySet<EntryKind> = new Set(['file', 'contiguous file', 'sparse file', 'continued file'])
+const PIECE = 1024 * 1024
+// Writers fill up their last record, of 10 KiB unless they are told otherwise.
+const MOST_FILLING = 1024 * 1024
+
+/** Reads the entries one after the other. Throws BadArchive for what no tar of a registry has; what the source throws. */
+export async function* readTar(
+  source: AsyncIterable<Uint8Array>,
+  limits: TarLimits = TAR_LIMITS,
+): AsyncGenerator<TarEntry> {
+  const reader = new ByteReader(source)
+  try {
+    for (let number = 1; ; number++) {
+      if (number > limits.entries) throw new BadArchive(`the archive has more than ${limits.entries} entries`)
+      const head = await readHead(reader, number, limits)
+      if (head === undefined) break
+      const { name, kind, size } = head
+      const rest = { left: size, isOpen: true }
+      const where = describeEntry(number, name)
+      yield { number, name, kind, size, offset: reader.position, where, bytes: readBytes(reader, rest, where) }
+      rest.isOpen = false
+      await passOver(reader, rest.left, where)
+      await checkFilling(reader, size, where)
+    }
+    await checkEnd(reader)
+  } finally {
+    await reader.close()
+  }
+}
+
+interface Head {
+  readonly name: string
+  readonly kind: EntryKind
+  readonly size: number
+}
+
+/** The header of an entry with all that was announced before it; undefined at the end of the archive. */
+async function readHead(reader: ByteReader, number: number, limits: TarLimits): Promise<Head | undefined> {
+  let longName: string | undefined
+  let pax: PaxRecords | undefined
+  for (let announced = 0; ; announced++) {
+    const where = `entry ${number}`
+    const block = await reader.exactly(BLOCK)
+    if (block === undefined) throw new CutShort(`the end of the archive is missing after ${number - 1} entries`)
+    if (isEmptyBlock(block)) {
+      if (announced > 0) throw new BadArchive(`${where} was announced and is missing`)
+      return undefined
+    }
+    const header = readHeader(block, where)
+    const { kind, size } = header
+    switch (kind) {
+      case 'pax':
+      case 'global pax':
+      case 'long name':
+      case 'long link': {
+        if (announced >= 4) throw new BadArchive(`${where} is announced again and again`)
+        const bytes = await readAnnouncement(reader, size, where, limits)
+        if (kind === 'global pax') checkGlobalPax(bytes, where)
+        else if (kind === 'pax') {
+          if (pax !== undefined) throw new BadArchive(`${where} has two pax headers`)
+          pax = readPax(bytes, where)
+        } else if (kind === 'long name') {
+          if (longName !== undefined) throw new BadArchive(`${where} has two long names`)
+          longName = readLongName(bytes, where)
+        }
+        break
+      }
+      default:
+        return settle({ name: header.name, kind, size }, longName, pax, number)
+    }
+  }
+}
+
+async function readAnnouncement(
+  reader: ByteReader,
+  size: number,
+  where: string,
+  limits: TarLimits,
+): Promise<Uint8Array> {
+  if (size > limits.announcement) throw new BadArchive(`${where} has a header of ${size} bytes`)
+  const bytes = size === 0 ? new Uint8Array() : await reader.exactly(size)
+  if (bytes === undefined) throw new CutShort(`${where} is cut short`)
+  await checkFilling(reader, size, where)
+  return bytes
+}
+
+function readLongName(bytes: Uint8Array, where: string): string {
+  const end = bytes.indexOf(0)
+  if (end !== bytes.byteLength - 1)
+    throw new BadArchive(`${where} has a long name with a NUL in it, or without its end`)
+  return decodeName(bytes.subarray(0, end))
+}
+
+function settle(header: Head, longName: string | undefined, pax: PaxRecords | undefined, number: number): Head {
+  const where = `entry ${number}`
+  if (longName !== undefined && pax?.path !== undefined) throw new BadArchive(`${where} has two names`)
+  const name = pax?.path ?? longName ?? header.name
+  const size = pax?.size ?? header.size
+  // Before there was a type for directories, a slash at the end told them.
+  const kind = header.kind === 'file' && name.endsWith('/') ? 'directory' : header.kind
+  if (name === '') throw new BadArchive(`${where} has no name`)
+  if (!WITH_BYTES.has(kind) && size > 0)
+    throw new BadArchive(`${describeEntry(number, name)} is a ${kind} and has ${size} bytes`)
+  return { name: kind === 'directory' ? name.replace(/\/+$/, '') || '/' : name, kind, size }
+}
+
+async function* readBytes(
+  reader: ByteReader,
+  rest: { left: number; isOpen: boolean },
+  where: string,
+): AsyncGenerator<Uint8Array> {
+  while (rest.left > 0) {
+    // Another entry is being read: these bytes are gone.
+    if (!rest.isOpen) throw new Error(`${where} was read too late`)
+    const part = await reader.some(Math.min(rest.left, PIECE))
+    if (part === undefined) throw cutInside(where, rest.left)
+    rest.left -= part.byteLength
+    yield part
+  }
+}
+
+async function passOver(reader: ByteReader, size: number, where: string): Promise<void> {
+  for (let left = size; left > 0;) {
+    const part = await reader.some(left)
+    if (part === undefined) throw cutInside(where, left)
+    left -= part.byteLength
+  }
+}
+
+function cutInside(where: string, left: number): CutShort {
+  return new CutShort(`the archive is cut short: ${where} lacks its last ${left} bytes`)
+}
+
+/** What fills an entry's last block. */
+async function checkFilling(reader: ByteReader, size: number, where: string): Promise<void> {
+  const filling = (BLOCK - (size % BLOCK)) % BLOCK
+  if (filling === 0) return
+  const bytes = await reader.exactly(filling)
+  if (bytes === undefined) throw new CutShort(`the archive is cut short after ${where}`)
+  if (!isEmptyBlock(bytes)) throw new BadArchive(`${where} is followed by bytes that belong to nothing`)
+}
+
+/** After the first of the two empty blocks: nothing but zeros, and not without an end. */
+async function checkEnd(reader: ByteReader): Promise<void> {
+  const second = await reader.exactly(BLOCK)
+  if (second === undefined) throw new CutShort('the last block of the archive is missing')
+  if (!isEmptyBlock(second)) throw new BadArchive('an empty block stands between the entries of the archive')
+  let filling = 0
+  for (;;) {
+    const part = await reader.some(PIECE)
+    if (part === undefined) return
+    if (!isEmptyBlock(part)) {
+      throw new BadArchive('something follows the end of the archive', {
+        hint: 'nothing was changed; archives that were joined are taken one by one',
+      })
+    }
+    filling += part.byteLength
+    if (filling > MOST_FILLING) throw new BadArchive('the archive goes on with empty blocks after its end')
+  }
+}

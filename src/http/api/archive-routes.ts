@@ -1,0 +1,37 @@
+// The routes of the admin API that take an archive as the body of the request: nothing of it lies on a disk in between.
+import Type from 'typebox'
+import { importData } from '../../bundle/import-data.ts'
+import { refuse } from './check-options.ts'
+import type { ArchiveBody } from './given.ts'
+import * as reports from './archive-reports.ts'
+import { route } from './route.ts'
+
+const closed = { additionalProperties: false } as const
+const dryRun = Type.Optional(
+  Type.Boolean({ default: false, description: 'read and verify all of it, tell what would be done, and do nothing' }),
+)
+
+const ImportOptions = Type.Object({ dryRun }, closed)
+
+const unlessDry = ({ dryRun = false }: { dryRun?: boolean }): boolean => !dryRun
+
+export const ARCHIVE_ROUTES = {
+  'POST /import/data': route({
+    action: 'admin',
+    summary: 'take in a tar of any registry’s data directory, packed with gzip or zstd or not',
+    body: ImportOptions,
+    report: reports.Import,
+    long: true,
+    takes: 'archive',
+    changes: unlessDry,
+    act: async ({ parts, body: { dryRun = false }, archive, emit }) => {
+      const { bytes, size } = requireArchive(archive)
+      return importData(parts.upkeep.context, bytes, { dryRun, size, emit })
+    },
+  }),
+}
+
+function requireArchive(archive: ArchiveBody | undefined): ArchiveBody {
+  if (archive !== undefined) return archive
+  throw refuse('the archive is missing: it is the body of the request')
+}
