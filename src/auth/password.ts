@@ -1,6 +1,6 @@
 // What may be a password or a user name, and how new passwords and hashes are made. Hashes are made only by
 // commands; the server only checks them, in a worker (bcrypt-worker.ts).
-import { hash } from 'bcryptjs'
+import { compare, hash } from 'bcryptjs'
 import { Problem } from '../config/problem.ts'
 
 // bcrypt looks at the first 72 bytes only, and some implementations stop at a NUL: two passwords would be one (R38).
@@ -40,6 +40,11 @@ export async function hashPassword(password: string): Promise<string> {
     })
   }
   return hash(password, COST)
+}
+
+/** Whether `password` is the one of a bcrypt hash; for commands, since it computes on the event loop. */
+export async function matchesHash(password: string, bcrypt: string): Promise<boolean> {
+  return isPassword(password) && compare(password, bcrypt)
 }
 
 /** A new password of 120 bits; `random` gives that many random bytes. */

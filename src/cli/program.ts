@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { certCommand } from './cert.ts'
 import { checkCommand } from './check.ts'
+import { clusterCommand } from './cluster/cluster.ts'
 import type { CommandContext } from './context.ts'
 import { garbageCollectCommand } from './garbage-collect.ts'
 import { gcCommand } from './gc.ts'
@@ -53,6 +54,7 @@ function makeProgram(context: CommandContext): Command {
     .addCommand(checkCommand(context))
     .addCommand(garbageCollectCommand(context))
     .addCommand(retainCommand(context))
+    .addCommand(clusterCommand(context))
   speakOurWay(program, program.name(), context)
   return program
 }
