@@ -8,8 +8,8 @@ import type { AddressOptions } from './open-endpoint.ts'
 import { openEndpoint, usualUrl } from './open-endpoint.ts'
 import type { BlobAsk, UpstreamBlob } from './read-blob.ts'
 import { getBlob, headBlob } from './read-blob.ts'
-import type { ReferrerList, TagList } from './read-lists.ts'
-import { listReferrers, listTags } from './read-lists.ts'
+import type { ReferrerList, RepositoryList, TagList } from './read-lists.ts'
+import { listReferrers, listRepositories, listTags } from './read-lists.ts'
 import type { UpstreamManifest, UpstreamManifestHead } from './read-manifest.ts'
 import { getManifest, headManifest } from './read-manifest.ts'
 import type { Throttle } from './throttle.ts'
@@ -39,6 +39,7 @@ export interface UpstreamLimits {
   readonly blobBytes: number
   readonly pages: number
   readonly tags: number
+  readonly repositories: number
   readonly referrers: number
   /** Least bytes of a blob in a minute of waiting for it. */
   readonly slowest: number
@@ -50,6 +51,7 @@ const LIMITS: UpstreamLimits = {
   blobBytes: 1_099_511_627_776,
   pages: 1000,
   tags: 100_000,
+  repositories: 100_000,
   referrers: 10_000,
   slowest: 65_536,
 }
@@ -163,6 +165,13 @@ export class UpstreamClient {
     const { pages, pageBytes, tags } = this.#limits
     const ask = { repository, mostPages: pages, mostEntries: tags, largest: pageBytes }
     return this.#try(options, (endpoint, signal) => listTags(endpoint, { ...ask, signal }))
+  }
+
+  /** All repositories of the registry, where it lists them. */
+  async listRepositories(options: AskOptions = {}): Promise<RepositoryList> {
+    const { pages, pageBytes, repositories } = this.#limits
+    const ask = { mostPages: pages, mostEntries: repositories, largest: pageBytes }
+    return this.#try(options, (endpoint, signal) => listRepositories(endpoint, { ...ask, signal }))
   }
 
   /** What refers to a manifest: signatures, attestations, SBOMs. */

@@ -6,10 +6,11 @@ import type { Manifest } from '../oci/manifest.ts'
 import { readManifest } from '../oci/manifest.ts'
 import { OCI_INDEX } from '../oci/media-type.ts'
 import type { RepositoryName } from '../oci/name.ts'
+import { isRepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'
 import { isTag, parseTag } from '../oci/reference.ts'
 import { subjectTagOf } from '../oci/subject-tag.ts'
-import type { Endpoint } from './endpoint.ts'
+import type { Ask, Endpoint } from './endpoint.ts'
 import { readNextQuery } from './link.ts'
 import { getManifest } from './read-manifest.ts'
 import { readSmall } from './transport.ts'
@@ -17,6 +18,12 @@ import { UpstreamError } from './upstream-error.ts'
 
 export interface TagList {
   readonly tags: readonly Tag[]
+  /** False when a cap ended the list. */
+  readonly complete: boolean
+}
+
+export interface RepositoryList {
+  readonly repositories: readonly RepositoryName[]
   /** False when a cap ended the list. */
   readonly complete: boolean
 }
@@ -39,13 +46,43 @@ export interface ListAsk {
 
 // What clients take for "this registry has no referrers API".
 const NO_API = new Set([400, 404, 405, 406])
+// Docker Hub, Quay, GitHub and most clouds: the list is not for everybody, or there is none.
+const NO_CATALOG = new Set([400, 401, 403, 404, 405, 406, 501])
+const CATALOG = 'registry:catalog:*'
+
+/**
+ * All repositories that the upstream lists to this login (distribution's "Listing Repositories"), in its order, each once;
+ * names that cannot be here are left out. Throws an UpstreamError that says what to do where it lists none.
+ */
+export async function listRepositories(endpoint: Endpoint, ask: Omit<ListAsk, 'repository'>): Promise<RepositoryList> {
+  const found = new Set<RepositoryName>()
+  let complete = true
+  try {
+    for await (const bytes of readPages(endpoint, { ...ask, repository: '' }, '/_catalog', '?n=1000', CATALOG)) {
+      for (const name of readNames(bytes, endpoint, 'repositories')) {
+        if (typeof name !== 'string' || !isRepositoryName(name)) continue
+        if (found.size === ask.mostEntries && !found.has(name)) return { repositories: [...found], complete: false }
+        found.add(name)
+      }
+      complete = bytes.last
+    }
+  } catch (error) {
+    if (!(error instanceof UpstreamError) || error.status === undefined || !NO_CATALOG.has(error.status)) throw error
+    throw new UpstreamError(error.kind, `${hostOfUrl(endpoint)} does not list its repositories to this login`, {
+      hint: 'name the repositories one by one, such as {from: registry.corp/team/app}',
+      status: error.status,
+      cause: error,
+    })
+  }
+  return { repositories: [...found], complete }
+}
 
 /** All tags, in the upstream's order, each once; what is no tag is left out. Throws an UpstreamError. */
 export async function listTags(endpoint: Endpoint, ask: ListAsk): Promise<TagList> {
   const tags = new Set<Tag>()
   let complete = true
   for await (const bytes of readPages(endpoint, ask, '/tags/list', '?n=1000')) {
-    for (const tag of readTags(bytes, endpoint)) {
+    for (const tag of readNames(bytes, endpoint, 'tags')) {
       if (typeof tag !== 'string' || !isTag(tag)) continue
       if (tags.size === ask.mostEntries && !tags.has(tag)) return { tags: [...tags], complete: false }
       tags.add(tag)
@@ -94,9 +131,10 @@ type Page = Buffer & { readonly last: boolean }
 /** Pages by Link; a page that comes again is an upstream that runs in circles. */
 async function* readPages(
   endpoint: Endpoint,
-  { repository, signal, mostPages, largest }: ListAsk,
+  { repository, signal, mostPages, largest }: Omit<ListAsk, 'repository'> & { readonly repository: string },
   path: string,
   start: string,
+  actions?: Ask['actions'],
 ): AsyncGenerator<Page, void, void> {
   const seen = new Set<string>()
   let query: string | undefined = start
@@ -109,6 +147,7 @@ async function* readPages(
       repository,
       path: `${path}${query}`,
       headers: { accept: `application/json, ${OCI_INDEX}` },
+      ...(actions && { actions }),
       ...(signal && { signal }),
     })
     const bytes = await readSmall(incoming, largest, signal)
@@ -117,17 +156,17 @@ async function* readPages(
   }
 }
 
-function readTags(bytes: Buffer, endpoint: Endpoint): readonly unknown[] {
+function readNames(bytes: Buffer, endpoint: Endpoint, what: 'tags' | 'repositories'): readonly unknown[] {
   let answer: unknown
   try {
     answer = JSON.parse(bytes.toString('utf8'))
   } catch (cause) {
-    throw new UpstreamError('invalid', `${hostOfUrl(endpoint)} gives a list of tags that is not JSON`, { cause })
+    throw new UpstreamError('invalid', `${hostOfUrl(endpoint)} gives a list of ${what} that is not JSON`, { cause })
   }
   const isObject = typeof answer === 'object' && answer !== null && !Array.isArray(answer)
-  const tags = isObject ? ((answer as { tags?: unknown }).tags ?? []) : undefined
-  if (Array.isArray(tags)) return tags
-  throw new UpstreamError('invalid', `${hostOfUrl(endpoint)} gives no list of tags when asked for one`)
+  const names = isObject ? ((answer as Record<string, unknown>)[what] ?? []) : undefined
+  if (Array.isArray(names)) return names
+  throw new UpstreamError('invalid', `${hostOfUrl(endpoint)} gives no list of ${what} when asked for one`)
 }
 
 function readIndex(bytes: Buffer, endpoint: Endpoint): Manifest {

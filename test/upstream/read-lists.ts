@@ -2,7 +2,7 @@ import t from 'tap'
 import { parseDigest } from '../../src/oci/digest.ts'
 import { parseRepositoryName } from '../../src/oci/name.ts'
 import { hashOf } from '../helpers/digest.ts'
-import { openUpstream, send, sendJson, startFake } from '../helpers/upstream.ts'
+import { catchUpstream, openUpstream, send, sendJson, startFake } from '../helpers/upstream.ts'
 
 const NAME = parseRepositoryName('team/app')
 const DIGEST = parseDigest(hashOf('subject'))
@@ -55,4 +55,48 @@ t.test('where neither the API nor the tag is there nothing refers to it', async 
   const fake = await startFake(t, (_, response) => send(response, 404))
   const list = await openUpstream(t, [fake.origin]).listReferrers(NAME, DIGEST)
   t.same(list, { descriptors: [], via: 'nothing', complete: true })
+})
+
+t.test('repositories come from all pages, each once, with a token for the catalog', async (t) => {
+  const fake = await startFake(t, ({ url, headers }, response) => {
+    if (url.startsWith('/token')) sendJson(response, { token: 'x' })
+    else if (headers.authorization === undefined)
+      send(response, 401, { 'www-authenticate': `Bearer realm="${fake.origin}/token",service="s"` })
+    else if (url.includes('last=team%2Fapp')) sendJson(response, { repositories: ['team/app', 'zoo', 'UPPER', 3] })
+    else
+      sendJson(
+        response,
+        { repositories: ['base', 'team/app'] },
+        { link: '<https://evil.test/v2/_catalog?last=team%2Fapp&n=2>; rel="next"' },
+      )
+  })
+  const list = await openUpstream(t, [fake.origin]).listRepositories()
+  t.same(list, { repositories: ['base', 'team/app', 'zoo'], complete: true })
+  const asked = fake.seen.find(({ url }) => url.startsWith('/token'))?.url
+  t.equal(asked, '/token?service=s&scope=registry%3Acatalog%3A*')
+  t.equal(fake.seen.at(-1)?.url, '/v2/_catalog?last=team%2Fapp&n=2')
+})
+
+t.test('a catalog without end is cut at the caps, and one that runs in circles is told', async (t) => {
+  let page = 0
+  const fake = await startFake(t, (_, response) => {
+    page += 1
+    sendJson(response, { repositories: [`r${page}`] }, { link: `</v2/_catalog?last=r${page}>; rel="next"` })
+  })
+  const few = openUpstream(t, [fake.origin], { limits: { pages: 3 } })
+  t.same(await few.listRepositories(), { repositories: ['r1', 'r2', 'r3'], complete: false })
+  const small = openUpstream(t, [fake.origin], { limits: { repositories: 2 } })
+  t.match(await small.listRepositories(), { repositories: { length: 2 }, complete: false })
+  const round = await startFake(t, (_, response) =>
+    sendJson(response, { repositories: ['a'] }, { link: '</v2/_catalog?n=1000>; rel="next"' }),
+  )
+  t.match(await catchUpstream(openUpstream(t, [round.origin]).listRepositories()), { kind: 'invalid' })
+})
+
+t.test('a registry that lists no repositories says what to do instead', async (t) => {
+  for (const status of [401, 403, 404, 405]) {
+    const fake = await startFake(t, (_, response) => send(response, status))
+    const error = await catchUpstream(openUpstream(t, [fake.origin]).listRepositories())
+    t.match(error, { status, message: /does not list its repositories/, hint: /one by one/ })
+  }
 })
