@@ -68,6 +68,11 @@ export function settleUpstreams(config: Config, directory: string): readonly Ups
   return [...settleProxy(proxy), ...entries, ...more]
 }
 
+/** A registry of which nothing is configured. */
+export function usualUpstream(host: string): UpstreamConfig {
+  return settleEntry({ host }, '/')
+}
+
 function hasPreset(mirror: Config['mirror']): boolean {
   return mirror !== undefined && (mirror.upstreams === 'well-known' || mirror.upstreams.includes('well-known'))
 }

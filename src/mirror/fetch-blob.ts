@@ -42,12 +42,17 @@ export class BlobFetcher {
     return this.#parts.transfers.get(name, digest)
   }
 
-  /** Brings the blob into the repository. Throws an UpstreamError, or what the disk said. */
-  async fetch(located: Located, wish: BlobWish): Promise<void> {
+  /**
+   * Brings the blob into the repository; `onTransfer` is told of what brings it, each time that one begins or is joined.
+   * Throws an UpstreamError, or what the disk said.
+   */
+  async fetch(located: Located, wish: BlobWish, onTransfer?: (transfer: Transfer) => void): Promise<void> {
     const { digest } = wish
     for (let tries = 1; ; tries += 1) {
       try {
-        if ((await this.#reach(located, wish)) === undefined) return
+        const transfer = await this.#reach(located, wish)
+        if (transfer === undefined) return
+        onTransfer?.(transfer)
         await this.#parts.transfers.wait(digest)
         if (this.isHere(located, digest)) return
       } catch (error) {

@@ -77,6 +77,12 @@ export class Room {
     this.#require((now) => fits(now, bytes) && now.freeInodes >= inodes)
   }
 
+  /** Bytes that may still be written before no new upload is taken. Infinity where the file system does not say. */
+  spare(): number {
+    const { free, total } = this.read()
+    return total === 0 ? Infinity : free - RESERVE - Math.min(this.#stop.share * total, this.#stop.bytes)
+  }
+
   #require(allows: (now: RoomNumbers) => boolean): void {
     let now: RoomNumbers
     try {

@@ -7,6 +7,8 @@ export interface PlanFacts {
   readonly gone: readonly GoneTags[]
   /** Bytes that may still be written before the directory counts as full. */
   readonly free: number
+  /** Bytes of blobs to be fetched that an earlier run left. */
+  readonly begun?: number
 }
 
 export interface PlanReport {
@@ -16,6 +18,8 @@ export interface PlanReport {
   /** Blobs to be fetched, each once. */
   readonly blobs: number
   readonly bytes: number
+  /** Of them that an earlier run left here, and that are not fetched again. */
+  readonly begun: number
   /** What is written: blobs and manifests. */
   readonly needs: number
   readonly free: number
@@ -30,16 +34,17 @@ export interface PlannedImageReport extends Omit<PlannedImage, 'steps'> {
 
 const NONE: Readonly<Record<PlannedState, number>> = { new: 0, moved: 0, incomplete: 0, here: 0, kept: 0, failed: 0 }
 
-export function reportPlan({ plan, gone, free }: PlanFacts): PlanReport {
+export function reportPlan({ plan, gone, free, begun = 0 }: PlanFacts): PlanReport {
   const counts = { ...NONE }
   for (const { state } of plan.images) counts[state] += 1
-  const needs = plan.bytes + plan.manifestBytes
+  const needs = plan.bytes + plan.manifestBytes - begun
   return {
     images: plan.images.map(reportImage),
     gone,
     counts,
     blobs: plan.blobs,
     bytes: plan.bytes,
+    begun,
     needs,
     free,
     fits: needs <= free,

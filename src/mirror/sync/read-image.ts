@@ -6,6 +6,7 @@ import type { Reference, Tag } from '../../oci/reference.ts'
 import { parseTag } from '../../oci/reference.ts'
 import { subjectTagOf } from '../../oci/subject-tag.ts'
 import type { StoredManifest } from '../../storage/manifests.ts'
+import type { ReferrerList } from '../../upstream/read-lists.ts'
 import { UpstreamError } from '../../upstream/upstream-error.ts'
 import { ENDINGS, MOST } from '../copy-referrers.ts'
 import type { ManifestFetcher } from '../fetch-manifest.ts'
@@ -29,6 +30,19 @@ export interface ReadImageParts {
   readonly manifests: Pick<ManifestFetcher, 'get' | 'head'>
   /** The manifest as it is here, whole. */
   readonly local: (name: RepositoryName, digest: Digest) => Promise<StoredManifest | undefined>
+  /** Whether the tag leads anywhere here; without it every tag is asked for by HEAD first. */
+  readonly hasTag?: (name: RepositoryName, tag: Tag) => boolean
+  /** Runs what asks the upstream `host`, again if need be. */
+  readonly patient?: <T>(host: string, act: () => Promise<T>) => Promise<T>
+  /** What refers to a manifest, as `client.listReferrers` gives it. */
+  readonly listReferrers: (ask: ImageAsk, subject: Digest) => Promise<Pick<ReferrerList, 'descriptors' | 'via'>>
+}
+
+/** An image with the bytes of its manifests. */
+export interface FetchedImage extends ReadImage {
+  readonly root: FetchedManifest
+  readonly read: ReadonlyMap<Digest, FetchedManifest>
+  readonly followers: readonly Follower[]
 }
 
 /** A manifest with its bytes, so that it need not be asked for again. */
@@ -37,7 +51,7 @@ export interface FetchedManifest extends FoundManifest {
 }
 
 /** Reads the image; what its upstream says against that is given back, everything else is thrown. */
-export async function readImage(ask: ImageAsk, parts: ReadImageParts): Promise<ReadImage | UnreadImage> {
+export async function readImage(ask: ImageAsk, parts: ReadImageParts): Promise<FetchedImage | UnreadImage> {
   const { image, reference, referrers } = ask
   try {
     const root = await readReference(ask, reference, parts)
@@ -62,22 +76,30 @@ const MOST_MANIFESTS = 10_000
 
 async function readReference(ask: ImageAsk, reference: Reference, parts: ReadImageParts): Promise<FetchedManifest> {
   if (reference.kind === 'digest') return readDigest(ask, reference.digest, parts)
-  // HEAD counts as no pull where pulls are counted, and mostly nothing moved.
-  const digest = await parts.manifests.head(ask.located, reference)
+  const { located } = ask
+  const isNew = parts.hasTag?.(located.name, reference.tag) === false
+  // HEAD counts as no pull where pulls are counted, and mostly nothing moved. What is not here will be pulled anyway.
+  const digest = isNew ? undefined : await patiently(ask, parts, () => parts.manifests.head(located, reference))
   if (digest !== undefined) return readDigest(ask, digest, parts)
-  return keep(await parts.manifests.get(ask.located, reference))
+  return keep(await patiently(ask, parts, () => parts.manifests.get(located, reference)))
 }
 
-async function readDigest({ located }: ImageAsk, digest: Digest, parts: ReadImageParts): Promise<FetchedManifest> {
+function patiently<T>({ located }: ImageAsk, { patient }: ReadImageParts, act: () => Promise<T>): Promise<T> {
+  return patient === undefined ? act() : patient(located.upstream.config.host, act)
+}
+
+async function readDigest(ask: ImageAsk, digest: Digest, parts: ReadImageParts): Promise<FetchedManifest> {
+  const { located } = ask
   const here = await parts.local(located.name, digest)
-  return keep(here ?? (await parts.manifests.get(located, { kind: 'digest', digest })))
+  return keep(here ?? (await patiently(ask, parts, () => parts.manifests.get(located, { kind: 'digest', digest }))))
 }
 
 function keep(stored: StoredManifest): FetchedManifest {
   return { digest: stored.digest, size: stored.bytes.length, manifest: stored.manifest, stored }
 }
 
-type Follower = FetchedManifest & { readonly tag?: Tag }
+/** What refers to an image; with a tag where it goes by one. */
+export type Follower = FetchedManifest & { readonly tag?: Tag }
 
 // What refers to a referrer comes too: signatures of an SBOM.
 async function readFollowers(
@@ -100,8 +122,7 @@ async function readFollowers(
 }
 
 async function readFollowersOf(ask: ImageAsk, subject: FoundManifest, parts: ReadImageParts): Promise<Follower[]> {
-  const { upstream, repository } = ask.located
-  const { descriptors, via } = await upstream.client.listReferrers(repository, subject.digest)
+  const { descriptors, via } = await patiently(ask, parts, () => parts.listReferrers(ask, subject.digest))
   const byDigest = descriptors.slice(0, MOST).map(({ digest }) => unlessUntrue(readDigest(ask, digest, parts)))
   // As copy-referrers.ts brings them.
   const base = subjectTagOf(subject.digest)

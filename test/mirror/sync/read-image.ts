@@ -2,6 +2,7 @@ import t from 'tap'
 import type { ImageAsk } from '../../../src/mirror/sync/read-image.ts'
 import { readImage } from '../../../src/mirror/sync/read-image.ts'
 import type { FoundManifest } from '../../../src/mirror/sync/wanted-manifests.ts'
+import type { Descriptor } from '../../../src/oci/descriptor.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
 import type { Reference, Tag } from '../../../src/oci/reference.ts'
 import { subjectTagOf } from '../../../src/oci/subject-tag.ts'
@@ -48,14 +49,14 @@ function open(registry: Registry) {
     return { digest, manifest, bytes: Buffer.alloc(size) }
   }
   const nameOf = (reference: Reference): string => (reference.kind === 'tag' ? reference.tag : reference.digest)
-  const client = {
-    listReferrers: async (_repository: string, subject: Digest) => {
-      note('LIST', subject)
-      const descriptors = referrers.filter(([of]) => of.digest === subject).map(([, follower]) => follower)
-      return { descriptors, via, complete: true }
-    },
-  }
   const parts = {
+    listReferrers: async (_ask: unknown, subject: Digest) => {
+      note('LIST', subject)
+      const descriptors = referrers
+        .filter(([of]) => of.digest === subject)
+        .map(([, { digest, size }]) => ({ mediaType: 'application/json', digest, size }))
+      return { descriptors: descriptors as Descriptor[], via }
+    },
     manifests: {
       head: async (_located: unknown, reference: Reference) => {
         note('HEAD', nameOf(reference))
@@ -73,7 +74,7 @@ function open(registry: Registry) {
   }
   const read = (root: FoundManifest, more: Partial<ImageAsk> = {}, platforms: 'all' | string[] = 'all') => {
     const { root: _root, read: _read, followers: _followers, ...image } = meantOf('1', root, { platforms })
-    const located = { name: 'app', repository: 'app', upstream: { client } } as unknown as ImageAsk['located']
+    const located = { name: 'app', repository: 'app', upstream: {} } as unknown as ImageAsk['located']
     const reference = { kind: 'tag', tag: '1' as Tag } as const
     return readImage({ image, located, reference, referrers: false, ...more }, parts)
   }

@@ -1,0 +1,203 @@
+// A sync from its order to its report: reads, plans, looks whether there is room, runs, prunes, and keeps the report.
+import type { BaseLogger } from 'pino'
+import type { UpstreamConfig } from '../../config/upstreams.ts'
+import { Problem } from '../../config/problem.ts'
+import type { Context } from '../../registry/context.ts'
+import { requireWritable } from '../../registry/context.ts'
+import type { Upkeep } from '../../registry/upkeep.ts'
+import { isNoRoom } from '../../storage/room.ts'
+import { statFile } from '../../storage/stamp.ts'
+import type { UpstreamClient } from '../../upstream/client.ts'
+import { UpstreamError } from '../../upstream/upstream-error.ts'
+import type { Fetching } from '../fetching.ts'
+import { messageOf } from '../retry.ts'
+import type { Upstream } from '../upstream.ts'
+import { failedIn } from './failed-before.ts'
+import type { FindParts } from './find-images.ts'
+import type { SyncOrder, SyncWishes, Syncing } from './order.ts'
+import { Patience } from './patience.ts'
+import type { PatienceLimits } from './patience.ts'
+import type { Plan } from './plan.ts'
+import { reportPlan } from './plan-report.ts'
+import { prune } from './prune.ts'
+import type { ReadPlan } from './read-plan.ts'
+import { readPlan } from './read-plan.ts'
+import type { PrunedTags, SyncedImage, SyncOutcome, SyncPlanReport, SyncReport } from './report.ts'
+import { countResults } from './report.ts'
+import { readReport, writeReport } from './report-file.ts'
+import { runPlan } from './run.ts'
+import { SyncUpstreams } from './upstreams.ts'
+
+export interface SyncerParts {
+  readonly context: Context
+  readonly remove: Upkeep['remove']
+  /** The mirror's, so that a pull and a sync of one blob are one transfer. */
+  readonly fetching: () => Fetching
+  /** Those of the mirror. */
+  readonly upstreams: readonly Upstream[]
+  /** Makes a client; opens no connection. */
+  readonly open: (config: UpstreamConfig) => UpstreamClient
+  /** Why no connection outwards may be opened, as a sentence. */
+  readonly forbidden: () => string | undefined
+  readonly lists: Pick<FindParts, 'listRepositories' | 'datesOf'>
+  readonly logger: Pick<BaseLogger, 'info' | 'warn'>
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
+  /** Milliseconds that only run forward. */
+  readonly elapsed: () => number
+  /** 0 to 1. */
+  readonly random: () => number
+  readonly patience?: Partial<PatienceLimits> | undefined
+}
+
+export class Syncer implements Syncing {
+  readonly #parts: SyncerParts
+
+  constructor(parts: SyncerParts) {
+    this.#parts = parts
+  }
+
+  async plan(order: SyncOrder, wishes: SyncWishes): Promise<SyncPlanReport> {
+    const startedAt = new Date(this.#parts.clock()).toISOString()
+    return this.#read(order, wishes, async ({ plan, gone }) => ({
+      dryRun: true,
+      id: order.id,
+      name: order.name,
+      startedAt,
+      ...reportPlan({ plan, gone, free: this.#parts.context.store.room.spare(), begun: this.#begunOf(plan) }),
+    }))
+  }
+
+  async run(order: SyncOrder, wishes: SyncWishes): Promise<SyncReport> {
+    const { context, clock, elapsed, logger, remove } = this.#parts
+    requireWritable(context)
+    const [startedAt, since] = [clock(), elapsed()]
+    logger.info({ sync: order.name }, 'sync begins')
+    const report = await this.#read(order, wishes, async (read, patience, signal) => {
+      const { plan, work, gone } = read
+      this.#requireRoom(plan)
+      const onEvent = wishes.onEvent ?? (() => undefined)
+      const parts = { context, fetching: this.#parts.fetching(), patience, elapsed, onEvent, signal }
+      const result = await runPlan(plan, work, parts)
+      let pruned: PrunedTags[] = []
+      if (gone.length > 0 && result.fault === undefined && !signal.aborted) {
+        onEvent({ phase: 'prune', done: 0, total: gone.length })
+        pruned = await prune(gone, { context, remove, confirmed: wishes.confirmed === true })
+      }
+      return {
+        dryRun: false as const,
+        id: order.id,
+        name: order.name,
+        startedAt: new Date(startedAt).toISOString(),
+        seconds: Math.round(elapsed() - since) / 1000,
+        outcome: outcomeOf(result.images, result.fault, signal.aborted),
+        ...(result.fault !== undefined && { fault: describeFault(result.fault) }),
+        images: result.images,
+        pruned,
+        counts: countResults(result.images),
+        blobs: result.blobs,
+        bytes: result.bytes,
+        planned: { blobs: plan.blobs, bytes: plan.bytes },
+      }
+    })
+    await this.#keep(report)
+    const { outcome, counts, bytes, seconds } = report
+    const facts = { sync: order.name, outcome, ...counts, bytes, seconds }
+    if (outcome === 'done') logger.info(facts, 'sync ended')
+    else logger.warn(facts, 'sync ended')
+    return report
+  }
+
+  lastReport(id: string): SyncReport | undefined {
+    return readReport(this.#parts.context.store, id)
+  }
+
+  async #read<T>(
+    order: SyncOrder,
+    { missing = false, signal: stop, onEvent = () => undefined }: SyncWishes,
+    act: (read: ReadPlan, patience: Patience, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const { context, upstreams: configured, open, elapsed, random, clock, forbidden, lists } = this.#parts
+    const why = forbidden()
+    if (why !== undefined)
+      throw new Problem(`nothing can be synced: ${why}`, { hint: 'a sync connects to other registries' })
+    const only = missing ? failedIn(this.#requireLast(order)) : undefined
+    const fetching = this.#parts.fetching()
+    const upstreams = new SyncUpstreams(order, { configured, open })
+    const signal = stop === undefined ? fetching.signal : AbortSignal.any([fetching.signal, stop])
+    const patience = new Patience({ elapsed, signal, random, limits: this.#parts.patience ?? {} })
+    try {
+      const read = await readPlan(order, {
+        context,
+        fetching,
+        clock,
+        upstreamOf: (host) => upstreams.find(host),
+        known: configured.map(({ config }) => config),
+        signal,
+        patient: (host, ask) => patience.run(host, ask),
+        ...lists,
+        onProgress: onEvent,
+        only,
+      })
+      return await act(read, patience, signal)
+    } finally {
+      await upstreams.close()
+    }
+  }
+
+  #requireLast({ id, name }: SyncOrder): SyncReport {
+    const last = this.lastReport(id)
+    if (last !== undefined) return last
+    throw new Problem(`there is no report of an earlier sync of ${name}`, {
+      hint: 'leave --missing out: what is here is not fetched again',
+      exitCode: 2,
+    })
+  }
+
+  #requireRoom(plan: Plan): void {
+    const free = this.#parts.context.store.room.spare()
+    const needs = plan.bytes + plan.manifestBytes - this.#begunOf(plan)
+    if (needs <= free) return
+    throw new Problem(`there is no room: ${needs} bytes are needed, and ${Math.max(0, free)} may still be written`, {
+      hint: 'nothing was fetched; free some space, or sync less: --dry-run shows what each image takes',
+    })
+  }
+
+  /** Bytes of what is to be fetched that an earlier run left. */
+  #begunOf(plan: Plan): number {
+    const { layout } = this.#parts.context.store
+    let begun = 0
+    for (const { steps } of plan.images) {
+      for (const step of steps) {
+        if (step.act !== 'blob' || step.how !== 'fetch') continue
+        begun += Math.min(step.size, statFile(layout.mirrorBlob(step.digest))?.size ?? 0)
+      }
+    }
+    return begun
+  }
+
+  // A report that cannot be kept was given to whoever asked all the same.
+  async #keep(report: SyncReport): Promise<void> {
+    try {
+      await writeReport(this.#parts.context.store, report)
+    } catch (error) {
+      this.#parts.logger.warn({ sync: report.name, why: messageOf(error) }, 'the report of a sync could not be kept')
+    }
+  }
+}
+
+function outcomeOf(images: readonly SyncedImage[], fault: unknown, isStopped: boolean): SyncOutcome {
+  if (fault !== undefined) return 'failed'
+  if (isStopped) return 'stopped'
+  return images.some(({ result }) => result === 'failed') ? 'partly' : 'done'
+}
+
+function describeFault(fault: unknown): { message: string; hint?: string } {
+  if (isNoRoom(fault))
+    return {
+      message: 'no space left for the data directory',
+      hint: 'free some and give the command again: what came is not fetched again',
+    }
+  const hint = fault instanceof UpstreamError ? fault.hint : undefined
+  return { message: messageOf(fault), ...(hint !== undefined && { hint }) }
+}
