@@ -1,14 +1,13 @@
 // The only place where the parts of the registry are made and handed to each other.
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import pino from 'pino'
 import { createAuthenticator } from './auth/authenticator.ts'
 import { createPolicy } from './auth/policy.ts'
-import { readHomeId } from './config/home-id.ts'
 import { isPushable } from './config/mirror.ts'
-import { Problem, describeUnwritable } from './config/problem.ts'
+import { describeUnwritable } from './config/problem.ts'
 import type { Config } from './config/schema.ts'
 import { addApi } from './http/api/add-api.ts'
 import { describeMirror } from './http/api/describe-mirror.ts'
@@ -32,25 +31,19 @@ import { createTurn } from './http/turn.ts'
 import { addV2 } from './http/v2.ts'
 import { openMirror } from './mirror/open-mirror.ts'
 import type { OpenMirrorParts } from './mirror/open-mirror.ts'
-import type { CheckReport } from './registry/check.ts'
-import { Closures } from './registry/closures.ts'
+import { openSync } from './mirror/sync/open-sync.ts'
 import type { CollectReport } from './registry/collect.ts'
-import { KeptElsewhere } from './registry/kept-elsewhere.ts'
 import { logCheck, logSuspect } from './registry/log-damage.ts'
-import { describeReadOnly, makeRules } from './registry/rules.ts'
+import { describeReadOnly } from './registry/rules.ts'
+import { openParts } from './open-upkeep.ts'
 import { localSource } from './registry/source.ts'
-import type { Upkeep } from './registry/upkeep.ts'
-import { createUpkeep } from './registry/upkeep.ts'
 import type { Sync } from './storage/sync.ts'
-import { readKeeper, takeKeeperLock } from './storage/keeper.ts'
+import { readKeeper } from './storage/keeper.ts'
 import { Keeping } from './storage/keeping.ts'
 import { createLayout } from './storage/layout.ts'
 import type { LeaseTable } from './storage/leases.ts'
 import { openDirectory } from './storage/open-directory.ts'
 import { countQuarantined } from './storage/quarantine.ts'
-import type { BlobSource } from './storage/check/source.ts'
-import { openStore } from './storage/store.ts'
-import type { Suspect } from './storage/verdicts.ts'
 import { watchTls } from './tls/watch.ts'
 
 /** What may be put in the place of the real thing: by tests, and `fastify` and `logger` by embedders. */
@@ -120,7 +113,7 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
   const whyReadOnly = (): string | undefined => (keeps() ? undefined : describeReadOnly(readOnly))
   const onCollected = (report: CollectReport | undefined): void => metrics.collections.ended(report)
   let mirror: ReturnType<typeof openMirror>
-  const upkeep = openParts(config, {
+  const { upkeep, ensureHome } = openParts(config, {
     ...parts,
     sources: [{ name: 'the upstream', open: async (...asked) => mirror?.mirror.healing.open(...asked) }],
     directory,
@@ -134,12 +127,15 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
   })
   const { context } = upkeep
   const { store } = context
-  mirror = openMirror(config, { ...parts, upkeep, keeps, clock, logger, random: randomBytes })
+  const outward = { ...parts, upkeep, keeps, clock, logger, random: randomBytes }
+  mirror = openMirror(config, outward)
+  const sync = openSync(config, { ...outward, mirror: mirror?.mirror, ensureHome })
   const api: ApiParts = {
     upkeep,
     grace: config.gc.grace,
     jobs: new Jobs(clock),
     mirror: () => mirror && describeMirror(mirror.mirror, clock()),
+    sync: () => sync.open(),
     standing: () => ({
       directory: { path: directory, inode: statSync(directory).ino },
       keeper: readKeeper(layout),
@@ -222,11 +218,13 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     tls?.close()
     await authenticator?.close()
     await mirror?.mirror.close()
+    await sync.close()
     await upkeep.close()
     keeping.stop()
   })
   return app
 }
+<<<<<<< HEAD
 
 interface OpenOptions extends Pick<Parts, 'sync' | 'leases' | 'restores' | 'home'> {
   readonly directory: string
@@ -295,3 +293,5 @@ export async function openUpkeep(
     },
   }
 }
+=======
+>>>>>>> 7272fd2 (tarn sync: fetches what a sync file or one name says, through the running registry or in the directory itself)

@@ -16,6 +16,7 @@ import { retainCommand } from './retain.ts'
 import { rmCommand } from './rm.ts'
 import { serveCommand } from './serve.ts'
 import { startCommand } from './start.ts'
+import { syncCommand } from './sync.ts'
 import { userCommand } from './user.ts'
 
 /** Runs the command line `args` (without the program's own name) and gives the exit code. Never throws. */
@@ -46,6 +47,7 @@ function makeProgram(context: CommandContext): Command {
     .addCommand(initCommand(context))
     .addCommand(userCommand(context))
     .addCommand(certCommand(context))
+    .addCommand(syncCommand(context))
     .addCommand(lsCommand(context))
     .addCommand(inspectCommand(context))
     .addCommand(rmCommand(context))

@@ -92,7 +92,7 @@ function formatRate(bytes: number | undefined, done: number, elapsed: number): s
 }
 
 /** `40 s`, `12 min 5 s`, `3 h 20 min`. */
-function formatLeft(milliseconds: number): string {
+export function formatLeft(milliseconds: number): string {
   const seconds = Math.ceil(milliseconds / 1000)
   if (seconds < 60) return `${seconds} s`
   const minutes = Math.floor(seconds / 60)
@@ -113,6 +113,7 @@ export function watchProgress(
   const view = createProgress({ stderr, quiet, lines: json ? undefined : stdout, clock })
   return {
     onEvent(event) {
+      if ('ended' in event) return
       const text = 'phase' in event ? undefined : describe?.(event)
       if ('phase' in event) view.update(event)
       else if (text !== undefined) view.line(text)

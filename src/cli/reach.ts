@@ -163,7 +163,7 @@ function isReachable(directory: string): boolean {
 
 async function reachDirectory({ config, path }: LoadedConfig, clock: () => number): Promise<Reached> {
   // Only here: with a registry at hand nothing of it need be loaded.
-  const { openUpkeep } = await import('../app.ts')
+  const { openUpkeep } = await import('../open-upkeep.ts')
   becomeOwner(config.storage.filesystem.rootdirectory)
   const opened = await openUpkeep(config, { clock, home: path === undefined ? undefined : dirname(resolve(path)) })
   const root = resolve(config.storage.filesystem.rootdirectory)
@@ -171,6 +171,7 @@ async function reachDirectory({ config, path }: LoadedConfig, clock: () => numbe
     upkeep: opened.upkeep,
     grace: config.gc.grace,
     jobs: new Jobs(clock),
+    sync: () => opened.sync.open(),
     standing: () => ({
       directory: { path: root, inode: statSync(root).ino },
       keeper: undefined,

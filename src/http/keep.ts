@@ -30,7 +30,8 @@ export function keepDirectory(parts: KeepParts): () => void {
   const { upkeep } = api
   const { store } = upkeep.context
   dropForsaken(store.layout, clock())
-  store.durable.dropUnfinished(store.layout.incoming, ...(mirror === undefined ? [] : [store.layout.mirror]))
+  // What came of blobs of a mirror or a sync is there for the next who want them.
+  store.durable.dropUnfinished(store.layout.incoming, store.layout.mirror)
   mirror?.resume().catch((error: unknown) => logger.error({ err: error }, 'images were not taken up again'))
   const purging = config.storage.maintenance.uploadpurging
   const ends = [

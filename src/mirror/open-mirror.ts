@@ -57,7 +57,11 @@ export function openMirror(config: Config, parts: OpenMirrorParts): { mirror: Mi
   return { mirror, router }
 }
 
-function openClient(config: UpstreamConfig, { clock, random, logger, upstream }: OpenMirrorParts): UpstreamClient {
+/** A client of this upstream; opens no connection. Throws a Problem for files that cannot be read. */
+export function openClient(
+  config: UpstreamConfig,
+  { clock, random, logger, upstream }: Pick<OpenMirrorParts, 'clock' | 'random' | 'logger' | 'upstream'>,
+): UpstreamClient {
   const { host, url, credentials, ca, insecure, origins, concurrency, bandwidth } = config
   const warn = (message: string): void => logger.warn(message)
   return new UpstreamClient({

@@ -19,7 +19,7 @@ export interface TidyParts {
 
 const EVERY_MS = 300_000
 // What was begun of a blob and got no byte for so long is removed; images that are not whole begin it anew.
-const FORSAKEN_MS = 6 * 3_600_000
+export const FORSAKEN_MS = 6 * 3_600_000
 
 export class Tidier {
   readonly #parts: TidyParts

@@ -36,7 +36,7 @@ export interface MirroredParts {
   /** Milliseconds since 1970. */
   readonly clock: () => number
   /** What only this home knows. */
-  readonly home: string
+  readonly home: () => string
   /** Whether this process keeps the directory now. */
   readonly keeps: () => boolean
 }
@@ -167,7 +167,7 @@ export class Mirrored {
     const stamp = statFile(layout.mirrored(name))?.stamp
     if (known !== undefined && known.stamp === stamp) return known
     const kept = keeps()
-    const file = stamp === undefined ? { marks: makeMarks(), whole: true } : readMirroredFile(layout, name, home)
+    const file = stamp === undefined ? { marks: makeMarks(), whole: true } : readMirroredFile(layout, name, home())
     // A tar put it there, and brought links too: those were imported, unless both say that they were mirrored.
     const isForeign = kept && known?.kept === true
     const marks = isForeign ? keepCommon(known, file.marks) : file.marks
@@ -207,7 +207,7 @@ export class Mirrored {
     const marks = { tags: new Map(known.tags), manifests: new Map(known.manifests) }
     for (const change of changes) change(marks)
     const path = layout.mirrored(name)
-    const text = marks.tags.size + marks.manifests.size === 0 ? undefined : formatMarks(home, name, marks)
+    const text = marks.tags.size + marks.manifests.size === 0 ? undefined : formatMarks(home(), name, marks)
     const wasUnwritten = this.#unwritten.delete(name)
     this.#writing.add(name)
     try {

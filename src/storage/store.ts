@@ -61,7 +61,7 @@ export interface StoreOptions {
   /** How much must stay free; without it only what does not fit is refused. */
   readonly room?: RoomMarks | undefined
   /** Tells this home from others, whose marks count for nothing; "-" unless told. */
-  readonly home?: string | undefined
+  readonly home?: string | (() => string) | undefined
   /** Told of every blob whose bytes turn out wrong, once. */
   readonly onSuspect?: ((suspect: Suspect) => void) | undefined
   /** What stands in the place of the leases: for tests that show what happens without them. */
@@ -74,7 +74,7 @@ const DAY_MS = 86_400_000
 
 /** Opens the data directory, which exists. Throws what the file system says when it cannot be read. */
 export function openStore(options: StoreOptions): Store {
-  const { directory, keeps, clock, newId, sync, lease = DAY_MS, restores = true, home = '-' } = options
+  const { directory, keeps, clock, newId, sync, lease = DAY_MS, restores = true } = options
   const layout = createLayout(directory)
   const log = (name: string): DerivedLog => new DerivedLog(childOf(layout.cache, name), directory, keeps)
   const durable = new Durable(directory, layout.tmp, sync)
@@ -84,7 +84,8 @@ export function openStore(options: StoreOptions): Store {
   const changes = new Mutex()
   const reader = new LinkReader(clock)
   const promises = new LinkPromises(leases.duration, keeps, clock)
-  const mirrored = new Mirrored({ layout, durable, clock, home, keeps })
+  const { home = '-' } = options
+  const mirrored = new Mirrored({ layout, durable, clock, home: typeof home === 'string' ? () => home : home, keeps })
   const manifests = new Manifests({ layout, durable, reader, promises, blobs, mirrored })
   return {
     layout,

@@ -77,6 +77,9 @@ export function makeApiParts({ collect, check, standing, pins }: Acts = {}): Api
     upkeep,
     grace: 86_400_000,
     jobs: new Jobs(Date.now),
+    sync: () => {
+      throw new Error('nothing is synced here')
+    },
     standing: () => ({
       directory: { path: '/data', inode: 1 },
       keeper: undefined,

@@ -42,9 +42,16 @@ function hostOf(origin: string): string | undefined {
   return URL.parse(origin)?.host
 }
 
-/** The JSON value of the body; that of `{}` where there is none. Throws 400 and, for more than 64 KiB, 413. */
-export async function readJson(request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
-  const bytes = await readWhole(request, reply, LARGEST_BODY, 'body')
+/**
+ * The JSON value of the body; that of `{}` where there is none. Throws 400 and, for more than `largest` bytes (64 KiB
+ * unless told), 413.
+ */
+export async function readJson(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { largest = LARGEST_BODY }: { readonly largest?: number } = {},
+): Promise<unknown> {
+  const bytes = await readWhole(request, reply, largest, 'body')
   if (bytes.byteLength === 0) return {}
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))

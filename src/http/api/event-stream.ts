@@ -37,7 +37,12 @@ export class EventStream {
   }
 
   finding(finding: Finding): void {
-    if (!this.#ended && this.#waiting.length < MOST_WAITING) this.#put({ event: 'finding', ...finding })
+    this.tell('finding', finding)
+  }
+
+  /** One line of its own for each, as long as the client reads. */
+  tell(event: string, facts: object): void {
+    if (!this.#ended && this.#waiting.length < MOST_WAITING) this.#put({ event, ...facts })
   }
 
   /** Ends the stream with its last line; further calls do nothing. */

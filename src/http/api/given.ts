@@ -1,4 +1,6 @@
 // What the acts of the admin API are handed, over HTTP as in a command's own process.
+import type { Syncing } from '../../mirror/sync/order.ts'
+import type { SyncEvent } from '../../mirror/sync/report.ts'
 import type { Finding } from '../../registry/check.ts'
 import type { Progress } from '../../registry/collect.ts'
 import type { Upkeep } from '../../registry/upkeep.ts'
@@ -28,10 +30,11 @@ export interface ApiParts {
   readonly jobs: Jobs
   /** How the mirror is now; absent without a server, undefined where the configuration has none. */
   readonly mirror?: () => MirrorReport | undefined
+  readonly sync: () => Syncing
 }
 
 /** What an act says while it runs. */
-export type ActEvent = Progress | Finding
+export type ActEvent = Progress | Finding | SyncEvent
 
 /** The body of a request that brings an archive. */
 export interface ArchiveBody {

@@ -9,6 +9,8 @@ export interface Route<Body extends TSchema = TSchema, Report = unknown> {
   readonly summary: string
   /** What the body may hold; the schema of an empty object for GET. */
   readonly body: Body
+  /** Bytes of the body; 64 KiB unless told. */
+  readonly largest?: number
   /** The schema of the answer; of the last event's `report` where the act is long. */
   readonly report: TSchema
   /** Whether the answer is a stream of events that ends with the report. */

@@ -11,6 +11,7 @@ import { ARCHIVE_ROUTES } from './archive-routes.ts'
 import type { ActEvent, ApiParts, ArchiveBody } from './given.ts'
 import type { Route } from './route.ts'
 import { route } from './route.ts'
+import { readOrder, syncRoute } from './sync-route.ts'
 
 const closed = { additionalProperties: false } as const
 const flag = (description: string) => Type.Optional(Type.Boolean({ default: false, description }))
@@ -138,6 +139,7 @@ export const ROUTES = {
     changes: unlessDry,
     act: async ({ parts, body: { dryRun = false }, emit }) => parts.upkeep.retain({ dryRun }, emit),
   }),
+  'POST /sync': syncRoute,
   'GET /pins': route({
     action: 'admin',
     summary: 'what is pinned',
@@ -213,6 +215,7 @@ export function prepareCall(name: RouteName, options: unknown): Prepared {
   readDuration('olderThan', body['olderThan'] as string | undefined)
   readDuration('grace', body['grace'] as string | undefined)
   if (name === 'POST /pins') readPin(body)
+  if (name === 'POST /sync') readOrder(body)
   return {
     route,
     changes: route.changes(body),

@@ -22,10 +22,11 @@ import { reportPlan } from './plan-report.ts'
 import { prune } from './prune.ts'
 import type { ReadPlan } from './read-plan.ts'
 import { readPlan } from './read-plan.ts'
-import type { PrunedTags, SyncedImage, SyncOutcome, SyncPlanReport, SyncReport } from './report.ts'
+import type { PrunedTags, SyncOutcome, SyncPlanReport, SyncReport } from './report.ts'
 import { countResults } from './report.ts'
 import { readReport, writeReport } from './report-file.ts'
 import { runPlan } from './run.ts'
+import type { RunResult } from './run.ts'
 import { SyncUpstreams } from './upstreams.ts'
 
 export interface SyncerParts {
@@ -33,8 +34,10 @@ export interface SyncerParts {
   readonly remove: Upkeep['remove']
   /** The mirror's, so that a pull and a sync of one blob are one transfer. */
   readonly fetching: () => Fetching
-  /** Those of the mirror. */
-  readonly upstreams: readonly Upstream[]
+  /** Those of the configuration. */
+  readonly configured: readonly UpstreamConfig[]
+  /** Those that the mirror of this process opened. */
+  readonly shared: readonly Upstream[]
   /** Makes a client; opens no connection. */
   readonly open: (config: UpstreamConfig) => UpstreamClient
   /** Why no connection outwards may be opened, as a sentence. */
@@ -90,7 +93,7 @@ export class Syncer implements Syncing {
         name: order.name,
         startedAt: new Date(startedAt).toISOString(),
         seconds: Math.round(elapsed() - since) / 1000,
-        outcome: outcomeOf(result.images, result.fault, signal.aborted),
+        outcome: outcomeOf(result, pruned, signal.aborted),
         ...(result.fault !== undefined && { fault: describeFault(result.fault) }),
         images: result.images,
         pruned,
@@ -117,13 +120,13 @@ export class Syncer implements Syncing {
     { missing = false, signal: stop, onEvent = () => undefined }: SyncWishes,
     act: (read: ReadPlan, patience: Patience, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const { context, upstreams: configured, open, elapsed, random, clock, forbidden, lists } = this.#parts
+    const { context, configured, shared, open, elapsed, random, clock, forbidden, lists } = this.#parts
     const why = forbidden()
     if (why !== undefined)
       throw new Problem(`nothing can be synced: ${why}`, { hint: 'a sync connects to other registries' })
     const only = missing ? failedIn(this.#requireLast(order)) : undefined
     const fetching = this.#parts.fetching()
-    const upstreams = new SyncUpstreams(order, { configured, open })
+    const upstreams = new SyncUpstreams(order, { configured, shared, open })
     const signal = stop === undefined ? fetching.signal : AbortSignal.any([fetching.signal, stop])
     const patience = new Patience({ elapsed, signal, random, limits: this.#parts.patience ?? {} })
     try {
@@ -132,7 +135,7 @@ export class Syncer implements Syncing {
         fetching,
         clock,
         upstreamOf: (host) => upstreams.find(host),
-        known: configured.map(({ config }) => config),
+        known: configured,
         signal,
         patient: (host, ask) => patience.run(host, ask),
         ...lists,
@@ -186,10 +189,11 @@ export class Syncer implements Syncing {
   }
 }
 
-function outcomeOf(images: readonly SyncedImage[], fault: unknown, isStopped: boolean): SyncOutcome {
+function outcomeOf({ images, fault }: RunResult, pruned: readonly PrunedTags[], isStopped: boolean): SyncOutcome {
   if (fault !== undefined) return 'failed'
   if (isStopped) return 'stopped'
-  return images.some(({ result }) => result === 'failed') ? 'partly' : 'done'
+  const isPart = images.some(({ result }) => result === 'failed') || pruned.some(({ why }) => why !== undefined)
+  return isPart ? 'partly' : 'done'
 }
 
 function describeFault(fault: unknown): { message: string; hint?: string } {

@@ -7,8 +7,10 @@ import { Upstream } from '../upstream.ts'
 import type { SyncOrder } from './order.ts'
 
 export interface SyncUpstreamsParts {
-  /** Those of the mirror. */
-  readonly configured: readonly Upstream[]
+  /** Those of the configuration. */
+  readonly configured: readonly UpstreamConfig[]
+  /** Those that the mirror of this process opened. */
+  readonly shared: readonly Upstream[]
   /** Makes a client; opens no connection. Throws a Problem for what a person must mend. */
   readonly open: (config: UpstreamConfig) => UpstreamClient
 }
@@ -40,15 +42,16 @@ export class SyncUpstreams {
 
   #make(host: string): Upstream {
     const { registries, limits } = this.#order
-    // Of two with one host the last is what clients mean.
-    const mirrors = this.#parts.configured.findLast(({ config }) => config.host === host)
+    const { configured, shared, open } = this.#parts
     const said = { ...limits, ...registries.get(host) }
-    // What a mirror must not be asked for (`allow`, `deny`) is about its clients: here somebody names it.
+    // Of two with one host the last is what clients mean. What they may not ask for (`allow`, `deny`) is no matter here:
+    // somebody names it.
+    const mirrors = shared.findLast(({ config }) => config.host === host)
     if (mirrors !== undefined && Object.keys(said).length === 0) return mirrors
-    const usual = mirrors?.config ?? usualUpstream(host)
+    const usual = configured.findLast((config) => config.host === host) ?? usualUpstream(host)
     // Who writes another address has its own token server there.
     const config = { ...usual, ...(said.url && { origins: [] }), ...said }
-    const client = this.#parts.open(config)
+    const client = open(config)
     this.#opened.push(client)
     return new Upstream(config, client)
   }

@@ -1,0 +1,163 @@
+// `tarn sync`: fills the registry from others, by a sync file or by the name of one image, through the running registry or
+// in the directory itself. The exit code says whether all of it is here.
+import { readFileSync, statSync } from 'node:fs'
+import { rename, writeFile } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import type { Command as Parent } from 'commander'
+import { Command } from 'commander'
+import { describeUnreadable, Problem } from '../config/problem.ts'
+import type { OptionsOf, ReportOf } from '../http/api/routes.ts'
+import { readArguments } from '../mirror/sync/arguments.ts'
+import { orderFile, orderImage } from '../mirror/sync/order.ts'
+import type { CommandContext } from './context.ts'
+import { collect, outputOf } from './context.ts'
+import { configOption, readHome } from './home.ts'
+import { EXIT } from './output.ts'
+import { watchSync } from './sync-progress.ts'
+import { formatSyncPlan } from './sync-plan.ts'
+import { formatSyncReport } from './sync-report.ts'
+
+interface SyncCommandOptions {
+  readonly file?: readonly string[]
+  readonly platform?: readonly string[]
+  readonly referrers: boolean
+  readonly dryRun?: true
+  readonly missing?: true
+  readonly prune?: true
+  readonly report?: string
+  readonly config?: string
+}
+
+type Asked = Pick<OptionsOf<'POST /sync'>, 'file' | 'image'>
+type Report = ReportOf<'POST /sync'>
+
+/** `tarn sync FILE…`, `tarn sync SOURCE [DEST]`. */
+export function syncCommand(context: CommandContext): Command {
+  return new Command('sync')
+    .description('fetch images from other registries: what sync files say, or one image')
+    .argument(
+      '[what...]',
+      'sync files; or an image with its registry, and where it goes: docker.io/library/alpine:3.20 [REPOSITORY[:TAG]]',
+    )
+    .option('-f, --file <file>', 'a sync file (can be given again)', collect)
+    .option(
+      '--platform <platform>',
+      'of one image only this platform, such as linux/amd64 (can be given again)',
+      collect,
+    )
+    .option('--no-referrers', 'of one image leave out signatures, SBOMs and attestations')
+    .option('--dry-run', 'tell what is new, moved, gone and here already, and how much there is to fetch')
+    .option('--missing', 'only what failed the last time')
+    .option('--prune', 'remove what is gone even where that is more than prune.maxShare')
+    .option('--report <file>', 'write the report to this file as well')
+    .addOption(configOption())
+    .action(async (what: string[], options: SyncCommandOptions, command: Command) => {
+      await sync(what, options, command, context)
+    })
+}
+
+async function sync(
+  what: readonly string[],
+  options: SyncCommandOptions,
+  command: Parent,
+  context: CommandContext,
+): Promise<void> {
+  const output = outputOf(command, context)
+  const { dryRun = false, missing = false, prune: confirmed = false } = options
+  // Before anything is begun: what is wrong in the last file must not be found after hours.
+  const asked = readAsked(what, options, (text) => output.note(text))
+  const home = readHome(options, command, context)
+  // Only here: other commands need neither the lock nor the API.
+  const { reach } = await import('./reach.ts')
+  const reached = await reach(home, context, { removes: !dryRun })
+  const reports: Report[] = []
+  try {
+    for (const each of asked) {
+      const progress = watchSync(command, context)
+      try {
+        reports.push(await reached.call('POST /sync', { ...each, dryRun, missing, confirmed }, progress.onEvent))
+      } finally {
+        progress.end()
+      }
+    }
+  } finally {
+    await reached.close()
+    if (options.report !== undefined && reports.length > 0) await writeWhole(options.report, oneOrAll(reports))
+  }
+  output.result(oneOrAll(reports), reports.map(formatReport).join('\n\n'))
+  const codes = reports.map(exitCodeOf)
+  const code = codes.includes(EXIT.failed) ? EXIT.failed : Math.max(...codes)
+  if (code !== EXIT.done) process.exitCode = code
+}
+
+function readAsked(what: readonly string[], options: SyncCommandOptions, note: (text: string) => void): Asked[] {
+  const { file = [], platform, referrers } = options
+  const [first, second, ...more] = what
+  if (file.length > 0 || (first !== undefined && isFile(first))) {
+    if (platform !== undefined || !referrers)
+      throw new Problem('--platform and --no-referrers are for one image', {
+        hint: 'write them into the sync file',
+        exitCode: 2,
+      })
+    return [...file, ...what].map((path) => readSyncFile(path, note))
+  }
+  if (first === undefined)
+    throw new Problem('nothing says what to sync', {
+      hint: 'name a sync file or an image: tarn sync docker.io/library/alpine:3.20',
+      exitCode: 2,
+    })
+  if (more.length > 0)
+    throw new Problem('more than a source and a destination', {
+      hint: 'for several images write a sync file; several sync files are given with -f',
+      exitCode: 2,
+    })
+  if (!/[:@]/u.test(first) && /\.(?:ya?ml|json)$/u.test(first))
+    throw new Problem(`there is no sync file ${first}`, { hint: 'check the path', exitCode: 2 })
+  const image = {
+    source: first,
+    ...(second !== undefined && { destination: second }),
+    ...(platform !== undefined && { platforms: [...platform] }),
+    referrers,
+  }
+  orderImage(readArguments(first, second, { ...(platform !== undefined && { platforms: platform }), referrers }))
+  return [{ image }]
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true
+}
+
+function readSyncFile(name: string, note: (text: string) => void): Asked {
+  const path = resolve(name)
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    throw describeUnreadable('sync file', name, error)
+  }
+  for (const warning of orderFile(text, name, dirname(path)).warnings) note(`warning: ${warning}`)
+  return { file: { text, path } }
+}
+
+// Who reads it never sees half of it.
+async function writeWhole(path: string, value: unknown): Promise<void> {
+  await writeFile(`${path}.tmp`, `${JSON.stringify(value, undefined, 2)}\n`)
+  await rename(`${path}.tmp`, path)
+}
+
+function oneOrAll(reports: readonly Report[]): unknown {
+  return reports.length === 1 ? reports[0] : reports
+}
+
+function formatReport(report: Report): string {
+  return report.dryRun ? formatSyncPlan(report) : formatSyncReport(report)
+}
+
+function exitCodeOf(report: Report): number {
+  if (report.dryRun) {
+    if (!report.fits) return EXIT.failed
+    return report.counts.failed > 0 ? EXIT.partly : EXIT.done
+  }
+  if (report.outcome === 'done') return EXIT.done
+  return report.outcome === 'partly' ? EXIT.partly : EXIT.failed
+}
