@@ -107,7 +107,7 @@ export async function openUpkeep(
   const { upkeep, ensureHome } = openParts(config, { directory, home, keeps, whyReadOnly, clock, serving: false })
   const { store } = upkeep.context
   // What came of blobs is there for the next who want them.
-  store.durable.dropUnfinished(layout.mirror)
+  store.durable.dropUnfinished(layout.incoming, layout.mirror)
   const logger = pino({ level: 'silent' })
   const sync = openSync(config, { upkeep, ensureHome, keeps, clock, logger, random: randomBytes, home })
   return {

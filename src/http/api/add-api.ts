@@ -67,15 +67,11 @@ interface Call {
 
 async function answer({ name, parts, request, reply, host, user, local }: Call): Promise<unknown> {
   const reads = request.method === 'GET'
-<<<<<<< HEAD
-  const { takes } = ROUTES[name] as Route
+  const { takes, largest } = ROUTES[name] as Route
   if (!reads) requireOwnOrigin(request, host, takes)
-  const asked = takes === 'archive' ? readQuery(request.raw.url ?? '') : reads ? {} : await readJson(request, reply)
+  const asked =
+    takes === 'archive' ? readQuery(request.raw.url ?? '') : reads ? {} : await readJson(request, reply, { largest })
   const call = prepareCall(name, asked)
-=======
-  if (!reads) requireOwnOrigin(request, host)
-  const call = prepareCall(name, reads ? {} : await readJson(request, reply, ROUTES[name]))
->>>>>>> 7272fd2 (tarn sync: fetches what a sync file or one name says, through the running registry or in the directory itself)
   if (!local && call.localOnly !== undefined) throw registryError('DENIED', { message: call.localOnly })
   const { readOnly } = parts.standing()
   if (call.changes && readOnly !== undefined) throw registryError('UNSUPPORTED', { message: readOnly })
@@ -96,10 +92,10 @@ async function answer({ name, parts, request, reply, host, user, local }: Call):
   // Not awaited: the act lasts longer than the request when the client goes away.
   void parts.jobs
     .run(name.replace(/^\w+ \//, ''), (note) =>
-<<<<<<< HEAD
       call.act(
         parts,
         (event) => {
+          if ('ended' in event) return stream.tell('image', event)
           if (!('phase' in event)) return stream.finding(event)
           note(event)
           latest = event
@@ -107,14 +103,6 @@ async function answer({ name, parts, request, reply, host, user, local }: Call):
         },
         archive,
       ),
-=======
-      call.act(parts, (event) => {
-        if ('ended' in event) return stream.tell('image', event)
-        if (!('phase' in event)) return stream.finding(event)
-        note(event)
-        return stream.progress(event)
-      }),
->>>>>>> 7272fd2 (tarn sync: fetches what a sync file or one name says, through the running registry or in the directory itself)
     )
     .finally(() => clearInterval(repeating))
     .then(

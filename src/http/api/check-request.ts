@@ -49,7 +49,7 @@ function hostOf(origin: string): string | undefined {
 export async function readJson(
   request: FastifyRequest,
   reply: FastifyReply,
-  { largest = LARGEST_BODY }: { readonly largest?: number } = {},
+  { largest = LARGEST_BODY }: { readonly largest?: number | undefined } = {},
 ): Promise<unknown> {
   const bytes = await readWhole(request, reply, largest, 'body')
   if (bytes.byteLength === 0) return {}

@@ -31,12 +31,6 @@ export interface FoundImages {
   readonly places: readonly MeantPlace[]
 }
 
-export interface RepositoryList {
-  readonly repositories: readonly RepositoryName[]
-  /** False when a cap ended the list. */
-  readonly complete: boolean
-}
-
 export interface FindParts {
   readonly upstreamOf: (host: string) => Upstream
   /** Where pulls through the mirror put what they take. */
@@ -44,7 +38,6 @@ export interface FindParts {
   readonly signal: AbortSignal
   /** Runs what asks the upstream `host`, again if need be. */
   readonly patient: <T>(host: string, act: () => Promise<T>) => Promise<T>
-  readonly listRepositories: (upstream: Upstream, signal: AbortSignal) => Promise<RepositoryList>
   /** When images were made, milliseconds since 1970, of the tags whose dates can be had. */
   readonly datesOf: (located: Located, tags: readonly Tag[], signal: AbortSignal) => Promise<ReadonlyMap<Tag, number>>
 }
@@ -67,7 +60,9 @@ async function findOfEntry(entry: SyncEntry, parts: FindParts): Promise<FoundIma
   try {
     const upstream = parts.upstreamOf(source.host)
     if (source.repository !== undefined) return await findOfRepository(entry, source.repository, upstream, parts)
-    const { repositories } = await parts.patient(source.host, () => parts.listRepositories(upstream, parts.signal))
+    const { repositories } = await parts.patient(source.host, () =>
+      upstream.client.listRepositories({ signal: parts.signal }),
+    )
     const found = meanRepositories(entry, repositories).map(async (repository) => {
       try {
         return await findOfRepository(entry, repository, upstream, parts)

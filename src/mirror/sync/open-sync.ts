@@ -4,13 +4,13 @@ import { resolve } from 'node:path'
 import { settleMirror } from '../../config/mirror.ts'
 import type { Config } from '../../config/schema.ts'
 import type { Upkeep } from '../../registry/upkeep.ts'
-import { UpstreamError } from '../../upstream/upstream-error.ts'
 import { Fetching } from '../fetching.ts'
 import { FORSAKEN_MS } from '../tidy.ts'
 import { FillRecords } from '../fill-records.ts'
 import type { Mirror } from '../mirror.ts'
 import type { OpenMirrorParts } from '../open-mirror.ts'
 import { openClient } from '../open-mirror.ts'
+import { Dates } from './dates.ts'
 import type { Syncing } from './order.ts'
 import type { PatienceLimits } from './patience.ts'
 import { Syncer } from './syncer.ts'
@@ -31,6 +31,9 @@ export interface SyncOpened {
   close(): Promise<void>
 }
 
+// Bytes of what says when an image was made.
+const LARGEST_CONFIG = 8 * 1024 * 1024
+
 export function openSync(config: Config, parts: OpenSyncParts): SyncOpened {
   const { upkeep, mirror, clock, logger, home = '.', offline = false, random, ensureHome, upstream, patience } = parts
   const { context } = upkeep
@@ -50,6 +53,9 @@ export function openSync(config: Config, parts: OpenSyncParts): SyncOpened {
       .catch(() => undefined)
     return fetching
   }
+  const dates = new Dates({
+    local: (digest) => context.store.blobs.readSmall(digest, digest, LARGEST_CONFIG).catch(() => undefined),
+  })
   let syncer: Syncer | undefined
   return {
     open() {
@@ -63,12 +69,8 @@ export function openSync(config: Config, parts: OpenSyncParts): SyncOpened {
         open: (each) => openClient(each, parts),
         forbidden: () => (isOffline ? 'this registry is offline, by its configuration or its command' : undefined),
         lists: {
-          listRepositories: async () => {
-            throw new UpstreamError('refused', 'whole registries cannot be listed yet')
-          },
-          datesOf: async () => {
-            throw new UpstreamError('refused', 'dates of images cannot be read yet')
-          },
+          datesOf: ({ upstream: { client }, repository }, tags, signal) =>
+            dates.of({ client, repository, signal }, tags),
         },
         logger,
         clock,

@@ -42,7 +42,7 @@ export interface SyncerParts {
   readonly open: (config: UpstreamConfig) => UpstreamClient
   /** Why no connection outwards may be opened, as a sentence. */
   readonly forbidden: () => string | undefined
-  readonly lists: Pick<FindParts, 'listRepositories' | 'datesOf'>
+  readonly lists: Pick<FindParts, 'datesOf'>
   readonly logger: Pick<BaseLogger, 'info' | 'warn'>
   /** Milliseconds since 1970. */
   readonly clock: () => number
