@@ -44,4 +44,6 @@ export interface ImageTarget {
   readTag(repository: RepositoryName, tag: Tag, options?: AskedWith): Promise<Digest | undefined>
   /** Completes what was put and frees what was taken. Nothing else may be under way. */
   close(): Promise<void>
+  /** In place of `close` where a run was ended: an archive that is not complete is taken away. */
+  discard?(): Promise<void>
 }

@@ -1,0 +1,126 @@
+import { execFileSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
+import t from 'tap'
+import { readSmall } from '../../src/exchange/file-tree.ts'
+import { openTarTree } from '../../src/exchange/tar-tree.ts'
+import type { TarPart } from '../helpers/make-tar.ts'
+import { makeEntry, makeTar, paxRecord } from '../helpers/make-tar.ts'
+
+const GOOD: readonly TarPart[] = [
+  { name: './', type: '5' },
+  { name: './a/b/c', bytes: 'deep' },
+  { name: 'link', type: '2', link: 'a/b/c' },
+  { name: 'out', type: '2', link: '../../etc/passwd' },
+  { name: 'absolute', type: '2', link: '/etc/passwd' },
+  { name: 'same', type: '1', link: './a/b/c' },
+  { name: 'loop', type: '2', link: 'loop' },
+  { name: 'pipe', type: '6' },
+]
+
+t.test('files are read where they lie, through links that stay in the tar', async (t) => {
+  const directory = t.testdir({ 'a.tar': makeTar(GOOD) })
+  const tree = await openTarTree(`${directory}/a.tar`)
+  for (const path of ['a/b/c', 'link', 'same']) t.same(await readSmall(tree, path, 100), Buffer.from('deep'), path)
+  for (const path of ['out', 'absolute', 'loop', 'pipe', 'nothing', 'a', '']) {
+    t.equal(await tree.size(path), undefined, path)
+    await t.rejects(tree.open(path), { message: /is not in it/ })
+  }
+  t.same([...(await tree.list('')).keys()].toSorted(), ['a', 'absolute', 'link', 'loop', 'out', 'same'])
+  t.same(await tree.find('link'), { kind: 'link', to: 'a/b/c' })
+  t.same(await tree.find('a/b'), { kind: 'directory' })
+  await t.rejects(readSmall(tree, 'link', 3), { message: /4 bytes, and 3 is the most/ })
+  await tree.close()
+})
+
+t.test('what GNU tar and pax write of long names is read, and so is what is compressed', async (t) => {
+  const long = `${'d'.repeat(80)}/${'e'.repeat(120)}`
+  const directory = t.testdir({ in: { ['d'.repeat(80)]: { ['e'.repeat(120)]: 'long' } } })
+  for (const format of ['gnu', 'posix', 'ustar']) {
+    const path = `${directory}/${format}.tar`
+    const name = format === 'ustar' ? 'd'.repeat(80) : '.'
+    try {
+      execFileSync('tar', [`--format=${format}`, '-cf', path, '-C', `${directory}/in`, name], { stdio: 'pipe' })
+    } catch {
+      // ustar cannot say this name.
+      continue
+    }
+    for (const pack of [(bytes: Buffer) => bytes, gzipSync, zstdCompressSync]) {
+      writeFileSync(`${directory}/packed`, pack(readFileSync(path)))
+      const tree = await openTarTree(`${directory}/packed`, { temporary: directory })
+      t.same(await readSmall(tree, long, 100), Buffer.from('long'), format)
+      await tree.close()
+    }
+  }
+})
+
+const pax = (...records: readonly (readonly [string, string])[]): TarPart => ({
+  name: 'PaxHeader',
+  type: 'x',
+  bytes: records.map(([key, value]) => paxRecord(key, value)).join(''),
+})
+
+const BAD: Readonly<Record<string, readonly [Buffer, RegExp]>> = {
+  'a name with ..': [makeTar([{ name: 'a/../../b', bytes: 'x' }]), /lies outside: "a\/..\/..\/b"/],
+  'an absolute name': [makeTar([{ name: '/etc/passwd', bytes: 'x' }]), /lies outside/],
+  'a pax name with ..': [makeTar([pax(['path', '../x']), { name: 'x' }]), /lies outside/],
+  'a name twice': [
+    makeTar([
+      { name: 'a', bytes: '1' },
+      { name: './a', bytes: '2' },
+    ]),
+    /has "a" twice/,
+  ],
+  'a wrong checksum': [makeTar([{ name: 'a', checksum: '000000\0 ' }]), /no header of a tar/],
+  'a size that is no number': [makeTar([{ name: 'a', size: 'twelve' }]), /size that is no number/],
+  'a size below zero': [
+    makeTar([{ name: 'a', size: '\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff' }]),
+    /size that is no number|cut short/,
+  ],
+  'a size past the end': [makeTar([{ name: 'a', size: 1_000_000 }]), /cut short: entry 1 ends/],
+  'no end': [makeTar([{ name: 'a', bytes: 'x' }], Buffer.alloc(0)), /its end is missing/],
+  'something after its end': [
+    Buffer.concat([makeTar([{ name: 'a' }]), makeTar([{ name: 'b', bytes: 'x' }])]),
+    /follows its end/,
+  ],
+  'a sparse file': [makeTar([{ name: 'a', type: 'S' }]), /sparse file or of a kind/],
+  'a sparse file by pax': [makeTar([pax(['GNU.sparse.major', '1']), { name: 'a' }]), /is a sparse file/],
+  'a kind that is not known': [makeTar([{ name: 'a', type: 'Z' }]), /of a kind that is not known/],
+  'torn records': [makeTar([{ name: 'p', type: 'x', bytes: '99 path=a\n' }, { name: 'a' }]), /torn pax records/],
+  'records for all that follows': [
+    makeTar([{ name: 'g', type: 'g', bytes: paxRecord('path', 'b') }, { name: 'a' }]),
+    /changes the path of all entries/,
+  ],
+  'a name of a megabyte': [
+    makeTar([{ name: '././@LongLink', type: 'L', bytes: 'a'.repeat(1_000_000) }, { name: 'a' }]),
+    /records of 1000000 bytes/,
+  ],
+  'an announcement of nothing': [makeTar([pax(['path', 'a'])]), /its last entry is missing/],
+  'a cut in a header': [makeTar([{ name: 'a', bytes: 'x' }]).subarray(0, 1100), /cut short|its end is missing/],
+}
+
+for (const [what, [bytes, why]] of Object.entries(BAD)) {
+  t.test(`a tar with ${what} is refused with the file and the reason`, async (t) => {
+    const path = `${t.testdir({ 'a.tar': bytes })}/a.tar`
+    await t.rejects(openTarTree(path), { message: why })
+    await t.rejects(openTarTree(path), { message: new RegExp(`^${path}`) })
+  })
+}
+
+t.test('what is no tar, what is cut short and what unpacks beyond measure is refused', async (t) => {
+  const bomb = gzipSync(Buffer.alloc(256 * 1024 * 1024))
+  const whole = gzipSync(makeTar(GOOD))
+  const directory = t.testdir({
+    text: 'not a tar',
+    bomb,
+    cut: whole.subarray(0, whole.length - 20),
+    entry: makeEntry({ name: 'a' }).subarray(0, 500),
+  })
+  const options = { temporary: directory }
+  await t.rejects(openTarTree(`${directory}/text`, options), { message: /is no tar/ })
+  await t.rejects(openTarTree(`${directory}/entry`, options), { message: /is no tar/ })
+  await t.rejects(openTarTree(`${directory}/cut`, options), {
+    message: /cannot be unpacked: it is damaged or cut short/,
+  })
+  await t.rejects(openTarTree(`${directory}/bomb`, options), { message: /more than 200 times its size/ })
+})
