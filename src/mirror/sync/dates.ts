@@ -2,7 +2,6 @@
 // in its config. Asks for as little as it can: a HEAD tells the digest, and what a digest says never changes.
 import type { Descriptor } from '../../oci/descriptor.ts'
 import type { Digest } from '../../oci/digest.ts'
-import { algorithmOf, digestOf } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import type { Manifest } from '../../oci/manifest.ts'
 import { readManifest } from '../../oci/manifest.ts'
@@ -10,6 +9,7 @@ import type { RepositoryName } from '../../oci/name.ts'
 import type { Reference, Tag } from '../../oci/reference.ts'
 import type { UpstreamClient } from '../../upstream/client.ts'
 import { UpstreamError } from '../../upstream/upstream-error.ts'
+import { readSmallBlob } from '../read-small-blob.ts'
 
 export interface DatesParts {
   /** A manifest or a config that lies here already; undefined when it does not. */
@@ -85,7 +85,7 @@ export class Dates {
 
   async #ofConfig(place: Place, config: Descriptor): Promise<number | undefined> {
     if (config.size > LARGEST_CONFIG) return undefined
-    const bytes = (await this.#parts.local(config.digest)) ?? (await readBlob(place, config))
+    const bytes = (await this.#parts.local(config.digest)) ?? (await readSmallBlob(place, config))
     try {
       const { created } = (JSON.parse(Buffer.from(bytes).toString('utf8')) ?? {}) as { created?: unknown }
       return readDate(created)
@@ -100,20 +100,6 @@ export class Dates {
     if (this.#kept.size >= MOST_KEPT && oldest !== undefined) this.#kept.delete(oldest)
     this.#kept.set(digest, date)
   }
-}
-
-/** A small blob whole, verified. */
-async function readBlob({ client, repository, signal }: Place, { digest, size }: Descriptor): Promise<Buffer> {
-  const { body } = await client.getBlob({ repository, digest, size, signal })
-  const pieces: Buffer[] = []
-  try {
-    for await (const piece of body) pieces.push(piece)
-  } finally {
-    body.destroy()
-  }
-  const bytes = Buffer.concat(pieces)
-  if (digestOf(bytes, algorithmOf(digest)) === digest) return bytes
-  throw new UpstreamError('invalid', `the bytes of ${digest} are not what their digest says`)
 }
 
 function readAnnotated(annotations: Readonly<Record<string, string>> | undefined): number | undefined {
