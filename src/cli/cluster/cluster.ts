@@ -7,6 +7,7 @@ import { installConfigCommand } from './install-config.ts'
 import { mirrorSetCommand } from './mirror-set.ts'
 import { nodesCommand } from './nodes.ts'
 import { pullSecretCommand } from './pull-secret.ts'
+import { repairCommand } from './repair.ts'
 import { signaturesCommand } from './signatures.ts'
 import { updateServiceCommand } from './update-service.ts'
 
@@ -21,4 +22,5 @@ export function clusterCommand(context: CommandContext): Command {
     .addCommand(catalogSourceCommand(context))
     .addCommand(updateServiceCommand(context))
     .addCommand(nodesCommand(context))
+    .addCommand(repairCommand(context))
 }

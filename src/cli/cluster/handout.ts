@@ -31,8 +31,7 @@ export async function deliver(
   for (const note of notes) output.note(`note: ${note}`)
   if (out !== undefined) {
     const directory = resolve(out)
-    const written: { path: string; place?: string }[] = []
-    for (const file of files) written.push(await writeBelow(directory, file))
+    const written = await writeFiles(directory, files)
     const lines = [
       ...written.map(({ path }) => `made ${path}`),
       ...(commands.length === 0
@@ -67,6 +66,16 @@ export async function deliver(
       .join('')
       .trimEnd(),
   )
+}
+
+/** Writes the files below the directory, logins for their owner alone; gives their paths. */
+export async function writeFiles(
+  directory: string,
+  files: readonly HandoutFile[],
+): Promise<{ readonly path: string; readonly place?: string }[]> {
+  const written: { path: string; place?: string }[] = []
+  for (const file of files) written.push(await writeBelow(directory, file))
+  return written
 }
 
 async function writeBelow(directory: string, { path, text, secret, place }: HandoutFile) {

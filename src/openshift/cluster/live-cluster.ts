@@ -45,3 +45,15 @@ export async function readClusterMirrorSets(ask: AskCluster): Promise<KubeObject
   }
   return sets
 }
+
+/** What tells which images run: the version with its history, and all pods. */
+export async function readClusterImages(ask: AskCluster): Promise<{ text: string; source: string }[]> {
+  const texts: { text: string; source: string }[] = []
+  const version = await ask(['get', 'clusterversion/version', '-o', 'json'])
+  for (const { status } of version === undefined ? [] : readObjects(version, 'clusterversion/version')) {
+    // Its history names releases that no node needs any more.
+    if (isObject(status)) texts.push({ text: JSON.stringify([status['desired']]), source: 'clusterversion/version' })
+  }
+  const pods = await ask(['get', 'pods', '--all-namespaces', '-o', 'json'])
+  return pods === undefined ? texts : [...texts, { text: pods, source: 'pods' }]
+}

@@ -1,0 +1,101 @@
+// Where lost images can be had again: the places that a person names, and what each of them has of what is missing. Reads
+// names and sizes, never bytes; synchronous, for commands.
+import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { Problem } from '../../config/problem.ts'
+import { readRegistryHost } from '../../config/registry-host.ts'
+import type { Digest } from '../../oci/digest.ts'
+import { createLayout } from '../../storage/layout.ts'
+import { statFile } from '../../storage/stamp.ts'
+import { quoteWord } from './handout.ts'
+
+export type PlaceKind = 'data directory' | 'oc directory' | 'OCI layout' | 'archive' | 'registry'
+
+export interface RestorePlace {
+  /** As it was given. */
+  readonly text: string
+  readonly kind: PlaceKind
+  /** Whether it has the manifest; undefined where only reading it whole, or asking it, would tell. */
+  has(digest: Digest): boolean | undefined
+  /** What is typed to bring everything that it has into `repository`. */
+  command(repository: string, image: string): string
+}
+
+/** Looks at a directory, a file or the name of a registry. Throws a Problem for what is none of them. */
+export function openRestorePlace(text: string): RestorePlace {
+  const plain = text.replace(/^(?:data|dir|oci|bundle):/, '')
+  const stat = statSync(plain, { throwIfNoEntry: false })
+  if (stat?.isFile()) return openArchive(text, plain)
+  if (stat?.isDirectory()) return openDirectory(text, resolve(plain))
+  const host = /[.:]/.test(plain) && !plain.startsWith('/') ? readRegistryHost(plain.split('/')[0] ?? '') : undefined
+  if (host === undefined) {
+    throw new Problem(`there is no ${plain} to restore from`, {
+      hint: 'name a data directory, a directory of oc, an archive, a bundle, or the host of a registry',
+      exitCode: 2,
+    })
+  }
+  return {
+    text,
+    kind: 'registry',
+    has: () => undefined,
+    command: (repository, image) => `tarn sync ${image} ${repository}`,
+  }
+}
+
+function openArchive(text: string, path: string): RestorePlace {
+  const file = quoteWord(path)
+  const isBundle =
+    readHead(path).includes('.tarn/state/bundles/') || text.startsWith('bundle:') || /\.bundle(?:\.|$)/.test(path)
+  const command = isBundle ? `tarn bundle apply ${file}` : `tarn import data:${file}`
+  return { text, kind: 'archive', has: () => undefined, command: () => command }
+}
+
+/** The first block of a tar: the name of its first entry is in it. */
+function readHead(path: string): string {
+  const file = openSync(path, 'r')
+  try {
+    const block = Buffer.alloc(512)
+    return block.toString('latin1', 0, readSync(file, block))
+  } finally {
+    closeSync(file)
+  }
+}
+
+function openDirectory(text: string, path: string): RestorePlace {
+  const isThere = (name: string): boolean =>
+    statSync(join(path, name), { throwIfNoEntry: false })?.isDirectory() === true
+  const word = quoteWord(path)
+  if (isThere('docker/registry/v2')) {
+    const layout = createLayout(path)
+    const has = (digest: Digest): boolean => statFile(layout.blobData(digest)) !== undefined
+    return { text, kind: 'data directory', has, command: () => `tarn import data:${word}` }
+  }
+  if (isThere('v2')) {
+    const folders = findFolders(join(path, 'v2'), 'manifests', 0)
+    const has = (digest: Digest): boolean =>
+      folders.some((folder) =>
+        [digest, digest.replace(':', '-')].some((name) => statFile(join(folder, name)) !== undefined),
+      )
+    return { text, kind: 'oc directory', has, command: (repository) => `tarn import dir:${word} ${repository}` }
+  }
+  if (isThere('blobs')) {
+    const has = (digest: Digest): boolean => statFile(join(path, 'blobs', digest.replace(':', '/'))) !== undefined
+    return { text, kind: 'OCI layout', has, command: (repository) => `tarn import oci:${word} ${repository}` }
+  }
+  throw new Problem(`${text} is no directory that images can be restored from`, {
+    hint: 'a data directory has docker/registry/v2 in it, one of oc has v2',
+    exitCode: 2,
+  })
+}
+
+const DEEPEST = 8
+
+function findFolders(directory: string, name: string, depth: number): string[] {
+  if (depth > DEEPEST) return []
+  const entries = readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory())
+  return entries.flatMap((entry) => {
+    const path = join(directory, entry.name)
+    if (entry.name === name) return [path]
+    return entry.name === 'blobs' ? [] : findFolders(path, name, depth + 1)
+  })
+}

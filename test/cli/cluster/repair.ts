@@ -1,0 +1,201 @@
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import type { Test } from 'tap'
+import { parse } from 'yaml'
+import { parseHtpasswd } from '../../../src/auth/htpasswd.ts'
+import { matchesHash } from '../../../src/auth/password.ts'
+import { digestOf } from '../../../src/oci/digest.ts'
+import { createLayout } from '../../../src/storage/layout.ts'
+import { makeTestAuthority } from '../../helpers/authority.ts'
+import { makeClusterHome } from '../../helpers/cluster-home.ts'
+import { runCommand } from '../../helpers/command.ts'
+import { plantFile } from '../../helpers/plant.ts'
+
+const OLD = 'the-old-password'
+const auth = (user: string, password: string): { auth: string } => ({
+  auth: Buffer.from(`${user}:${password}`).toString('base64'),
+})
+
+/** A rebuilt home, and what the cluster knows from before. */
+async function makeDisaster(t: Test) {
+  const home = await makeClusterHome(t.testdir({}))
+  const secret = join(home.directory, 'secret.json')
+  const value = Buffer.from(
+    JSON.stringify({ auths: { 'quay.io': auth('r', 'h'), 'reg.example.com:5000': auth('installer', OLD) } }),
+  )
+  writeFileSync(secret, JSON.stringify({ kind: 'Secret', data: { '.dockerconfigjson': value.toString('base64') } }))
+  const existing = join(home.directory, 'cm.json')
+  const lost = makeTestAuthority('lost CA').certificate
+  const other = makeTestAuthority('other CA').certificate
+  writeFileSync(
+    existing,
+    JSON.stringify({
+      kind: 'ConfigMap',
+      metadata: { name: 'davidwei-crt' },
+      data: { 'reg.example.com..5000': lost, 'quay.example.com': other },
+    }),
+  )
+  const out = join(home.directory, 'out')
+  const args = [
+    'cluster',
+    'repair',
+    '--config',
+    home.config,
+    '--pull-secret',
+    secret,
+    '--existing',
+    existing,
+    '--out',
+    out,
+  ]
+  return { ...home, args, out, other, secret }
+}
+
+t.test('the old login opens the new registry, and only the certificate changes on the cluster', async (t) => {
+  const { args, out, htpasswd, ca, other } = await makeDisaster(t)
+  const { code, stdout, stderr } = await runCommand(args)
+  t.equal(code, 0, stderr)
+  const { users } = parseHtpasswd(readFileSync(htpasswd, 'utf8'))
+  t.equal(await matchesHash(OLD, users.get('installer') ?? ''), true)
+  t.ok(users.has('david'), 'who was there stays')
+  t.match(stdout, '  + installer, with the password that the pull secret holds for reg.example.com:5000')
+  t.match(stdout, /- reg\.example\.com\.\.5000: lost CA, until /)
+  t.match(stdout, /\+ reg\.example\.com\.\.5000: Tarn CA reg\.example\.com, until /)
+  t.match(stdout, '  = quay.example.com')
+  t.match(stdout, '  = stays as it is: the registry takes its login')
+  t.match(parse(readFileSync(join(out, 'registry-cas.yaml'), 'utf8')), {
+    metadata: { name: 'davidwei-crt', namespace: 'openshift-config' },
+    data: { 'reg.example.com..5000': readFileSync(ca, 'utf8'), 'quay.example.com': other },
+  })
+  t.match(
+    readFileSync(join(out, 'apply.sh'), 'utf8'),
+    'oc apply -f registry-cas.yaml\noc patch image.config.openshift.io/cluster',
+  )
+  t.notOk(existsSync(join(out, 'pull-secret.json')))
+  t.notMatch(stdout + stderr, OLD)
+
+  const again = await runCommand(args)
+  t.match(again.stdout, '  = installer, with the password')
+})
+
+t.test('--dry-run shows the same and writes nothing', async (t) => {
+  const { args, out, htpasswd } = await makeDisaster(t)
+  const before = readFileSync(htpasswd, 'utf8')
+  const { code, stdout } = await runCommand([...args, '--dry-run'])
+  t.equal(code, 0)
+  t.match(stdout, '  + installer, with the password')
+  t.equal(readFileSync(htpasswd, 'utf8'), before)
+  t.notOk(existsSync(out))
+})
+
+t.test('--new-login changes both on the cluster and leaves the registry’s users alone', async (t) => {
+  const { args, out, htpasswd } = await makeDisaster(t)
+  const before = readFileSync(htpasswd, 'utf8')
+  const login = ['--new-login', '--user', 'david', '--password-stdin']
+  const { code, stdout, stderr } = await runCommand([...args, ...login], { input: 'hunter2-very-secret\n' })
+  t.equal(code, 0, stderr)
+  t.equal(readFileSync(htpasswd, 'utf8'), before)
+  t.match(stdout, '- reg.example.com:5000: user installer')
+  t.match(stdout, '+ reg.example.com:5000: user david')
+  t.same(JSON.parse(readFileSync(join(out, 'pull-secret.json'), 'utf8')), {
+    auths: { 'quay.io': auth('r', 'h'), 'reg.example.com:5000': auth('david', 'hunter2-very-secret') },
+  })
+  t.equal(statSync(join(out, 'pull-secret.json')).mode & 0o777, 0o600)
+  t.match(readFileSync(join(out, 'apply.sh'), 'utf8'), 'oc set data secret/pull-secret')
+  t.notMatch(stdout + stderr, 'hunter2')
+  t.match(await runCommand([...args, '--new-login']), { code: 2 })
+})
+
+t.test('when the certificate is the one that the cluster has, nothing need change there', async (t) => {
+  const { directory, ca, config, secret, out } = await makeDisaster(t)
+  const existing = join(directory, 'same.json')
+  writeFileSync(
+    existing,
+    JSON.stringify({
+      kind: 'ConfigMap',
+      metadata: { name: 'x' },
+      data: { 'reg.example.com..5000': readFileSync(ca, 'utf8') },
+    }),
+  )
+  const args = ['cluster', 'repair', '--config', config, '--pull-secret', secret, '--existing', existing, '--out', out]
+  const { stdout, code } = await runCommand(args)
+  t.equal(code, 0)
+  t.match(stdout, 'nothing need change on the cluster')
+  t.notOk(existsSync(out))
+})
+
+t.test('without a word of the cluster the command says what it wants', async (t) => {
+  const { config } = await makeDisaster(t)
+  t.match(await runCommand(['cluster', 'repair', '--config', config]), {
+    code: 2,
+    stderr: /nothing is known of the cluster/,
+  })
+})
+
+t.test('lost images are told, with the places that have them', async (t) => {
+  const { directory, config, data } = await makeDisaster(t)
+  const layout = createLayout(data)
+  const put = (text: string, root = layout): string => {
+    plantFile(root.blobData(digestOf(Buffer.from(text))), text)
+    return digestOf(Buffer.from(text))
+  }
+  const imageOf = (text: string): string =>
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: 'application/vnd.oci.image.manifest.v1+json',
+      config: {
+        mediaType: 'application/vnd.oci.image.config.v1+json',
+        digest: digestOf(Buffer.from(text)),
+        size: text.length,
+      },
+      layers: [],
+    })
+  const [here, damaged, lost] = [imageOf('{"a":1}'), imageOf('{"b":2}'), imageOf('{"c":3}')]
+  for (const manifest of [here, damaged]) {
+    const digest = put(manifest)
+    plantFile(`${layout.repositories}/ocp4/openshift4/_manifests/revisions/sha256/${digest.slice(7)}/link`, digest)
+  }
+  const config1 = put('{"a":1}')
+  plantFile(`${layout.repositories}/ocp4/openshift4/_layers/sha256/${config1.slice(7)}/link`, config1)
+
+  const nameOf = (manifest: string): string =>
+    `quay.io/openshift-release-dev/ocp-v4.0-art-dev@${digestOf(Buffer.from(manifest))}`
+  const list = join(directory, 'images.txt')
+  writeFileSync(list, [here, damaged, lost].map(nameOf).concat('ghcr.io/a/b:1').join('\n'))
+  // Another data directory has both; oc's directory has neither.
+  const backup = join(directory, 'backup')
+  for (const text of [damaged, lost]) put(text, createLayout(backup))
+  const oc = join(directory, 'mirror')
+  mkdirSync(join(oc, 'v2/openshift/release/manifests'), { recursive: true })
+
+  const args = ['cluster', 'repair', '--config', config, '--in-use', list, '--from', backup, '--from', oc]
+  const source = ['--source', 'quay.io/openshift-release-dev/ocp-v4.0-art-dev=ocp4/openshift4']
+  const { code, stdout, stderr } = await runCommand([...args, ...source])
+  t.equal(code, 4, stderr)
+  t.match(stdout, 'images in use: 1 here, 1 missing, 1 incomplete, 1 not mirrored')
+  t.match(stdout, `  missing  ${nameOf(lost)}  (ocp4/openshift4)`)
+  t.match(stdout, `  incomplete  ${nameOf(damaged)}`)
+  t.match(stdout, `${backup} (data directory): has 2 of 2 images\n    tarn import data:${backup}`)
+  t.match(stdout, `${oc} (oc directory): has 0 of 2 images`)
+  const json = await runCommand([...args, ...source, '--json'])
+  t.match(JSON.parse(json.stdout), {
+    images: [{ state: 'here' }, { state: 'incomplete' }, { state: 'missing' }, { state: 'not mirrored' }],
+  })
+  t.match(
+    await runCommand([
+      'cluster',
+      'repair',
+      '--config',
+      config,
+      '--in-use',
+      list,
+      '--from',
+      join(directory, 'nowhere'),
+      ...source,
+    ]),
+    {
+      code: 2,
+    },
+  )
+})
