@@ -29,6 +29,8 @@ export interface CopyOptions {
   readonly referrers?: boolean
   /** Looks at everything and changes nothing. */
   readonly dryRun?: boolean
+  /** Blobs that a dry run has counted: the next one of the same target goes on with them. */
+  readonly counted?: Set<Digest>
   /** Images, and blobs, at a time. */
   readonly atATime?: { readonly images?: number; readonly blobs?: number }
   readonly signal?: AbortSignal
@@ -105,11 +107,12 @@ class Run {
   readonly #options: CopyOptions
   readonly #copies: BlobCopies
   /** Blobs that a dry run has counted. */
-  readonly #counted = new Set<Digest>()
+  readonly #counted: Set<Digest>
   #done = 0
 
   constructor(options: CopyOptions) {
     this.#options = options
+    this.#counted = options.counted ?? new Set()
     const { source, target, signal, atATime = {} } = options
     const onBytes = (count: number): void => {
       this.bytes += count

@@ -22,9 +22,9 @@ export function writeDirectory(root: string, { mode = 0o644 }: { readonly mode?:
     try {
       await make(own)
       await rename(own, target)
-    } catch (error) {
+    } finally {
+      // Where both are names of one file already, the renaming does nothing.
       await rm(own, { force: true })
-      throw error
     }
   }
   const write: TreeWriter['write'] = (path, bytes) =>

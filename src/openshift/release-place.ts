@@ -1,0 +1,40 @@
+// Where a release is read from: a registry, this registry's own directory, a directory of `oc`, a bundle. Its components
+// lie in the repository of the release image (every mirror keeps them so), else where its payload says.
+import type { ImageSource } from '../exchange/image-source.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import type { Reference } from '../oci/reference.ts'
+import type { Component } from './payload.ts'
+import type { StoreAnswer } from './signature-stores.ts'
+
+export interface ImagePlace {
+  readonly source: ImageSource
+  readonly repository: RepositoryName | undefined
+}
+
+export interface ReleasePlace extends ImagePlace {
+  /** As a person would name it, for messages. */
+  readonly name: string
+  readonly reference: Reference
+  /** Registry and repository of the release image as its payload's cluster would name them; undefined where nobody knows. */
+  readonly origin: string | undefined
+  /** Where an image of another registry is read; undefined when this place cannot reach any. */
+  readonly elsewhere: ((host: string) => ImageSource) | undefined
+  /** Signatures of a digest that the place has, or that the payload's stores have. */
+  readonly findSignatures: (digest: Digest, stores: readonly string[]) => Promise<StoreAnswer>
+}
+
+/** Where each component is to be read. Asks the release's own repository for one of them. Throws as the source does. */
+export async function placeComponents(
+  place: ReleasePlace,
+  components: readonly Component[],
+  signal?: AbortSignal,
+): Promise<(component: Component) => ImagePlace> {
+  const { source, repository, elsewhere } = place
+  const own = (): ImagePlace => ({ source, repository })
+  const [first] = components
+  if (elsewhere === undefined || first === undefined) return own
+  const found = await source.readManifest(repository, { kind: 'digest', digest: first.digest }, { signal })
+  if (found !== undefined) return own
+  return (component) => ({ source: elsewhere(component.host), repository: component.repository })
+}

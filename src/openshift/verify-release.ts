@@ -1,0 +1,202 @@
+// Whether everything of a release is at a place: every component that its payload names, every blob of it with the right
+// bytes, a tag for each so that nothing collects it, and a signature that its keyrings accept. Changes nothing.
+import { createHash } from 'node:crypto'
+import type { ImageSource } from '../exchange/image-source.ts'
+import { readClosure, UnusableImage } from '../exchange/read-closure.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import { algorithmOf } from '../oci/digest.ts'
+import type { Digest } from '../oci/digest.ts'
+import { requiredBlobs } from '../oci/manifest.ts'
+import type { Progress } from '../registry/collect.ts'
+import { makeTurns } from '../upstream/turns.ts'
+import type { Payload } from './find-payload.ts'
+import { findPayload } from './find-payload.ts'
+import { judgeRelease } from './judge-release.ts'
+import type { ReleasePlace } from './release-place.ts'
+import type { ReleaseFault, VerifyReport } from './release-report.ts'
+import type { TagStyle } from './release-tags.ts'
+import { releaseTags } from './release-tags.ts'
+
+export interface VerifyOrder {
+  readonly place: ReleasePlace
+  /** `auto` accepts the tags of either generation. */
+  readonly style: TagStyle
+  /** Asks for manifests and leaves the blobs unread. */
+  readonly fast: boolean
+  /** A release that nothing can be verified with is a fault as well. */
+  readonly requireSignature: boolean
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: (progress: Progress) => void
+  readonly clock: () => number
+}
+
+const MANIFESTS_AT_A_TIME = 8
+const BLOBS_AT_A_TIME = 4
+
+/** Throws a Problem for what is no release: then nothing can be said of its parts. */
+export async function verifyRelease(order: VerifyOrder): Promise<VerifyReport> {
+  const { place, fast, signal, clock } = order
+  const began = clock()
+  const payload = await findPayload(place.source, place, place.name, { signal })
+  const faults: ReleaseFault[] = []
+  const blobs = new Map<Digest, { readonly blob: Descriptor; readonly component: string | undefined }>()
+  const images = new Map<Digest, string | undefined>([[payload.digest, undefined]])
+  for (const { digest, name } of payload.components) if (!images.has(digest)) images.set(digest, name)
+  let manifests = 0
+  const turns = makeTurns(MANIFESTS_AT_A_TIME)
+  await Promise.all(
+    [...images].map(async ([digest, component]) => {
+      const release = await turns.take(signal)
+      try {
+        const found = await readImage(place, digest, signal)
+        faults.push(...found.missing.map((fault) => ({ ...fault, ...(component !== undefined && { component }) })))
+        manifests += found.manifests
+        for (const blob of found.blobs) if (!blobs.has(blob.digest)) blobs.set(blob.digest, { blob, component })
+      } finally {
+        release()
+      }
+    }),
+  )
+  faults.push(...(await checkTags(order, payload)))
+  let bytes = 0
+  if (!fast) bytes = await checkBlobs(order, [...blobs.values()], faults)
+  const { report: signature } = await judgeRelease(payload, { find: place.findSignatures, now: new Date(clock()) })
+  if (signature.state === 'wrong' || signature.state === 'unsigned' || order.requireSignature) {
+    if (signature.state !== 'verified') faults.push({ kind: 'signature', what: signature.what, digest: payload.digest })
+  }
+  return {
+    name: place.name,
+    version: payload.version,
+    digest: payload.digest,
+    components: payload.components.length,
+    manifests,
+    blobs: blobs.size,
+    bytes,
+    fast,
+    seconds: (clock() - began) / 1000,
+    faults: faults.toSorted((a, b) => ((a.component ?? '') < (b.component ?? '') ? -1 : 1)),
+    signature,
+    ok: faults.length === 0,
+  }
+}
+
+interface ReadOne {
+  readonly manifests: number
+  readonly blobs: readonly Descriptor[]
+  readonly missing: readonly ReleaseFault[]
+}
+
+async function readImage(
+  { source, repository }: ReleasePlace,
+  digest: Digest,
+  signal: AbortSignal | undefined,
+): Promise<ReadOne> {
+  try {
+    const ask = {
+      source,
+      repository,
+      reference: { kind: 'digest', digest } as const,
+      platforms: 'all',
+      signal,
+    } as const
+    const { manifests, absent } = await readClosure({ ...ask, referrers: false })
+    return {
+      manifests: manifests.length,
+      blobs: manifests.flatMap(({ manifest }) => requiredBlobs(manifest)),
+      missing: absent.map((child) => ({
+        kind: 'missing image',
+        digest: child,
+        what: `the list ${digest} names it, and it is not here`,
+      })),
+    }
+  } catch (error) {
+    signal?.throwIfAborted()
+    if (!(error instanceof UnusableImage)) throw error
+    return { manifests: 0, blobs: [], missing: [{ kind: 'missing image', digest, what: error.message }] }
+  }
+}
+
+async function checkTags({ place, style, signal }: VerifyOrder, payload: Payload): Promise<ReleaseFault[]> {
+  const { source, repository } = place
+  // The image itself may have any tag; what its components are called is what can be told.
+  const styles = style === 'auto' && !payload.isList ? (['plain', 'arch'] as const) : ([style] as const)
+  const wanted = new Map<string, { digest: Digest; tags: string[] }>()
+  const found = new Map<string, Digest | undefined>()
+  const turns = makeTurns(MANIFESTS_AT_A_TIME)
+  for (const each of styles) {
+    for (const { component, tag, digest } of releaseTags(payload, each)) {
+      if (component === undefined) continue
+      const known = wanted.get(component) ?? { digest, tags: [] }
+      if (!known.tags.includes(tag)) known.tags.push(tag)
+      wanted.set(component, known)
+    }
+  }
+  await Promise.all(
+    [...wanted].flatMap(([component, { digest, tags }]) =>
+      tags.map(async (tag) => {
+        const release = await turns.take(signal)
+        try {
+          const reference = { kind: 'tag', tag: tag as never } as const
+          const digestOfTag = (await source.readManifest(repository, reference, { signal }))?.digest
+          if (digestOfTag !== undefined) found.set(`${component} ${tag}`, digestOfTag)
+          if (digestOfTag === digest) found.set(component, digest)
+        } finally {
+          release()
+        }
+      }),
+    ),
+  )
+  return [...wanted].flatMap(([component, { digest, tags }]): ReleaseFault[] => {
+    if (found.has(component)) return []
+    const other = tags.find((tag) => found.has(`${component} ${tag}`))
+    if (other !== undefined)
+      return [{ kind: 'other image under the tag', component, digest, what: `${other} is another image` }]
+    const what = `no tag ${tags.join(' or ')}: a collection may take it`
+    return [{ kind: 'missing tag', component, digest, what }]
+  })
+}
+
+async function checkBlobs(
+  { place, signal, onProgress }: VerifyOrder,
+  blobs: readonly { readonly blob: Descriptor; readonly component: string | undefined }[],
+  faults: ReleaseFault[],
+): Promise<number> {
+  let [bytes, done] = [0, 0]
+  const turns = makeTurns(BLOBS_AT_A_TIME)
+  await Promise.all(
+    blobs.map(async ({ blob, component }) => {
+      const release = await turns.take(signal)
+      try {
+        const fault = await checkBlob(place, blob, signal, (count) => (bytes += count))
+        if (fault !== undefined) faults.push({ ...fault, ...(component !== undefined && { component }) })
+      } finally {
+        release()
+        onProgress?.({ phase: 'blobs', done: (done += 1), total: blobs.length, bytes })
+      }
+    }),
+  )
+  return bytes
+}
+
+async function checkBlob(
+  { source, repository }: { source: ImageSource; repository: ReleasePlace['repository'] },
+  blob: Descriptor,
+  signal: AbortSignal | undefined,
+  onBytes: (count: number) => void,
+): Promise<ReleaseFault | undefined> {
+  const { digest, size } = blob
+  const hash = createHash(algorithmOf(digest))
+  let length = 0
+  try {
+    for await (const piece of await source.openBlob(repository, blob, { signal })) {
+      hash.update(piece as Buffer)
+      length += (piece as Buffer).length
+      onBytes((piece as Buffer).length)
+    }
+  } catch (error) {
+    signal?.throwIfAborted()
+    return { kind: 'missing blob', digest, what: (error as Error).message }
+  }
+  if (length === size && `${algorithmOf(digest)}:${hash.digest('hex')}` === digest) return undefined
+  return { kind: 'wrong blob', digest, what: `its ${length} bytes are not those of ${digest}, which has ${size}` }
+}

@@ -1,0 +1,272 @@
+import { readFileSync, rmSync, writeFileSync, chmodSync } from 'node:fs'
+import t from 'tap'
+import type { Test } from 'tap'
+import { storeSource } from '../../src/exchange/store-source.ts'
+import { storeTarget } from '../../src/exchange/store-target.ts'
+import { parseDigest } from '../../src/oci/digest.ts'
+import { parseRepositoryName } from '../../src/oci/name.ts'
+import { parseTag } from '../../src/oci/reference.ts'
+import { mirrorRelease } from '../../src/openshift/mirror-release.ts'
+import type { MirrorOrder } from '../../src/openshift/mirror-release.ts'
+import type { ReleasePlace } from '../../src/openshift/release-place.ts'
+import { verifyRelease } from '../../src/openshift/verify-release.ts'
+import type { Context } from '../../src/registry/context.ts'
+import { readSignatures, storeSignature } from '../../src/storage/signatures.ts'
+import { buildRelease } from '../fixtures/release.ts'
+import type { FixtureRelease, ReleaseOptions } from '../fixtures/release.ts'
+import { makeReleaseKey } from '../fixtures/release-key.ts'
+import { openRegistry } from '../helpers/images.ts'
+import { sourceOf } from '../helpers/release-source.ts'
+
+const TO = parseRepositoryName('ocp4/openshift4')
+const key = await makeReleaseKey()
+const VERIFICATION = { stores: ['https://store.test'], keys: [key.publicKey] }
+
+interface Scene {
+  readonly release: FixtureRelease
+  readonly context: Context
+  readonly from: ReleasePlace
+  readonly signatures: Map<string, Buffer[]>
+  readonly order: MirrorOrder
+  readonly tags: () => Promise<Map<string, string>>
+}
+
+async function setUp(
+  t: Test,
+  options: Partial<ReleaseOptions> = {},
+  spoil?: (digest: string) => Buffer | undefined,
+): Promise<Scene> {
+  const release = await buildRelease({
+    version: '4.4.10',
+    host: 'quay.io',
+    verification: VERIFICATION,
+    largestBytes: 300_000,
+    ...options,
+  })
+  const context = openRegistry(t.testdir({ data: {} }))
+  const signatures = new Map([[release.digest, [await key.signRelease(release.digest, release.reference)]]])
+  const source = sourceOf(release.placed, spoil)
+  const from: ReleasePlace = {
+    name: release.reference,
+    source,
+    repository: parseRepositoryName(release.releaseRepository),
+    reference: { kind: 'tag', tag: parseTag(release.releaseTag) },
+    origin: `quay.io/${release.releaseRepository}`,
+    elsewhere: () => source,
+    findSignatures: async (digest) => ({
+      signatures: (signatures.get(digest) ?? []).map((bytes) => ({ bytes, from: 'store' })),
+      failures: [],
+    }),
+  }
+  const target = storeTarget(context, 'here')
+  const order: MirrorOrder = {
+    from,
+    target: () => target,
+    to: TO,
+    host: 'mirror.test:5000',
+    style: 'auto',
+    instructions: 'auto',
+    dryRun: false,
+    requireSignature: false,
+    storeSignature: async (digest, bytes) => (await storeSignature(context.store, digest, bytes)).added,
+    clock: () => Date.now() + 60_000,
+  }
+  const tags = async (): Promise<Map<string, string>> => {
+    const found = new Map<string, string>()
+    for await (const tag of context.store.tags.list(TO)) found.set(tag, context.store.tags.resolve(TO, tag) ?? '')
+    return found
+  }
+  return { release, context, from, signatures, order, tags }
+}
+
+const sorted = (map: ReadonlyMap<string, string>): [string, string][] =>
+  [...map].toSorted(([a], [b]) => (a < b ? -1 : 1))
+
+t.test('a release is mirrored under the tags of oc, and its good signature is kept for clusters', async (t) => {
+  for (const [version, style] of [
+    ['4.4.10', 'plain'],
+    ['4.18.3', 'arch'],
+  ] as const) {
+    const { release, context, order, tags } = await setUp(t, { version })
+    const report = await mirrorRelease(order)
+    t.same(sorted(await tags()), sorted(release.expectedTags(style)))
+    t.same([report.counts.failed, report.counts.copied], [0, release.components.length])
+    t.equal(report.tags, release.components.length + 1)
+    t.equal(
+      report.bytes,
+      report.images.reduce((sum, { bytes }) => sum + bytes, 0),
+    )
+    t.equal(report.signature.state, 'verified')
+    t.equal(readSignatures(context.store.layout, parseDigest(release.digest)).length, 1)
+    t.same(report.images.at(-1)?.tags, [style === 'plain' ? version : `${version}-x86_64`], 'the release comes last')
+  }
+})
+
+t.test('what is printed at the end is what oc prints', async (t) => {
+  const { order } = await setUp(t)
+  const named = { repository: TO, tag: parseTag('4.4.10-x86_64') }
+  t.equal(
+    (await mirrorRelease({ ...order, releaseImage: named })).instructions,
+    `Success
+Update image:  mirror.test:5000/ocp4/openshift4:4.4.10-x86_64
+Mirror prefix: mirror.test:5000/ocp4/openshift4
+Mirror prefix: mirror.test:5000/ocp4/openshift4:4.4.10-x86_64
+
+To use the new mirrored repository to install, add the following section to the install-config.yaml:
+
+imageContentSources:
+- mirrors:
+  - mirror.test:5000/ocp4/openshift4
+  source: quay.io/openshift-release-dev/ocp-release
+- mirrors:
+  - mirror.test:5000/ocp4/openshift4
+  source: quay.io/openshift-release-dev/ocp-v4.0-art-dev
+
+
+To use the new mirrored repository for upgrades, use the following to create an ImageContentSourcePolicy:
+
+apiVersion: operator.openshift.io/v1alpha1
+kind: ImageContentSourcePolicy
+metadata:
+  name: example
+spec:
+  repositoryDigestMirrors:
+  - mirrors:
+    - mirror.test:5000/ocp4/openshift4
+    source: quay.io/openshift-release-dev/ocp-release
+  - mirrors:
+    - mirror.test:5000/ocp4/openshift4
+    source: quay.io/openshift-release-dev/ocp-v4.0-art-dev`,
+  )
+})
+
+t.test('a list is mirrored with all its images, tagged -multi', async (t) => {
+  const { release, context, order, tags } = await setUp(t, { version: '4.18.3', architectures: ['amd64', 'arm64'] })
+  const report = await mirrorRelease(order)
+  t.same(sorted(await tags()), sorted(release.expectedTags('arch')))
+  for (const { image } of release.placed) {
+    for (const { digest } of image.manifests)
+      t.ok(context.store.manifests.resolve(TO, parseDigest(digest)), `${digest} is here`)
+  }
+  t.match(report.instructions, /kind: ImageDigestMirrorSet/)
+})
+
+t.test('the second run sends nothing', async (t) => {
+  const { release, order } = await setUp(t)
+  await mirrorRelease(order)
+  const again = await mirrorRelease(order)
+  t.same([again.bytes, again.blobs, again.stored], [0, 0, 0])
+  t.equal(again.counts.here, release.components.length)
+})
+
+t.test('a dry run tells the sizes and changes nothing', async (t) => {
+  const { release, order, tags } = await setUp(t)
+  const report = await mirrorRelease({ ...order, dryRun: true })
+  t.equal(report.bytes, release.bytes)
+  t.equal((await tags()).size, 0)
+})
+
+t.test('sigstore’s tag comes with the release', async (t) => {
+  const { release, tags, order } = await setUp(t, { sigstore: true })
+  await mirrorRelease(order)
+  t.ok((await tags()).has(`${release.digest.replace(':', '-')}.sig`))
+})
+
+t.test('a component that cannot be copied keeps back the release image alone, and the next run heals it', async (t) => {
+  let broken: string | undefined
+  const { release, order, tags } = await setUp(t, {}, (digest) => (digest === broken ? Buffer.from('x') : undefined))
+  const etcd = release.components.find(({ name }) => name === 'etcd')
+  broken = etcd?.image.blobs.at(1)?.digest
+  const report = await mirrorRelease(order)
+  t.same(
+    report.images.filter(({ state }) => state === 'failed').map(({ components }) => components),
+    [['etcd'], []],
+  )
+  t.equal(report.instructions, undefined)
+  t.equal(report.stored, 0)
+  const there = await tags()
+  t.same([there.has('4.4.10'), there.has('4.4.10-etcd'), there.has('4.4.10-cli')], [false, false, true])
+  broken = undefined
+  t.equal((await mirrorRelease(order)).counts.failed, 0)
+  t.same(sorted(await tags()), sorted(release.expectedTags('plain')))
+})
+
+t.test('a release that is signed wrongly is not copied at all', async (t) => {
+  const stranger = await makeReleaseKey('stranger')
+  const { release, order, signatures, tags } = await setUp(t)
+  signatures.set(release.digest, [await stranger.signRelease(release.digest, release.reference)])
+  await t.rejects(mirrorRelease(order), { name: 'Problem', exitCode: 4, message: /is not verified/ })
+  t.equal((await tags()).size, 0)
+})
+
+t.test('a release without a signature is copied and said to be unsigned, unless one is required', async (t) => {
+  const { order, signatures, context, release } = await setUp(t)
+  signatures.clear()
+  await t.rejects(mirrorRelease({ ...order, requireSignature: true }), { message: /is not verified/ })
+  const report = await mirrorRelease(order)
+  t.same([report.signature.state, report.counts.failed, report.stored], ['unsigned', 0, 0])
+  t.same(readSignatures(context.store.layout, parseDigest(release.digest)), [])
+})
+
+t.test('a payload without a keyring is copied, and refused where a signature is required', async (t) => {
+  const release = await buildRelease({ version: '4.4.10', host: 'quay.io' })
+  const { order } = await setUp(t)
+  const source = sourceOf(release.placed)
+  const from = { ...order.from, source, elsewhere: () => source }
+  await t.rejects(mirrorRelease({ ...order, from, requireSignature: true }), { message: /is not verified/ })
+  const report = await mirrorRelease({ ...order, from })
+  t.same([report.signature.state, report.counts.failed], ['none', 0])
+})
+
+async function verify({ context, order, release }: Scene, fast = false) {
+  const place: ReleasePlace = {
+    ...order.from,
+    name: `${TO}:${release.version}`,
+    source: storeSource(context, 'here'),
+    repository: TO,
+    reference: { kind: 'tag', tag: parseTag(release.version) },
+    elsewhere: undefined,
+    findSignatures: async (digest) => ({
+      signatures: readSignatures(context.store.layout, digest).map(({ bytes }) => ({ bytes, from: 'here' })),
+      failures: [],
+    }),
+  }
+  return verifyRelease({ place, style: 'auto', fast, requireSignature: false, clock: order.clock })
+}
+
+t.test('a mirrored release is verified whole', async (t) => {
+  const scene = await setUp(t)
+  await mirrorRelease(scene.order)
+  const report = await verify(scene)
+  t.same(report.faults, [])
+  t.equal(report.ok, true)
+  t.same([report.components, report.bytes > 0], [scene.release.components.length, true])
+})
+
+t.test('a removed component, a corrupted blob, a lost tag and a lost signature are found and named', async (t) => {
+  const scene = await setUp(t)
+  await mirrorRelease(scene.order)
+  const { layout, tags, manifests } = scene.context.store
+  const [etcd, console] = ['etcd', 'hyperkube'].map((name) => scene.release.components.find((c) => c.name === name))
+  const digest = parseDigest(etcd?.digest ?? '')
+  rmSync(layout.revisionLink(TO, digest))
+  const layer = parseDigest(console?.image.blobs.at(1)?.digest ?? '')
+  const path = layout.blobData(layer)
+  const bytes = readFileSync(path)
+  bytes[100] = (bytes[100] ?? 0) ^ 1
+  chmodSync(path, 0o644)
+  writeFileSync(path, bytes)
+  await tags.remove(TO, parseTag('4.4.10-cli'))
+  rmSync(layout.signature(parseDigest(scene.release.digest), 1))
+  t.equal(manifests.resolve(TO, digest), undefined)
+  const report = await verify(scene)
+  t.equal(report.ok, false)
+  const kinds = report.faults.map(({ kind, component }) => `${kind} ${component ?? '-'}`)
+  t.ok(kinds.includes('missing image etcd'), kinds.join(', '))
+  t.ok(kinds.includes('missing tag cli'), kinds.join(', '))
+  t.ok(kinds.includes('signature -'), kinds.join(', '))
+  t.ok(
+    kinds.some((kind) => /^(?:missing|wrong) (?:blob|image) hyperkube$/.test(kind)),
+    kinds.join(', '),
+  )
+})
