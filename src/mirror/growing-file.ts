@@ -1,20 +1,25 @@
-// A file that one writer makes longer while any number of readers follow it. Readers never poll: they wait for the next
-// change, which all of them share.
+// A file that one writer makes longer while any number of readers follow it, in memory while they keep up. Readers never
+// poll: they wait for the next change, which all of them share.
 import type { FileHandle } from 'node:fs/promises'
 import { constants, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
+import type { HeldBytes } from './window.ts'
+import { Window } from './window.ts'
 
 // What may wait for the disk before the network has to wait.
 const MOST_WAITING = 4 * 1024 * 1024
 // Less than this is written only when nothing more came in the same turn of the event loop: a call for every 64 KiB that a
 // socket gives costs more than the bytes do.
 const PIECE = 512 * 1024
+// Of what is written, that stays in memory.
+const MOST_KEPT = 2 * 1024 * 1024
 
 export class GrowingFile {
   readonly path: string
   readonly #handle: FileHandle
   #size: number
+  #window: Window
   #waiting: Uint8Array[] = []
   #waitingBytes = 0
   #writing: Promise<void> | undefined
@@ -26,6 +31,7 @@ export class GrowingFile {
     this.path = path
     this.#handle = handle
     this.#size = size
+    this.#window = new Window(size, MOST_KEPT)
   }
 
   /** Opens the file, which is made when it is not there. Who opens it releases it once. */
@@ -40,9 +46,19 @@ export class GrowingFile {
     }
   }
 
-  /** Bytes that readers may read. */
+  /** Bytes that can be read from the file. */
   get size(): number {
     return this.#size
+  }
+
+  /** Bytes that are in the file or on their way there. */
+  get received(): number {
+    return this.#window.end
+  }
+
+  /** The bytes from `position` on, `most` of them at most, when they are in memory; what is not written yet is. */
+  hold(position: number, most: number): HeldBytes | undefined {
+    return this.#window.hold(position, most)
   }
 
   get handle(): FileHandle {
@@ -65,7 +81,10 @@ export class GrowingFile {
   /** Ends a use; the file is closed with the last. */
   async release(): Promise<void> {
     this.#users -= 1
-    if (this.#users === 0) await this.#handle.close()
+    if (this.#users > 0) return
+    await this.#writing
+    this.#window.clear()
+    await this.#handle.close()
   }
 
   /** Resolves at the next growth or `tell`. */
@@ -80,12 +99,17 @@ export class GrowingFile {
     resolve()
   }
 
-  /** Takes bytes to the end. Resolves when there is room for more; throws what the disk said to earlier ones. */
-  async append(bytes: Uint8Array): Promise<void> {
+  /**
+   * Takes bytes to the end; they must stay what they are until `free` is called. Resolves when there is room for more;
+   * throws what the disk said to earlier ones.
+   */
+  async append(bytes: Uint8Array, free: () => void = () => undefined): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
+    this.#window.push(bytes, free)
     this.#waiting.push(bytes)
     this.#waitingBytes += bytes.byteLength
     this.#writing ??= this.#write()
+    this.tell()
     if (this.#waitingBytes > MOST_WAITING) await this.#writing
     if (this.#failure !== undefined) throw this.#failure
   }
@@ -101,6 +125,8 @@ export class GrowingFile {
     await this.settle()
     await this.#handle.truncate(0)
     this.#size = 0
+    this.#window.clear()
+    this.#window = new Window(0, MOST_KEPT)
   }
 
   // Whatever came while the last write ran goes out with one call.
@@ -113,7 +139,7 @@ export class GrowingFile {
         this.#waitingBytes = 0
         await writeAll(this.#handle, pieces, this.#size)
         this.#size += pieces.reduce((sum, { byteLength }) => sum + byteLength, 0)
-        this.tell()
+        this.#window.trim(this.#size)
       }
     } catch (error) {
       this.#failure = error as Error

@@ -265,13 +265,19 @@ export class Transfer {
   async #append(file: GrowingFile, blob: UpstreamBlob): Promise<void> {
     // An upstream without Range begins again: what is here already is passed over.
     let skip = file.size - blob.from
-    for await (const piece of blob.body) {
+    const { body } = blob
+    for await (const piece of body) {
       this.#parts.onBytes(piece.length)
       const rest = piece.subarray(Math.min(skip, piece.length))
       skip -= piece.length - rest.length
-      if (rest.length === 0) continue
+      if (rest.length === 0) {
+        body.free(piece)
+        continue
+      }
+      // Hashed while the disk has its turn already.
+      const room = file.append(rest, () => body.free(piece))
       this.#hash.update(rest)
-      await file.append(rest)
+      await room
     }
     await file.settle()
   }

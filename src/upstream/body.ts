@@ -1,5 +1,6 @@
 // The body of a blob as a stream that keeps what the answer's headers and the descriptor promised: never a byte more
 // than promised, an error when there are fewer, an error when they drip. It does not hash: who resumes does.
+import { Pieces } from './pieces.ts'
 import type { Throttle } from './throttle.ts'
 import type { Incoming } from './transport.ts'
 import { describeEnd } from './transport.ts'
@@ -62,6 +63,8 @@ export interface BodyOptions {
 
 /** Read once, to its end or until it is destroyed. */
 export interface BlobBody extends AsyncIterable<Buffer> {
+  /** Says, at most once for each, that a piece is no longer needed; its bytes change after that. */
+  free(piece: Buffer): void
   destroy(): void
 }
 
@@ -78,7 +81,7 @@ export function streamBody(incoming: Incoming, options: BodyOptions): BlobBody {
   }
   const pieces = readPieces(incoming, options, destroy)
   // Not a Readable: each layer of streams costs a few turns for every 64 KiB.
-  return { [Symbol.asyncIterator]: () => pieces, destroy }
+  return { [Symbol.asyncIterator]: () => pieces, free: incoming.free, destroy }
 }
 
 async function* readPieces(
@@ -88,23 +91,23 @@ async function* readPieces(
 ): AsyncGenerator<Buffer, void, void> {
   const { host } = incoming.url
   const most = span.length ?? largest - span.from
-  const pieces = (incoming.body as AsyncIterable<Buffer>)[Symbol.asyncIterator]()
+  const pieces = new Pieces(incoming.body)
   let received = 0
   // Only time in which we wait for the upstream counts: a slow reader or our own limit is not its fault.
   let [waited, since] = [0, 0]
   try {
     for (;;) {
       const start = elapsed()
-      const next = await pieces.next().catch((error: unknown) => {
+      const piece = await pieces.next().catch((error: unknown) => {
         throw describeEnd(error, incoming.url, signal)
       })
-      if (next.done === true) break
+      if (piece === undefined) break
       waited += elapsed() - start
-      received += next.value.length
+      received += piece.length
       if (received > most) throw new UpstreamError('invalid', `${host} sends more than the ${most} bytes of the blob`)
-      const pause = throttle.spend(next.value.length, signal)
+      const pause = throttle.spend(piece.length, signal)
       if (pause !== undefined) await pause
-      yield next.value
+      yield piece
       if (waited < MINUTE) continue
       const pace = received - since
       if (pace < slowest) throw new UpstreamError('unreachable', `${host} sent only ${pace} bytes in a minute`)

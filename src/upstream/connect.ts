@@ -8,6 +8,7 @@ import { isIP } from 'node:net'
 import { createSecureContext, getCACertificates } from 'node:tls'
 import { Agent, buildConnector } from 'undici'
 import type { Allowed } from './allowed.ts'
+import type { ReadBuffers } from './read-buffers.ts'
 import { UpstreamError } from './upstream-error.ts'
 
 /** As node:dns's `lookup` with `all: true`. */
@@ -27,6 +28,8 @@ export interface AgentOptions {
   readonly resolve?: Resolve
   /** In place of the network. */
   readonly socketPath?: string
+  /** Memory to read into, Node's own unless given. */
+  readonly buffers?: ReadBuffers
 }
 
 const resolveBySystem: Resolve = (name, family, done) => systemLookup(name, { all: true, family }, done)
@@ -44,7 +47,7 @@ export function makeAgent(options: AgentOptions): Agent {
 }
 
 function makeConnector(options: AgentOptions): buildConnector.connector {
-  const { allowed, ca, insecure = false, connectTimeout, resolve = resolveBySystem, socketPath } = options
+  const { allowed, ca, insecure = false, connectTimeout, resolve = resolveBySystem, socketPath, buffers } = options
   const secureContext = ca && createSecureContext({ ca: [...getCACertificates('default'), ...ca] })
   return (target, callback) => {
     const url = new URL(`${target.protocol}//${target.host ?? target.hostname}`)
@@ -67,6 +70,7 @@ function makeConnector(options: AgentOptions): buildConnector.connector {
       lookup: makeLookup(url, allowed, resolve),
       // One who must be certain of the certificate must not resume a session of another port's server.
       maxCachedSessions: 0,
+      ...(buffers && { onread: buffers.forConnection() }),
     })
     connect(target, callback)
   }

@@ -7,6 +7,7 @@ import { NO_CREDENTIALS } from './credentials.ts'
 import type { EndpointOptions } from './endpoint.ts'
 import { Endpoint } from './endpoint.ts'
 import { hostOf, isSameSite } from './origin.ts'
+import { ReadBuffers } from './read-buffers.ts'
 import type { Timeouts } from './transport.ts'
 import { TIMEOUTS, Transport } from './transport.ts'
 import { UpstreamError } from './upstream-error.ts'
@@ -48,15 +49,17 @@ export function openEndpoint(text: string, options: AddressOptions): { endpoint:
   }
   const timeouts = { ...TIMEOUTS, ...options.timeouts }
   const allowed = new Allowed({ url, origins: origins.map(parseUpstreamUrl), insecure })
+  const buffers = new ReadBuffers()
   const agent = makeAgent({
     allowed,
+    buffers,
     insecure,
     connectTimeout: timeouts.connect,
     ...(ca && { ca }),
     ...(resolve && { resolve }),
     ...(socketPath !== undefined && { socketPath }),
   })
-  const transport = new Transport(agent, timeouts, options.userAgent ?? 'tarn')
+  const transport = new Transport(agent, timeouts, options.userAgent ?? 'tarn', buffers)
   // A login kept under the name that images have is for addresses of the same owner only.
   const own = URL.parse(`https://${host}`)
   const hosts = own !== null && isSameSite(hostOf(own), hostOf(url)) ? [url.host, own.host] : [url.host]

@@ -2,6 +2,7 @@
 // encoded: bytes are hashed and kept as they come (R35). The only file beside connect.ts that knows undici.
 import type { Readable } from 'node:stream'
 import type { Agent, Dispatcher } from 'undici'
+import type { ReadBuffers } from './read-buffers.ts'
 import { describeBreak, UpstreamError } from './upstream-error.ts'
 
 export interface Outgoing {
@@ -29,6 +30,8 @@ export interface Incoming {
   /** All values of a header. */
   readonly headers: (name: string) => readonly string[]
   readonly body: Readable
+  /** Says of a piece of the body that its memory may be read into again. */
+  readonly free: (piece: Uint8Array) => void
   /** Gives the connection free without handing on the body. */
   readonly discard: () => void
 }
@@ -51,11 +54,14 @@ const DISCARD_MS = 5000
 
 export class Transport {
   readonly #agent: Agent
+  readonly #buffers: ReadBuffers | undefined
   readonly #timeouts: Timeouts
   readonly #userAgent: string
 
-  constructor(agent: Agent, timeouts: Timeouts, userAgent: string) {
+  /** `buffers`: those that the agent reads into. */
+  constructor(agent: Agent, timeouts: Timeouts, userAgent: string, buffers?: ReadBuffers) {
     this.#agent = agent
+    this.#buffers = buffers
     this.#timeouts = timeouts
     this.#userAgent = userAgent
   }
@@ -79,7 +85,7 @@ export class Transport {
     } catch (error) {
       throw describeEnd(error, url, signal)
     }
-    const incoming = wrap(data, url)
+    const incoming = wrap(data, url, this.#buffers)
     const encodings = incoming.headers('content-encoding').filter((each) => !/^\s*(?:identity)?\s*$/i.test(each))
     if (encodings.length > 0) {
       incoming.discard()
@@ -126,7 +132,11 @@ export function describeEnd(error: unknown, url: URL, signal: AbortSignal | unde
   return reason
 }
 
-function wrap({ statusCode, headers, body }: Dispatcher.ResponseData, url: URL): Incoming {
+function wrap(
+  { statusCode, headers, body }: Dispatcher.ResponseData,
+  url: URL,
+  buffers: ReadBuffers | undefined,
+): Incoming {
   // A body that is given up ends with an error that nobody waits for.
   body.on('error', () => undefined)
   const all = (name: string): readonly string[] => {
@@ -137,6 +147,7 @@ function wrap({ statusCode, headers, body }: Dispatcher.ResponseData, url: URL):
     status: statusCode,
     url,
     body,
+    free: (piece) => buffers?.free(piece),
     headers: all,
     header(name) {
       const values = all(name)

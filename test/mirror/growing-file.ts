@@ -42,6 +42,37 @@ t.test('large pieces wait for the disk, and all of them are there', async (t) =>
   await file.release()
 })
 
+t.test('no bytes are given back before they are in the file', async (t) => {
+  const path = join(t.testdir({}), 'file')
+  const file = await GrowingFile.open(path)
+  const early: number[] = []
+  const freed = new Set<number>()
+  // The first one is being written while the others come.
+  for (let i = 0; i < 20; i += 1) {
+    void file.append(Buffer.alloc(1_000_000, i), () => {
+      if (file.size < (i + 1) * 1_000_000) early.push(i)
+      freed.add(i)
+    })
+  }
+  await file.settle()
+  t.same(early, [])
+  t.ok(freed.size >= 15, `${freed.size} of 20 pieces were given back`)
+  t.equal(file.received, 20_000_000)
+  await file.release()
+  t.equal(freed.size, 20)
+})
+
+t.test('what was written a moment ago is in memory, what was written before it in the file alone', async (t) => {
+  const file = await GrowingFile.open(join(t.testdir({}), 'file'))
+  for (let i = 0; i < 10; i += 1) await file.append(Buffer.alloc(1_000_000, i))
+  await file.settle()
+  t.equal(file.hold(0, 1), undefined)
+  const held = file.hold(9_500_000, 1_000_000)
+  t.same(held?.bytes, Buffer.alloc(500_000, 9))
+  held?.release()
+  await file.release()
+})
+
 t.test('the file is closed with its last use, and what the disk refuses is told', async (t) => {
   const path = join(t.testdir({}), 'file')
   const file = await GrowingFile.open(path)
