@@ -116,6 +116,7 @@ function askFor(entry: SyncEntry, located: Located, { images }: Meaning, tags?: 
     located,
     reference,
     referrers: entry.referrers,
+    signing: entry,
     ...(tags && { tags }),
   }))
 }

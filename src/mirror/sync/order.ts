@@ -1,7 +1,6 @@
 // What somebody wants synced: the entries of a sync file or one image of the command line, and how.
 import { createHash } from 'node:crypto'
 import { basename } from 'node:path'
-import { Problem } from '../../config/problem.ts'
 import type { SyncEntry, SyncFile } from '../../config/sync-file.ts'
 import { parseSyncFile } from '../../config/sync-file.ts'
 import { formatImageSource } from '../../config/image-source.ts'
@@ -44,7 +43,6 @@ export const ONE_IMAGE = 'image'
  */
 export function orderFile(text: string, path: string, directory: string): SyncOrder & Pick<SyncFile, 'warnings'> {
   const { entries, registries, limits, warnings } = parseSyncFile(text, path, directory)
-  requireKnown(entries)
   const name = basename(path)
     .replace(/[^\w.-]/gu, '_')
     .slice(0, 64)
@@ -54,16 +52,6 @@ export function orderFile(text: string, path: string, directory: string): SyncOr
 /** The order of one image. */
 export function orderImage(entry: SyncEntry): SyncOrder {
   return { id: ONE_IMAGE, name: formatImageSource(entry.source), entries: [entry], registries: new Map(), limits: {} }
-}
-
-// To take what nobody verified for verified would be worse than not to begin.
-function requireKnown(entries: readonly SyncEntry[]): void {
-  const signed = entries.find(({ onlySigned, policy }) => onlySigned || policy !== undefined)
-  if (signed === undefined) return
-  throw new Problem(`${formatImageSource(signed.source)} is to be verified by a policy, which a sync cannot do yet`, {
-    hint: 'leave onlySigned and policy out of the sync file, and verify its images another way',
-    exitCode: 2,
-  })
 }
 
 function hashOf(text: string): string {

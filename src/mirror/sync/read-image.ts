@@ -1,5 +1,6 @@
 // Reads all manifests of one image that a sync means, and no blob: what it is now, the children for its platforms, and
 // what refers to them. What is here already is read here, so that a sync that finds nothing new asks one HEAD an image.
+import type { SyncEntry } from '../../config/sync-file.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { RepositoryName } from '../../oci/name.ts'
 import type { Reference, Tag } from '../../oci/reference.ts'
@@ -22,6 +23,8 @@ export interface ImageAsk {
   readonly reference: Reference
   /** Whether what refers to the image is meant as well. */
   readonly referrers: boolean
+  /** What must be signed of it; nothing unless said. */
+  readonly signing?: Pick<SyncEntry, 'onlySigned' | 'policy'>
   /** All tags of the upstream's repository, where they are known: then nobody asks for one that is not there. */
   readonly tags?: ReadonlySet<Tag>
 }

@@ -17,6 +17,7 @@ import type { FetchedImage, ImageAsk } from './read-image.ts'
 import { readImage } from './read-image.ts'
 import { ReferrerLists } from './referrer-lists.ts'
 import type { SyncProgress } from './report.ts'
+import type { ImagePolicies } from './verify-images.ts'
 import { skipUnlessFailed } from './failed-before.ts'
 
 /** An image that was read, and what is to be done for it. */
@@ -39,6 +40,7 @@ export interface ReadPlanParts extends Omit<FindParts, 'upstreamOf'> {
   readonly upstreamOf: FindParts['upstreamOf']
   readonly context: Context
   readonly fetching: Pick<Fetching, 'manifests'>
+  readonly policies: ImagePolicies
   /** Milliseconds since 1970. */
   readonly clock: () => number
   readonly onProgress: (progress: SyncProgress) => void
@@ -48,15 +50,20 @@ export interface ReadPlanParts extends Omit<FindParts, 'upstreamOf'> {
 
 /** Throws what is no answer of an upstream. */
 export async function readPlan(order: Pick<SyncOrder, 'entries'>, parts: ReadPlanParts): Promise<ReadPlan> {
-  const { context, clock, only } = parts
+  const { context, clock, only, policies } = parts
   parts.onProgress({ phase: 'list', done: 0 })
   const found = skipUnlessFailed(await findImages(order.entries, parts), only)
   const { asks, doubles } = dropDoubles(found.asks)
   const readAt = clock()
-  const read = await readAll(asks, parts)
+  let read = await readAll(asks, parts)
   const images = read.filter((each): each is FetchedImage => !('why' in each))
   const here = await readHere(context, images)
-  const plan = planImages([...read, ...doubles, ...found.unread], here)
+  const makePlan = (): Plan => planImages([...read, ...doubles, ...found.unread], here)
+  let plan = makePlan()
+  if (!policies.isEmpty) {
+    read = await policies.filter(asks, read, plan.images, parts)
+    plan = makePlan()
+  }
   const work = read.flatMap((image, index) => {
     const [ask, planned] = [asks[index], plan.images[index]]
     if ('why' in image || ask === undefined || planned === undefined || planned.state === 'failed') return []

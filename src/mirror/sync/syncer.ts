@@ -8,6 +8,7 @@ import type { Upkeep } from '../../registry/upkeep.ts'
 import { isNoRoom } from '../../storage/room.ts'
 import { statFile } from '../../storage/stamp.ts'
 import type { UpstreamClient } from '../../upstream/client.ts'
+import { openFetcher } from '../../upstream/fetch-small.ts'
 import { UpstreamError } from '../../upstream/upstream-error.ts'
 import type { Fetching } from '../fetching.ts'
 import { messageOf } from '../retry.ts'
@@ -28,6 +29,7 @@ import { readReport, writeReport } from './report-file.ts'
 import { runPlan } from './run.ts'
 import type { RunResult } from './run.ts'
 import { SyncUpstreams } from './upstreams.ts'
+import { ImagePolicies } from './verify-images.ts'
 
 export interface SyncerParts {
   readonly context: Context
@@ -125,6 +127,9 @@ export class Syncer implements Syncing {
     if (why !== undefined)
       throw new Problem(`nothing can be synced: ${why}`, { hint: 'a sync connects to other registries' })
     const only = missing ? failedIn(this.#requireLast(order)) : undefined
+    // Signatures lie where a person says that they lie.
+    const fetcher = openFetcher({ reach: 'anywhere' })
+    const policies = new ImagePolicies(order.entries, { fetcher, clock })
     const fetching = this.#parts.fetching()
     const upstreams = new SyncUpstreams(order, { configured, shared, open })
     const signal = stop === undefined ? fetching.signal : AbortSignal.any([fetching.signal, stop])
@@ -139,12 +144,13 @@ export class Syncer implements Syncing {
         signal,
         patient: (host, ask) => patience.run(host, ask),
         ...lists,
+        policies,
         onProgress: onEvent,
         only,
       })
       return await act(read, patience, signal)
     } finally {
-      await upstreams.close()
+      await Promise.all([upstreams.close(), fetcher.close()])
     }
   }
 

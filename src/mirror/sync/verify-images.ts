@@ -1,0 +1,89 @@
+// Asks the policies of a sync about what is going to be taken: what they do not let in fails, with the reason, and nothing
+// of it is fetched. What is here already was let in before and is not asked about again.
+import type { SyncEntry } from '../../config/sync-file.ts'
+import type { Fetcher } from '../../upstream/fetch-small.ts'
+import { UpstreamError } from '../../upstream/upstream-error.ts'
+import { Verifier } from '../policy/verifier.ts'
+import type { PlannedImage, UnreadImage } from './plan.ts'
+import type { FetchedImage, ImageAsk } from './read-image.ts'
+
+/** What an entry wants of the signatures of its images. */
+export type Signing = Pick<SyncEntry, 'onlySigned' | 'policy'>
+
+export interface VerifyParts {
+  readonly fetcher: Pick<Fetcher, 'get'>
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
+}
+
+export interface VerifyRun {
+  readonly signal: AbortSignal
+  /** Runs what asks the upstream `host`, again if need be. */
+  readonly patient: <T>(host: string, act: () => Promise<T>) => Promise<T>
+}
+
+const TAKEN = new Set<PlannedImage['state']>(['new', 'moved', 'incomplete'])
+
+/** The policies of one run, each read once. */
+export class ImagePolicies {
+  readonly #verifiers: ReadonlyMap<string, Verifier>
+
+  /** Reads the policies of these entries. Throws a Problem for one that cannot be kept. */
+  constructor(entries: readonly Signing[], parts: VerifyParts) {
+    const paths = new Set(entries.flatMap(({ policy }) => policy ?? []))
+    this.#verifiers = new Map([...paths].map((path) => [path, new Verifier(path, parts)]))
+  }
+
+  get isEmpty(): boolean {
+    return this.#verifiers.size === 0
+  }
+
+  /** What was read, with what may not be taken as unread. `planned` is about the same images in the same order. */
+  async filter(
+    asks: readonly ImageAsk[],
+    read: readonly (FetchedImage | UnreadImage)[],
+    planned: readonly Pick<PlannedImage, 'state'>[],
+    run: VerifyRun,
+  ): Promise<(FetchedImage | UnreadImage)[]> {
+    return Promise.all(
+      read.map(async (image, index) => {
+        const [ask, state] = [asks[index], planned[index]?.state]
+        if (ask === undefined || 'why' in image || state === undefined || !TAKEN.has(state)) return image
+        const why = await this.#whyNot(ask, image, run)
+        return why === undefined ? image : { ...ask.image, why }
+      }),
+    )
+  }
+
+  async #whyNot(ask: ImageAsk, image: FetchedImage, { signal, patient }: VerifyRun): Promise<string | undefined> {
+    const { located, reference, signing } = ask
+    const verifier = signing?.policy === undefined ? undefined : this.#verifiers.get(signing.policy)
+    if (verifier === undefined) return signing?.onlySigned === true ? 'nothing says whose signatures count' : undefined
+    const { client, config } = located.upstream
+    const { host } = config
+    const children = [...image.read.values()].filter(({ manifest }) => manifest.kind === 'image')
+    try {
+      const why = await patient(host, () =>
+        verifier.whyNot({
+          client,
+          host,
+          repository: located.repository,
+          reference,
+          root: toSigned(image.root),
+          children: children.map(toSigned),
+          onlySigned: signing?.onlySigned === true,
+          signal,
+        }),
+      )
+      return why && `not verified: ${why}`
+    } catch (error) {
+      // Not to know is no reason to let it in.
+      if (error instanceof UpstreamError) return `not verified: ${error.message}`
+      throw error
+    }
+  }
+}
+
+function toSigned({ stored }: FetchedImage['root']): { digest: typeof stored.digest; bytes: Uint8Array } {
+  return { digest: stored.digest, bytes: stored.bytes }
+}
