@@ -147,12 +147,8 @@ class Reading {
       if (before.size === entry.size) return
       throw new BadArchive(`${entry.where} was there before with another size`)
     }
-    const kept: Uint8Array[] = []
-    const mayBe = entry.size <= LARGEST_MANIFEST
-    const outcome = await this.#taker.take(digest, entry.size, mayBe ? keepManifest(entry.bytes, kept) : entry.bytes)
+    const { outcome, facts } = await takeBlob(this.#taker, digest, entry, this.#claims.intern)
     this.#blobs.set(digest, { size: entry.size, outcome })
-    if (outcome === 'wrong' || kept.length === 0) return
-    const facts = readFacts(Buffer.concat(kept), this.#claims.intern)
     if (facts !== undefined) this.#manifests.set(digest, facts)
   }
 
@@ -175,6 +171,19 @@ class Reading {
   }
 }
 
+/** Hands a blob on; gives what the manifest in it says, if it is one. */
+export async function takeBlob(
+  taker: BlobTaker,
+  digest: Digest,
+  { size, bytes }: Pick<TarEntry, 'size' | 'bytes'>,
+  intern: (digest: Digest) => Digest,
+): Promise<{ readonly outcome: BlobOutcome; readonly facts: ManifestFacts | undefined }> {
+  const kept: Uint8Array[] = []
+  const outcome = await taker.take(digest, size, size <= LARGEST_MANIFEST ? keepManifest(bytes, kept) : bytes)
+  const isManifest = outcome !== 'wrong' && kept.length > 0
+  return { outcome, facts: isManifest ? readFacts(Buffer.concat(kept), intern) : undefined }
+}
+
 /** Passes the bytes on and keeps them where they can be a manifest. */
 async function* keepManifest(bytes: AsyncIterable<Uint8Array>, kept: Uint8Array[]): AsyncGenerator<Uint8Array> {
   let isKept: boolean | undefined
@@ -185,7 +194,8 @@ async function* keepManifest(bytes: AsyncIterable<Uint8Array>, kept: Uint8Array[
   }
 }
 
-async function readAll(bytes: AsyncIterable<Uint8Array>): Promise<Buffer> {
+/** All bytes of an entry that is known to be small. */
+export async function readAll(bytes: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const parts: Uint8Array[] = []
   for await (const part of bytes) parts.push(part)
   return Buffer.concat(parts)

@@ -18,6 +18,8 @@ export interface TarEntry {
   readonly size: number
   /** Where its bytes begin in the tar as it is when it is not compressed. */
   readonly offset: number
+  /** All that stands before its bytes: its header, and those that announce it. */
+  readonly head: Uint8Array
   /** `entry 3, "data/…"`, for messages. */
   readonly where: string
   /** Its bytes, to be read before the next entry is asked for; what is not read is passed over. */
@@ -29,14 +31,14 @@ export interface TarLimits {
   readonly entries: number
   /** Bytes of a header that announces another: a name, pax records. */
   readonly announcement: number
+  /** Bytes of zeros after the two blocks that end it: writers fill up their last record, of 10 KiB unless told otherwise. */
+  readonly filling: number
 }
 
-export const TAR_LIMITS: TarLimits = { entries: 2_000_000, announcement: 64 * 1024 }
+export const TAR_LIMITS: TarLimits = { entries: 2_000_000, announcement: 64 * 1024, filling: 1024 * 1024 }
 
 const WITH_BYTES: ReadonlySet<EntryKind> = new Set(['file', 'contiguous file', 'sparse file', 'continued file'])
 const PIECE = 1024 * 1024
-// Writers fill up their last record, of 10 KiB unless they are told otherwise.
-const MOST_FILLING = 1024 * 1024
 
 /** Reads the entries one after the other. Throws BadArchive for what no tar of a registry has; what the source throws. */
 export async function* readTar(
@@ -49,15 +51,16 @@ export async function* readTar(
       if (number > limits.entries) throw new BadArchive(`the archive has more than ${limits.entries} entries`)
       const head = await readHead(reader, number, limits)
       if (head === undefined) break
-      const { name, kind, size } = head
+      const { name, kind, size } = head.facts
       const rest = { left: size, isOpen: true }
       const where = describeEntry(number, name)
-      yield { number, name, kind, size, offset: reader.position, where, bytes: readBytes(reader, rest, where) }
+      const bytes = readBytes(reader, rest, where)
+      yield { number, name, kind, size, offset: reader.position, head: head.bytes, where, bytes }
       rest.isOpen = false
       await passOver(reader, rest.left, where)
       await checkFilling(reader, size, where)
     }
-    await checkEnd(reader)
+    await checkEnd(reader, limits.filling)
   } finally {
     await reader.close()
   }
@@ -70,13 +73,19 @@ interface Head {
 }
 
 /** The header of an entry with all that was announced before it; undefined at the end of the archive. */
-async function readHead(reader: ByteReader, number: number, limits: TarLimits): Promise<Head | undefined> {
+async function readHead(
+  reader: ByteReader,
+  number: number,
+  limits: TarLimits,
+): Promise<{ readonly facts: Head; readonly bytes: Uint8Array } | undefined> {
+  const parts: Uint8Array[] = []
   let longName: string | undefined
   let pax: PaxRecords | undefined
   for (let announced = 0; ; announced++) {
     const where = `entry ${number}`
     const block = await reader.exactly(BLOCK)
     if (block === undefined) throw new CutShort(`the end of the archive is missing after ${number - 1} entries`)
+    parts.push(block)
     if (isEmptyBlock(block)) {
       if (announced > 0) throw new BadArchive(`${where} was announced and is missing`)
       return undefined
@@ -90,6 +99,7 @@ async function readHead(reader: ByteReader, number: number, limits: TarLimits): 
       case 'long link': {
         if (announced >= 4) throw new BadArchive(`${where} is announced again and again`)
         const bytes = await readAnnouncement(reader, size, where, limits)
+        parts.push(bytes, Buffer.alloc(fillingOf(size)))
         if (kind === 'global pax') checkGlobalPax(bytes, where)
         else if (kind === 'pax') {
           if (pax !== undefined) throw new BadArchive(`${where} has two pax headers`)
@@ -101,7 +111,10 @@ async function readHead(reader: ByteReader, number: number, limits: TarLimits): 
         break
       }
       default:
-        return settle({ name: header.name, kind, size }, longName, pax, number)
+        return {
+          facts: settle({ name: header.name, kind, size }, longName, pax, number),
+          bytes: parts.length === 1 ? block : Buffer.concat(parts),
+        }
     }
   }
 }
@@ -166,9 +179,13 @@ function cutInside(where: string, left: number): CutShort {
   return new CutShort(`the archive is cut short: ${where} lacks its last ${left} bytes`)
 }
 
+function fillingOf(size: number): number {
+  return (BLOCK - (size % BLOCK)) % BLOCK
+}
+
 /** What fills an entry's last block. */
 async function checkFilling(reader: ByteReader, size: number, where: string): Promise<void> {
-  const filling = (BLOCK - (size % BLOCK)) % BLOCK
+  const filling = fillingOf(size)
   if (filling === 0) return
   const bytes = await reader.exactly(filling)
   if (bytes === undefined) throw new CutShort(`the archive is cut short after ${where}`)
@@ -176,7 +193,7 @@ async function checkFilling(reader: ByteReader, size: number, where: string): Pr
 }
 
 /** After the first of the two empty blocks: nothing but zeros, and not without an end. */
-async function checkEnd(reader: ByteReader): Promise<void> {
+async function checkEnd(reader: ByteReader, most: number): Promise<void> {
   const second = await reader.exactly(BLOCK)
   if (second === undefined) throw new CutShort('the last block of the archive is missing')
   if (!isEmptyBlock(second)) throw new BadArchive('an empty block stands between the entries of the archive')
@@ -190,6 +207,6 @@ async function checkEnd(reader: ByteReader): Promise<void> {
       })
     }
     filling += part.byteLength
-    if (filling > MOST_FILLING) throw new BadArchive('the archive goes on with empty blocks after its end')
+    if (filling > most) throw new BadArchive('the archive goes on with empty blocks after its end')
   }
 }
