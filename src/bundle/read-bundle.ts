@@ -32,7 +32,12 @@ export interface BundleHead {
 
 export interface BundleTaker extends BlobTaker {
   /** Reads all of `bytes`, which are a piece of a blob; 'wrong' when they are not the slice. */
-  takeSlice(blob: BundleBlob, slice: BundleSlice, offset: number, bytes: AsyncIterable<Uint8Array>): Promise<BlobOutcome>
+  takeSlice(
+    blob: BundleBlob,
+    slice: BundleSlice,
+    offset: number,
+    bytes: AsyncIterable<Uint8Array>,
+  ): Promise<BlobOutcome>
 }
 
 export interface BundlePart {
@@ -100,7 +105,8 @@ async function readHead(entries: Entries): Promise<{ readonly head: BundleHead; 
   if (indexEntry.size > LARGEST_INDEX) throw new BadArchive(`the index of the bundle has ${indexEntry.size} bytes`)
   const indexBytes = await readAll(indexEntry.bytes)
   const index = parseIndex(indexBytes)
-  if (indexEntry.name !== indexName(index.id)) throw new BadArchive(`${indexEntry.where} is not named by the id of its bundle`)
+  if (indexEntry.name !== indexName(index.id))
+    throw new BadArchive(`${indexEntry.where} is not named by the id of its bundle`)
   let entry = await next('it says which part it is')
   let signature: Uint8Array | undefined
   if (entry.name === signatureName(index.id)) {

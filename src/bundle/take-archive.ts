@@ -45,10 +45,14 @@ export interface TakeOptions<Read extends ArchiveContent> {
   readonly dryRun: boolean
   /** Reads the archive and hands its blobs to the taker. */
   readonly read: (taker: BlobTaker) => Promise<Read>
+  /** Called when all of it was read and nothing is wrong with it; what it adds to `incoming` counts as read. */
+  readonly prepare?: (read: Read, incoming: Incoming) => Promise<void>
   /** Blobs that become such though no image needs them yet; without it none. */
   readonly adopts?: (read: Read) => Iterable<Digest>
-  /** Called when all of it was read and before anything is changed; may leave tags out, or throw. */
+  /** Called with what can be linked, before that is done; may leave tags out, or throw. */
   readonly judge?: (plans: readonly PlannedRepository[], read: Read) => Promise<readonly PlannedRepository[]>
+  /** Called when all is done, while what was taken is still held. */
+  readonly settle?: (taken: Taken, read: Read) => Promise<void>
   readonly emit: (progress: Progress) => void
 }
 
@@ -76,8 +80,11 @@ export async function takeArchive<Read extends ArchiveContent>(
     const known = new KnownHere(context.store)
     try {
       const read = await options.read(taker)
+      await options.prepare?.(read, incoming)
+      known.incoming = incoming
       const plans = await planAll(read, known, options)
       const taken = await publish(context, incoming, read, plans, options)
+      await options.settle?.(taken, read)
       await incoming.drop()
       return { taken, read }
     } catch (error) {
@@ -201,6 +208,7 @@ function foresee(store: Store, { name, manifests, tags }: PlannedRepository): Ta
 /** What the plan asks of the archive and of the directory. What it relies on is kept until `release`. */
 class KnownHere implements Known {
   read: ArchiveContent | undefined
+  incoming: Incoming | undefined
   readonly #store: Store
   readonly #found = new Map<Digest, boolean>()
   readonly #releases: (() => void)[] = []
@@ -211,7 +219,7 @@ class KnownHere implements Known {
 
   async isHere(digest: Digest): Promise<boolean> {
     const outcome = this.read?.blobs.get(digest)?.outcome
-    if (outcome === 'new' || outcome === 'here') return true
+    if (outcome === 'new' || outcome === 'here' || this.incoming?.waiting.has(digest) === true) return true
     const known = this.#found.get(digest)
     if (known !== undefined) return known
     this.#releases.push(this.#store.leases.hold([digest]))

@@ -104,6 +104,14 @@ export class Incoming {
     this.#waiting.delete(digest)
   }
 
+  /** Moves one of those that wait to `path`, for good: a piece of a blob, whose bytes alone are none. */
+  async moveOut(digest: Digest, path: string): Promise<void> {
+    await Promise.all(this.#syncs)
+    if (this.#failure !== undefined) throw this.#failure
+    await this.#store.durable.moveIn(this.#store.layout.incomingBlob(digest), path)
+    this.#waiting.delete(digest)
+  }
+
   /** Ends all writing; what waits stays for another try. */
   async settle(): Promise<void> {
     await Promise.allSettled(this.#syncs)

@@ -93,6 +93,8 @@ export function createLayout(root: string) {
     bundles: `${own}/state/bundles`,
     bundleIndex: (id: BundleId): string => `${own}/state/bundles/${id}.json`,
     bundleSignature: (id: BundleId): string => `${own}/state/bundles/${id}.json.sig`,
+    // What an apply of the bundle did here, written by nobody but that.
+    bundleReceipt: (id: BundleId): string => `${own}/state/bundles/${id}.receipt.json`,
     bundlePart: (id: BundleId, part: number, parts: number): string =>
       `${own}/state/bundles/${id}.part-${padNumber(part)}-of-${padNumber(parts)}`,
     // Beside where the bytes belong, so that `cat slice-* > data` makes the blob. Other programs read no such name.

@@ -1,0 +1,63 @@
+// Blobs that are cut over parts. A slice lies beside where its blob belongs, where plain tar puts it too; when all of them
+// are here they are read into one file, hashed, and only what hashes right becomes the blob.
+import { createReadStream } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import type { Context } from '../registry/context.ts'
+import { requireWritable } from '../registry/context.ts'
+import type { Incoming } from '../storage/incoming.ts'
+import { statFile } from '../storage/stamp.ts'
+import type { Store } from '../storage/store.ts'
+import { BadArchive } from './bad-archive.ts'
+import type { BundleBlob } from './bundle-index.ts'
+import type { BundlePart } from './read-bundle.ts'
+
+const PIECE = 1024 * 1024
+
+/** Paths of the slices of a blob, in order. */
+function slicePaths({ layout }: Store, { digest, slices = [] }: BundleBlob): string[] {
+  return slices.map((_, at) => layout.blobSlice(digest, at + 1, slices.length))
+}
+
+/** Whether all slices of the blob lie here, by their sizes. */
+export function hasAllSlices(store: Store, blob: BundleBlob): boolean {
+  const { slices = [] } = blob
+  return slices.length > 0 && slicePaths(store, blob).every((path, at) => statFile(path)?.size === slices[at]?.size)
+}
+
+/** How many slices of blobs that are not whole lie here. */
+export function countSlices(store: Store, blobs: readonly BundleBlob[]): number {
+  return blobs.reduce((sum, blob) => {
+    const { slices = [] } = blob
+    return sum + slicePaths(store, blob).filter((path, at) => statFile(path)?.size === slices[at]?.size).length
+  }, 0)
+}
+
+/** Puts the slices of a part where they belong, and joins the blobs of which there are all now. Throws BadArchive. */
+export async function joinSlices(context: Context, { head, slices }: BundlePart, incoming: Incoming): Promise<void> {
+  const { store } = context
+  for (const blob of head.index.blobs) {
+    if (blob.slices === undefined || store.blobs.state(blob.digest)?.verdict === 'whole') continue
+    const paths = slicePaths(store, blob)
+    for (const [at, slice] of blob.slices.entries()) {
+      const path = paths[at]
+      if (path === undefined || !slices.has(slice.digest) || !incoming.waiting.has(slice.digest)) continue
+      requireWritable(context)
+      await incoming.moveOut(slice.digest, path)
+    }
+    if (!hasAllSlices(store, blob)) continue
+    const isRight = await incoming.take(blob.digest, blob.size, readAll(paths))
+    if (!isRight) {
+      await removeSlices(store, blob)
+      throw new BadArchive(`the slices of ${blob.digest} do not make that blob`)
+    }
+  }
+}
+
+/** Removes the slices of a blob that is whole now. */
+export async function removeSlices(store: Store, blob: BundleBlob): Promise<void> {
+  for (const path of slicePaths(store, blob)) await rm(path, { force: true })
+}
+
+async function* readAll(paths: readonly string[]): AsyncGenerator<Uint8Array> {
+  for (const path of paths) yield* createReadStream(path, { highWaterMark: PIECE }) as AsyncIterable<Uint8Array>
+}
