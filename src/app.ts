@@ -6,6 +6,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import pino from 'pino'
 import { createAuthenticator } from './auth/authenticator.ts'
 import { createPolicy } from './auth/policy.ts'
+import { readSigners, signersPath } from './bundle/trust.ts'
 import { isPushable } from './config/mirror.ts'
 import { describeUnwritable } from './config/problem.ts'
 import type { Config } from './config/schema.ts'
@@ -136,6 +137,7 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     jobs: new Jobs(clock),
     mirror: () => mirror && describeMirror(mirror.mirror, clock()),
     sync: () => sync.open(),
+    trust: () => ({ signers: readSigners(signersPath(config, parts.home)), now: clock() }),
     standing: () => ({
       directory: { path: directory, inode: statSync(directory).ino },
       keeper: readKeeper(layout),

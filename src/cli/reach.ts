@@ -3,6 +3,7 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { readSigners, signersPath } from '../bundle/trust.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import { Problem } from '../config/problem.ts'
 import type { ActEvent, ApiParts, ArchiveBody } from '../http/api/given.ts'
@@ -172,6 +173,7 @@ async function reachDirectory({ config, path }: LoadedConfig, clock: () => numbe
     grace: config.gc.grace,
     jobs: new Jobs(clock),
     sync: () => opened.sync.open(),
+    trust: () => ({ signers: readSigners(signersPath(config, path && dirname(resolve(path)))), now: clock() }),
     standing: () => ({
       directory: { path: root, inode: statSync(root).ino },
       keeper: undefined,

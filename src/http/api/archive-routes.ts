@@ -1,5 +1,6 @@
 // The routes of the admin API that take an archive as the body of the request: nothing of it lies on a disk in between.
 import Type from 'typebox'
+import { applyBundle } from '../../bundle/apply-bundle.ts'
 import { importData } from '../../bundle/import-data.ts'
 import { refuse } from './check-options.ts'
 import type { ArchiveBody } from './given.ts'
@@ -13,9 +14,37 @@ const dryRun = Type.Optional(
 
 const ImportOptions = Type.Object({ dryRun }, closed)
 
+const ApplyOptions = Type.Object(
+  {
+    dryRun,
+    requireSignature: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          'refuse a bundle that is not signed by somebody in auth/allowed_signers; where that file is, always so',
+      }),
+    ),
+  },
+  closed,
+)
+
 const unlessDry = ({ dryRun = false }: { dryRun?: boolean }): boolean => !dryRun
 
 export const ARCHIVE_ROUTES = {
+  'POST /bundle': route({
+    action: 'admin',
+    summary: 'apply one part of a bundle, packed with zstd or not',
+    body: ApplyOptions,
+    report: reports.Apply,
+    long: true,
+    takes: 'archive',
+    changes: unlessDry,
+    act: async ({ parts, body: { dryRun = false, requireSignature = false }, archive, emit }) => {
+      const { bytes, size } = requireArchive(archive)
+      const policy = { ...parts.trust(), required: requireSignature }
+      return applyBundle(parts.upkeep.context, bytes, { dryRun, policy, size, emit })
+    },
+  }),
   'POST /import/data': route({
     action: 'admin',
     summary: 'take in a tar of any registry’s data directory, packed with gzip or zstd or not',

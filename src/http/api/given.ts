@@ -1,4 +1,5 @@
 // What the acts of the admin API are handed, over HTTP as in a command's own process.
+import type { Trust } from '../../bundle/trust.ts'
 import type { Syncing } from '../../mirror/sync/order.ts'
 import type { SyncEvent } from '../../mirror/sync/report.ts'
 import type { Finding } from '../../registry/check.ts'
@@ -31,6 +32,8 @@ export interface ApiParts {
   /** How the mirror is now; absent without a server, undefined where the configuration has none. */
   readonly mirror?: () => MirrorReport | undefined
   readonly sync: () => Syncing
+  /** Whom the home trusts to sign bundles, now. */
+  readonly trust: () => Trust
 }
 
 /** What an act says while it runs. */

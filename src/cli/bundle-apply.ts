@@ -1,0 +1,133 @@
+// `tarn bundle apply`: takes bundles in, part after part, through the running registry or in the directory itself. The exit
+// code says whether all of it is here.
+import { Command } from 'commander'
+import type { ApplyReport } from '../bundle/apply-bundle.ts'
+import { Problem } from '../config/problem.ts'
+import { listArchives, openArchive } from './archive-file.ts'
+import type { CommandContext } from './context.ts'
+import { outputOf } from './context.ts'
+import { configOption, readHome } from './home.ts'
+import { EXIT } from './output.ts'
+import { watchProgress } from './progress.ts'
+import { formatBytes, formatCount } from './table.ts'
+
+interface ApplyCommandOptions {
+  readonly dryRun?: true
+  readonly requireSignature?: true
+  readonly config?: string
+}
+
+const MOST_NAMED = 20
+
+/** `tarn bundle apply FILE…`. */
+export function bundleApplyCommand(context: CommandContext): Command {
+  return new Command('apply')
+    .description('take bundles in: every byte verified, tags last, nothing at all of a file that has a flaw')
+    .argument('<file...>', 'parts in any order, a directory of parts, or - for standard input')
+    .option('--dry-run', 'verify all of it and tell what would come, and change nothing')
+    .option('--require-signature', 'refuse what nobody in auth/allowed_signers signed')
+    .addOption(configOption())
+    .action(async (files: string[], options: ApplyCommandOptions, command: Command) => {
+      await apply(files, options, command, context)
+    })
+}
+
+async function apply(
+  files: readonly string[],
+  options: ApplyCommandOptions,
+  command: Command,
+  context: CommandContext,
+): Promise<void> {
+  const home = readHome(options, command, context)
+  const { dryRun = false, requireSignature = false } = options
+  const paths = listArchives(files)
+  const output = outputOf(command, context)
+  // Only here: other commands need neither the lock nor the API.
+  const { reach } = await import('./reach.ts')
+  const reached = await reach(home, context, { removes: !dryRun })
+  const reports: (ApplyReport & { readonly file: string })[] = []
+  try {
+    for (const file of paths) {
+      const progress = watchProgress(command, context)
+      try {
+        const asked = { dryRun, requireSignature }
+        const report = await reached.call('POST /bundle', asked, progress.onEvent, openArchive(file, context))
+        reports.push({ file, ...report })
+      } catch (error) {
+        throw nameFile(error, file, paths.length)
+      } finally {
+        progress.end()
+      }
+    }
+  } finally {
+    await reached.close()
+  }
+  output.result({ files: reports }, formatApplied(reports))
+  if (lastOfEach(reports).some(({ waiting, heldBack }) => waiting.length > 0 || heldBack.length > 0)) {
+    process.exitCode = EXIT.partly
+  }
+}
+
+// Of several the reader must know which.
+function nameFile(error: unknown, file: string, count: number): unknown {
+  if (!(error instanceof Problem) || count === 1) return error
+  const { message, hint, exitCode } = error
+  return new Problem(`${file}: ${message}`, { exitCode, cause: error, ...(hint !== undefined && { hint }) })
+}
+
+/** What bundles brought, for people. */
+export function formatApplied(reports: readonly (ApplyReport & { readonly file: string })[]): string {
+  const lines = reports.map((report) => formatFile(report))
+  for (const report of lastOfEach(reports)) lines.push(...formatBundle(report))
+  return lines.join('\n')
+}
+
+function formatFile({
+  file,
+  blobs,
+  bundle,
+  dryRun,
+  seconds,
+  signature,
+}: ApplyReport & { readonly file: string }): string {
+  const verb = dryRun ? 'would come in' : 'came in'
+  const signed =
+    signature.state === 'unsigned'
+      ? 'unsigned'
+      : signature.state === 'signed'
+        ? `signed by ${signature.key}, whom no auth/allowed_signers names`
+        : `signed by ${signature.signer}`
+  return [
+    `${file}: part ${bundle.part} of ${bundle.parts}, number ${bundle.sequence}, ${signed}`,
+    `  ${formatCount(blobs.added, 'blob')} (${formatBytes(blobs.addedBytes)}) ${verb}, ${blobs.here} were here, ${formatBytes(blobs.bytes)} verified in ${seconds.toFixed(1)} s`,
+  ].join('\n')
+}
+
+function formatBundle({ images, waiting, heldBack, repositories, dryRun }: ApplyReport): string[] {
+  const tags = repositories.reduce((sum, one) => sum + one.set.length, 0)
+  const lines = [
+    `${images.here} of ${formatCount(images.all, 'image')} ${dryRun ? 'would be' : 'are'} here, ${formatCount(tags, 'tag')} ${dryRun ? 'would be set' : 'set'}`,
+  ]
+  if (waiting.length > 0) {
+    const parts = [...new Set(waiting.map(({ part }) => part))].toSorted((a, b) => a - b)
+    const forWhat = parts
+      .map((part) => (part === 0 ? 'what an earlier bundle was to bring' : `part ${part}`))
+      .join(', ')
+    lines.push(`${waiting.length} of ${formatCount(images.all, 'image')} wait for ${forWhat}:`)
+    for (const { repository, tags: names, digest, missing } of waiting.slice(0, MOST_NAMED)) {
+      lines.push(
+        `  ${repository}${names.length === 0 ? `@${digest}` : `:${names.join(', :')}`}  (${missing} is missing)`,
+      )
+    }
+    if (waiting.length > MOST_NAMED) lines.push(`  and ${waiting.length - MOST_NAMED} more; --json shows all`)
+  }
+  for (const { repository, tag, sequence } of heldBack) {
+    lines.push(`${repository}:${tag} stays as bundle number ${sequence} set it`)
+  }
+  return lines
+}
+
+/** The last report of each bundle: the earlier ones knew less. */
+function lastOfEach<Report extends ApplyReport>(reports: readonly Report[]): Report[] {
+  return [...new Map(reports.map((report) => [report.bundle.id, report])).values()]
+}
