@@ -48,6 +48,7 @@ export class BlobFetcher {
    */
   async fetch(located: Located, wish: BlobWish, onTransfer?: (transfer: Transfer) => void): Promise<void> {
     const { digest } = wish
+    let wrong: WrongBytes | undefined
     for (let tries = 1; ; tries += 1) {
       try {
         const transfer = await this.#reach(located, wish)
@@ -56,7 +57,10 @@ export class BlobFetcher {
         await this.#parts.transfers.wait(digest)
         if (this.isHere(located, digest)) return
       } catch (error) {
-        if (!(error instanceof WrongBytes) || tries >= MOST_TRIES) throw error
+        // That no address is left says less than what the last one sent.
+        if (!(error instanceof WrongBytes)) throw wrong !== undefined && isInvalid(error) ? wrong : error
+        wrong = error
+        if (tries >= MOST_TRIES) throw error
       }
       if (tries >= MOST_TRIES) throw new UpstreamError('failed', `${digest} does not stay in ${located.name}`)
     }
@@ -121,4 +125,8 @@ export class BlobFetcher {
       }
     }
   }
+}
+
+function isInvalid(error: unknown): boolean {
+  return error instanceof UpstreamError && error.kind === 'invalid'
 }
