@@ -14,9 +14,9 @@ export interface SyncScene extends StartedUpstream {
   /** As image names have the upstream. */
   readonly host: string
   /** Writes `s.yml` with these entries; `HOST` in them is the upstream. */
-  write(...entries: readonly string[]): void
+  readonly write: (...entries: readonly string[]) => void
   /** Runs `tarn sync ARGS` with `--json` and gives what it printed. */
-  sync(...args: readonly string[]): Promise<{ code: number | null; report: SyncReport; stderr: string }>
+  readonly sync: (...args: readonly string[]) => Promise<{ code: number | null; report: SyncReport; stderr: string }>
 }
 
 /** Sets the scene; `config` are further lines of the home's configuration. */
