@@ -230,7 +230,7 @@ t.test('whole registries, with what their catalog lists', async (t) => {
 
 t.test('wrong usage says how it is meant', async (t) => {
   const { home, write, sync } = await setSyncScene(t)
-  write('{from: HOST/team/app, onlySigned: true, policy: p.json}')
+  write('{from: HOST/team/app}')
   const wrong = async (expected: RegExp, ...args: readonly string[]): Promise<void> => {
     const { code, stderr } = await sync(...args)
     t.equal(code, 2, stderr)
@@ -241,7 +241,6 @@ t.test('wrong usage says how it is meant', async (t) => {
   await wrong(/there is no sync file none\.yml/, 'none.yml')
   await wrong(/more than a source and a destination/, 'docker.io/a/b:1', 'c', 'd')
   await wrong(/--platform and --no-referrers are for one image/, 's.yml', '--platform', 'linux/amd64')
-  await wrong(/is to be verified by a policy/, 's.yml')
   write('{from: HOST/team/app, to: lab/app}')
   await wrong(/there is no report of an earlier sync/, 's.yml', '--missing')
   t.notOk(existsSync(join(home.data, '.tarn/state/sync')))
