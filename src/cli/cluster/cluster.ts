@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import type { CommandContext } from '../context.ts'
 import { caCommand } from './ca.ts'
 import { catalogSourceCommand } from './catalog-source.ts'
+import { doctorCommand } from './doctor.ts'
 import { installConfigCommand } from './install-config.ts'
 import { mirrorSetCommand } from './mirror-set.ts'
 import { nodesCommand } from './nodes.ts'
@@ -23,4 +24,5 @@ export function clusterCommand(context: CommandContext): Command {
     .addCommand(updateServiceCommand(context))
     .addCommand(nodesCommand(context))
     .addCommand(repairCommand(context))
+    .addCommand(doctorCommand(context))
 }

@@ -6,11 +6,16 @@ import { configOption } from '../home.ts'
 import { outOption } from './handout.ts'
 
 /** A command with the registry as its argument, `--out` and `--config`, and what `more` adds. */
-export function makeCommand(name: string, description: string, more: readonly Option[]): Command {
+export function makeCommand(
+  name: string,
+  description: string,
+  more: readonly Option[],
+  { files = true }: { readonly files?: boolean } = {},
+): Command {
   const command = new Command(name)
     .description(description)
     .addArgument(new Argument('[registry]', 'HOST:PORT as image names begin (default: by the home’s certificate)'))
-  for (const option of [...more, outOption(), configOption()]) command.addOption(option)
+  for (const option of [...more, ...(files ? [outOption()] : []), configOption()]) command.addOption(option)
   return command
 }
 
