@@ -1,5 +1,5 @@
 // The only place where the parts of the registry are made and handed to each other.
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
@@ -7,6 +7,7 @@ import pino from 'pino'
 import { createAuthenticator } from './auth/authenticator.ts'
 import { createPolicy } from './auth/policy.ts'
 import { readSigners, signersPath } from './bundle/trust.ts'
+import { Holds } from './bundle/holds.ts'
 import { isPushable } from './config/mirror.ts'
 import { describeUnwritable } from './config/problem.ts'
 import type { Config } from './config/schema.ts'
@@ -135,6 +136,8 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     upkeep,
     grace: config.gc.grace,
     jobs: new Jobs(clock),
+    holds: new Holds(randomUUID),
+    clock,
     mirror: () => mirror && describeMirror(mirror.mirror, clock()),
     sync: () => sync.open(),
     trust: () => ({ signers: readSigners(signersPath(config, parts.home)), now: clock() }),

@@ -37,7 +37,8 @@ export interface SliceEntry extends Named {
 }
 
 export type BundleEntry =
-  | (Named & { readonly kind: 'index' | 'signature' | 'part' | 'directory' })
+  | (Named & { readonly kind: 'index' | 'signature' | 'part' })
+  | (Named & { readonly kind: 'directory' })
   | BlobBytesEntry
   | SliceEntry
   | (Named & { readonly kind: 'release-signature'; readonly signature: BundleSignature })

@@ -1,6 +1,7 @@
 // The command `tarn`: puts the commands together and turns how they end into an exit code. It does nothing itself.
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { bundleCommand } from './bundle.ts'
 import { certCommand } from './cert.ts'
 import { checkCommand } from './check.ts'
 import { clusterCommand } from './cluster/cluster.ts'
@@ -48,6 +49,7 @@ function makeProgram(context: CommandContext): Command {
     .addCommand(userCommand(context))
     .addCommand(certCommand(context))
     .addCommand(syncCommand(context))
+    .addCommand(bundleCommand(context))
     .addCommand(lsCommand(context))
     .addCommand(inspectCommand(context))
     .addCommand(rmCommand(context))

@@ -1,9 +1,11 @@
 // How a command gets work done on a data directory: through the registry that keeps it, over its local socket, else
 // with the directory's lock in this process. It never works beside a keeper, and never takes its lock away.
+import { randomUUID } from 'node:crypto'
 import { accessSync, constants, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readSigners, signersPath } from '../bundle/trust.ts'
+import { Holds } from '../bundle/holds.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import { Problem } from '../config/problem.ts'
 import type { ActEvent, ApiParts, ArchiveBody } from '../http/api/given.ts'
@@ -67,6 +69,15 @@ export async function reach(
     }
     await sleep(AGAIN_MS)
   }
+}
+
+/**
+ * The running registry that keeps the home's directory; undefined when none answers, whoever keeps it then. For commands
+ * that only read and go on without.
+ */
+export async function findRegistry(home: LoadedConfig): Promise<Reached | undefined> {
+  const found = await findServer(findDataDirectory(home))
+  return 'path' in found ? reachSocket(found.path) : undefined
 }
 
 /** The socket on which the keeper of this directory answers, or why those that are there are not it. */
@@ -172,6 +183,8 @@ async function reachDirectory({ config, path }: LoadedConfig, clock: () => numbe
     upkeep: opened.upkeep,
     grace: config.gc.grace,
     jobs: new Jobs(clock),
+    holds: new Holds(randomUUID),
+    clock,
     sync: () => opened.sync.open(),
     trust: () => ({ signers: readSigners(signersPath(config, path && dirname(resolve(path)))), now: clock() }),
     standing: () => ({

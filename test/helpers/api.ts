@@ -1,10 +1,12 @@
 // The admin API over parts whose timing a test holds in its hands: an act lasts until the test ends it. What the acts
 // themselves do is tested where they are, and through the commands with real directories.
+import { randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import pino from 'pino'
 import type { Test } from 'tap'
 import type { Authenticator } from '../../src/auth/authenticator.ts'
 import { createPolicy } from '../../src/auth/policy.ts'
+import { Holds } from '../../src/bundle/holds.ts'
 import { addApi } from '../../src/http/api/add-api.ts'
 import type { ApiParts, Standing } from '../../src/http/api/given.ts'
 import { Jobs } from '../../src/http/api/jobs.ts'
@@ -78,6 +80,8 @@ export function makeApiParts({ collect, check, standing, pins }: Acts = {}): Api
     grace: 86_400_000,
     jobs: new Jobs(Date.now),
     trust: () => ({ signers: undefined, now: 0 }),
+    holds: new Holds(randomUUID),
+    clock: Date.now,
     sync: () => {
       throw new Error('nothing is synced here')
     },

@@ -1,5 +1,6 @@
 // What the acts of the admin API are handed, over HTTP as in a command's own process.
 import type { Trust } from '../../bundle/trust.ts'
+import type { Holds } from '../../bundle/holds.ts'
 import type { Syncing } from '../../mirror/sync/order.ts'
 import type { SyncEvent } from '../../mirror/sync/report.ts'
 import type { Finding } from '../../registry/check.ts'
@@ -29,6 +30,10 @@ export interface ApiParts {
   /** `gc.grace` */
   readonly grace: number
   readonly jobs: Jobs
+  /** What commands that write bundles have picked. */
+  readonly holds: Holds
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
   /** How the mirror is now; absent without a server, undefined where the configuration has none. */
   readonly mirror?: () => MirrorReport | undefined
   readonly sync: () => Syncing

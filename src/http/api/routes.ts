@@ -8,6 +8,7 @@ import { checkOptions, readDuration, refuse } from './check-options.ts'
 import { describeApi } from './openapi.ts'
 import * as reports from './reports.ts'
 import { ARCHIVE_ROUTES } from './archive-routes.ts'
+import { BUNDLE_ROUTES } from './bundle-routes.ts'
 import type { ActEvent, ApiParts, ArchiveBody } from './given.ts'
 import type { Route } from './route.ts'
 import { route } from './route.ts'
@@ -177,6 +178,7 @@ export const ROUTES = {
     act: async ({ parts, body: { id } }) => ({ id, done: await parts.upkeep.pins.remove(id) }),
   }),
   ...ARCHIVE_ROUTES,
+  ...BUNDLE_ROUTES,
   'GET /openapi.json': route({
     action: 'admin',
     summary: 'this document',

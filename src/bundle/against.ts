@@ -1,0 +1,67 @@
+// What the far side is known to have: inventories that it wrote, and bundles that it was given before.
+import { readFileSync, statSync } from 'node:fs'
+import { Problem } from '../config/problem.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { BuildsOn, BundleIndex } from './bundle-index.ts'
+import { BUNDLE_FORMAT } from './bundle-index.ts'
+import { readFirstBytes } from './first-bytes.ts'
+import { LARGEST_INDEX, parseIndex } from './index-file.ts'
+import { parseInventory } from './inventory.ts'
+import { BLOCK } from './tar-header.ts'
+
+export interface Against {
+  readonly known: ReadonlySet<Digest>
+  readonly buildsOn: readonly BuildsOn[]
+  /** The highest sequence that the far side has seen; 0 where none says. */
+  readonly sequence: number
+}
+
+const OPEN_BRACE = 0x7b
+const INDEX_NAME = /^data\/\.tarn\/state\/bundles\/[0-9a-f]{64}\.json$/
+
+/** Reads inventories and bundles (or their indexes). Throws a Problem that names the file which is neither. */
+export async function readAgainst(paths: readonly string[]): Promise<Against> {
+  const known = new Set<Digest>()
+  const buildsOn: BuildsOn[] = []
+  for (const path of paths) {
+    try {
+      const one = await readOne(path)
+      for (const { digest } of one.blobs) known.add(digest)
+      buildsOn.push(one.as)
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error
+      throw new Problem(`${path} tells nothing of the far side: ${error.message}`, {
+        hint: 'name the file of tarn bundle inventory, or an earlier bundle',
+        exitCode: 2,
+        cause: error,
+      })
+    }
+  }
+  return { known, buildsOn, sequence: buildsOn.reduce((highest, one) => Math.max(highest, one.sequence), 0) }
+}
+
+async function readOne(path: string): Promise<{ as: BuildsOn; blobs: readonly { readonly digest: Digest }[] }> {
+  const first = await readFirstBytes(path, BLOCK)
+  if (first[0] !== OPEN_BRACE) return asBundle(await readBundleIndex(path, first))
+  if (statSync(path).size > LARGEST_INDEX) throw new Problem('it is too large')
+  const bytes = readFileSync(path)
+  // Keys are sorted: the format of a bundle's index comes behind its blobs.
+  if (bytes.includes(`"format":"${BUNDLE_FORMAT}"`)) return asBundle(parseIndex(bytes))
+  const inventory = parseInventory(bytes)
+  return { as: { kind: 'inventory', id: inventory.id, sequence: inventory.sequence }, blobs: inventory.blobs }
+}
+
+// What it needs and does not carry was there before it.
+function asBundle({ id, sequence, blobs }: BundleIndex) {
+  return { as: { kind: 'bundle' as const, id, sequence }, blobs }
+}
+
+/** The index with which a bundle's file begins; `first` is its first block. */
+async function readBundleIndex(path: string, first: Buffer): Promise<BundleIndex> {
+  const name = first.toString('latin1', 0, 100).replace(/\0.*$/s, '')
+  const size = Number.parseInt(first.toString('latin1', 124, 136), 8)
+  if (!INDEX_NAME.test(name) || !(size <= LARGEST_INDEX))
+    throw new Problem('it does not begin with the index of a bundle')
+  const bytes = await readFirstBytes(path, BLOCK + size)
+  return parseIndex(bytes.subarray(BLOCK))
+}

@@ -1,0 +1,120 @@
+// What a registry has, as a small file that travels to where bundles are made (docs/formats/bundle.md, "Inventory").
+import { createHash } from 'node:crypto'
+import { readFileSync, readdirSync } from 'node:fs'
+import type { Digest } from '../oci/digest.ts'
+import { compare } from '../storage/repositories.ts'
+import type { BundleId, Layout } from '../storage/layout.ts'
+import { isBundleId } from '../storage/layout.ts'
+import { readRepository } from '../storage/read-repository.ts'
+import { isNotThere, statFile } from '../storage/stamp.ts'
+import type { WalkReport } from '../storage/walk.ts'
+import { walkRepositories } from '../storage/walk.ts'
+import { writeCanonicalJson } from './canonical-json.ts'
+import { readReceipts } from './receipts.ts'
+import { makeFlaw } from './flaw.ts'
+import { LARGEST_INDEX, parseIndex } from './index-file.ts'
+import {
+  allowOnly,
+  parseDocument,
+  readDigestField,
+  readForm,
+  readNumber,
+  readObjects,
+  readText,
+} from './json-fields.ts'
+
+export const INVENTORY_FORMAT = 'tarn-inventory/1'
+
+export interface Inventory {
+  readonly id: BundleId
+  /** The highest of the bundles; 0 where there was none. */
+  readonly sequence: number
+  readonly bundles: readonly { readonly id: BundleId; readonly sequence: number }[]
+  /** By digest; sizes in bytes. */
+  readonly blobs: readonly { readonly digest: Digest; readonly size: number }[]
+}
+
+/**
+ * Takes the inventory of a data directory: what its repositories link and what is there under that very digest. Reads
+ * links and sizes, no blob, synchronously. What cannot be read is told to `report` and counts as absent.
+ */
+export function takeInventory(layout: Layout, report: WalkReport): Inventory {
+  const sizes = new Map<Digest, number>()
+  for (const name of walkRepositories(layout, report)) {
+    const { layers, revisions } = readRepository(layout, name, report)
+    for (const { digest, target } of [...layers, ...revisions]) {
+      // The bytes of an alias lie under another digest than a bundle would look for.
+      if (target !== digest || sizes.has(digest)) continue
+      const facts = statFile(layout.blobData(digest))
+      if (facts !== undefined) sizes.set(digest, facts.size)
+    }
+  }
+  const blobs = [...sizes].map(([digest, size]) => ({ digest, size })).toSorted((a, b) => compare(a.digest, b.digest))
+  const bundles = readBundles(layout)
+  const sequence = bundles.reduce((highest, bundle) => Math.max(highest, bundle.sequence), 0)
+  return { id: computeId(blobs), sequence, bundles, blobs }
+}
+
+/** The bundles that were applied, and those that plain tar brought, which leave their index; by id. */
+function readBundles(layout: Layout): Inventory['bundles'] {
+  const sequences = new Map([...readIndexes(layout), ...readReceipts(layout)].map(({ id, sequence }) => [id, sequence]))
+  return [...sequences].map(([id, sequence]) => ({ id, sequence })).toSorted((a, b) => compare(a.id, b.id))
+}
+
+function readIndexes(layout: Layout): Inventory['bundles'] {
+  let files: string[]
+  try {
+    files = readdirSync(layout.bundles)
+  } catch (error) {
+    if (isNotThere(error)) return []
+    throw error
+  }
+  return files.flatMap((file) => {
+    const id = file.slice(0, -'.json'.length)
+    if (!file.endsWith('.json') || !isBundleId(id)) return []
+    const path = layout.bundleIndex(id)
+    const facts = statFile(path)
+    if (facts === undefined || facts.size > LARGEST_INDEX) return []
+    try {
+      return [{ id, sequence: parseIndex(readFileSync(path)).sequence }]
+    } catch {
+      // A tar brings anything.
+      return []
+    }
+  })
+}
+
+export function writeInventory({ id, sequence, bundles, blobs }: Inventory): Buffer {
+  return writeCanonicalJson({ format: INVENTORY_FORMAT, id, sequence, bundles, blobs })
+}
+
+/** Reads an inventory. Throws a flaw that says what is wrong with it. */
+export function parseInventory(bytes: Uint8Array): Inventory {
+  const top = parseDocument(bytes, 'the inventory')
+  const format = readText(top, 'format')
+  if (format !== INVENTORY_FORMAT) {
+    throw makeFlaw(`it is of the format ${JSON.stringify(format.slice(0, 64))}, and this is ${INVENTORY_FORMAT}`)
+  }
+  allowOnly(top, ['format', 'id', 'sequence', 'bundles', 'blobs'])
+  const inventory: Inventory = {
+    id: readForm(top, 'id', isBundleId, 'an id'),
+    sequence: readNumber(top, 'sequence', 0, Number.MAX_SAFE_INTEGER),
+    bundles: readObjects(top, 'bundles').map((fields) => ({
+      id: readForm(fields, 'id', isBundleId, 'the id of a bundle'),
+      sequence: readNumber(fields, 'sequence', 1, Number.MAX_SAFE_INTEGER),
+    })),
+    blobs: readObjects(top, 'blobs').map((fields) => ({
+      digest: readDigestField(fields, 'digest'),
+      size: readNumber(fields, 'size', 0, Number.MAX_SAFE_INTEGER),
+    })),
+  }
+  // A file that was cut or edited would leave out what is not there, or carry what is.
+  if (computeId(inventory.blobs) !== inventory.id) throw makeFlaw('the id of the inventory is not that of its content')
+  return inventory
+}
+
+function computeId(blobs: Inventory['blobs']): BundleId {
+  const hash = createHash('sha256')
+  for (const line of blobs.map(({ digest, size }) => `blob ${digest} ${size}\n`).toSorted()) hash.update(line)
+  return hash.digest('hex') as BundleId
+}

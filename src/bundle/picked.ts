@@ -1,0 +1,57 @@
+// What was chosen of a data directory for a bundle: plain data, which crosses from the registry that holds it to the
+// command that reads the files.
+import type { Digest } from '../oci/digest.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import type { Tag } from '../oci/reference.ts'
+import type { Stamp } from '../storage/stamp.ts'
+
+export interface PickedBlob {
+  readonly digest: Digest
+  /** Bytes. */
+  readonly size: number
+  /** The digest under which the bytes lie. */
+  readonly stored: Digest
+  /** The state of the file when it was looked at. */
+  readonly stamp: Stamp
+  /** Whether the file in that state is known to hold the right bytes. */
+  readonly whole: boolean
+}
+
+export interface PickedRepository {
+  readonly name: RepositoryName
+  /** In any order; each digest once. */
+  readonly images: readonly { readonly digest: Digest; readonly tags: readonly Tag[] }[]
+  readonly layers: readonly Digest[]
+  readonly manifests: readonly Digest[]
+}
+
+export interface PickedSignature {
+  readonly of: Digest
+  readonly number: number
+  /** In base64. */
+  readonly bytes: string
+}
+
+export interface Picked {
+  /** Images one after the other, of each its manifests first: so that a part holds whole images. */
+  readonly blobs: readonly PickedBlob[]
+  readonly repositories: readonly PickedRepository[]
+  readonly signatures: readonly PickedSignature[]
+  /** Seconds since 1970: when the newest of the images was made, by its own words; 0 where none says. */
+  readonly newest: number
+  /** What was selected and is not whole here, so that it is left out. */
+  readonly skipped: readonly { readonly image: string; readonly why: string }[]
+  /** Patterns that match nothing. */
+  readonly unmatched: readonly string[]
+}
+
+export interface PickOptions {
+  /** Patterns of images; none is everything. */
+  readonly images: readonly string[]
+  /** `linux/amd64`; none is all. */
+  readonly platforms: readonly string[]
+  /** Whether signatures and whatever else says something about the images comes with them. */
+  readonly referrers: boolean
+  /** Whether children of indexes that have no tag are given one, for the collector of registry:2. */
+  readonly keepTags: boolean
+}
