@@ -14,6 +14,10 @@ import { Dates } from './dates.ts'
 import type { Syncing } from './order.ts'
 import type { PatienceLimits } from './patience.ts'
 import { Syncer } from './syncer.ts'
+import type { SyncerParts } from './syncer.ts'
+import { SyncUpstreams } from './upstreams.ts'
+import type { SyncUpstreamsParts } from './upstreams.ts'
+import type { Outward } from '../outward.ts'
 
 export interface OpenSyncParts extends Omit<OpenMirrorParts, 'upkeep'> {
   readonly upkeep: Pick<Upkeep, 'context' | 'collector' | 'remove'>
@@ -27,6 +31,8 @@ export interface OpenSyncParts extends Omit<OpenMirrorParts, 'upkeep'> {
 export interface SyncOpened {
   /** Opens no connection itself. */
   open(): Syncing
+  /** What it fetches with, for whatever else fetches because somebody says so. */
+  readonly outward: Outward
   /** Breaks off what is under way; what came stays for the next run. */
   close(): Promise<void>
 }
@@ -57,17 +63,27 @@ export function openSync(config: Config, parts: OpenSyncParts): SyncOpened {
     local: (digest) => context.store.blobs.readSmall(digest, digest, LARGEST_CONFIG).catch(() => undefined),
   })
   let syncer: Syncer | undefined
+  const shared = (): Pick<SyncerParts, 'fetching' | 'forbidden'> & SyncUpstreamsParts => ({
+    fetching: () => mirror?.fetching ?? (own ??= openOwn()),
+    forbidden: () =>
+      offline || config.mirror?.offline === true
+        ? 'this registry is offline, by its configuration or its command'
+        : undefined,
+    configured: settleMirror(config, { directory: resolve(home) })?.upstreams ?? [],
+    shared: mirror?.upstreams ?? [],
+    open: (each) => openClient(each, parts),
+  })
   return {
+    outward: {
+      fetching: () => shared().fetching(),
+      forbidden: () => shared().forbidden(),
+      openUpstreams: (registries) => new SyncUpstreams({ registries, limits: {} }, shared()),
+    },
     open() {
-      const isOffline = offline || config.mirror?.offline === true
       syncer ??= new Syncer({
         context,
         remove: upkeep.remove,
-        fetching: () => mirror?.fetching ?? (own ??= openOwn()),
-        configured: settleMirror(config, { directory: resolve(home) })?.upstreams ?? [],
-        shared: mirror?.upstreams ?? [],
-        open: (each) => openClient(each, parts),
-        forbidden: () => (isOffline ? 'this registry is offline, by its configuration or its command' : undefined),
+        ...shared(),
         lists: {
           datesOf: ({ upstream: { client }, repository }, tags, signal) =>
             dates.of({ client, repository, signal }, tags),
