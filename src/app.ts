@@ -34,6 +34,7 @@ import { addV2 } from './http/v2.ts'
 import { openMirror } from './mirror/open-mirror.ts'
 import type { OpenMirrorParts } from './mirror/open-mirror.ts'
 import { openSync } from './mirror/sync/open-sync.ts'
+import { openReleases } from './openshift/open-releases.ts'
 import type { CollectReport } from './registry/collect.ts'
 import { logCheck, logSuspect } from './registry/log-damage.ts'
 import { describeReadOnly } from './registry/rules.ts'
@@ -141,6 +142,7 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     mirror: () => mirror && describeMirror(mirror.mirror, clock()),
     sync: () => sync.open(),
     trust: () => ({ signers: readSigners(signersPath(config, parts.home)), now: clock() }),
+    releases: () => openReleases({ context, outward: sync.outward, clock, logger, random: randomBytes }),
     standing: () => ({
       directory: { path: directory, inode: statSync(directory).ino },
       keeper: readKeeper(layout),

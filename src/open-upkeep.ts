@@ -8,6 +8,8 @@ import { Problem, describeUnwritable } from './config/problem.ts'
 import type { Config } from './config/schema.ts'
 import { openSync } from './mirror/sync/open-sync.ts'
 import type { SyncOpened } from './mirror/sync/open-sync.ts'
+import { openReleases } from './openshift/open-releases.ts'
+import type { Releases } from './openshift/releases.ts'
 import type { CheckReport } from './registry/check.ts'
 import { Closures } from './registry/closures.ts'
 import type { CollectReport } from './registry/collect.ts'
@@ -80,6 +82,7 @@ export interface OpenedUpkeep {
   readonly upkeep: Upkeep
   /** Opens no connection until it is used. */
   readonly sync: SyncOpened
+  readonly releases: Releases
   close(): Promise<void>
 }
 
@@ -113,6 +116,7 @@ export async function openUpkeep(
   return {
     upkeep,
     sync,
+    releases: openReleases({ context: upkeep.context, outward: sync.outward, clock, logger, random: randomBytes }),
     async close() {
       await sync.close()
       await upkeep.close()

@@ -13,6 +13,7 @@ import { inspectCommand } from './inspect.ts'
 import { lsCommand } from './ls.ts'
 import { EXIT, reportError, toleratePipe } from './output.ts'
 import { pinCommand } from './pin.ts'
+import { releaseCommand } from './release/release.ts'
 import { retainCommand } from './retain.ts'
 import { rmCommand } from './rm.ts'
 import { serveCommand } from './serve.ts'
@@ -28,7 +29,7 @@ export async function runProgram(args: readonly string[], context: CommandContex
   // There is no other place to complain about it.
   toleratePipe(context.stderr, () => undefined)
   try {
-    await makeProgram(context).parseAsync(asServe(args), { from: 'user' })
+    await makeProgram(context).parseAsync(asRelease(asServe(args)), { from: 'user' })
     return Number(process.exitCode ?? EXIT.done)
   } catch (error) {
     // commander has written its own lines already; it says 0 for --help and --version.
@@ -50,6 +51,7 @@ function makeProgram(context: CommandContext): Command {
     .addCommand(certCommand(context))
     .addCommand(syncCommand(context))
     .addCommand(bundleCommand(context))
+    .addCommand(releaseCommand(context))
     .addCommand(lsCommand(context))
     .addCommand(inspectCommand(context))
     .addCommand(rmCommand(context))
@@ -80,6 +82,13 @@ function speakOurWay(command: Command, name: string, context: CommandContext): v
 // The entry point of the image registry:2 takes a bare configuration file for `serve FILE`.
 function asServe(args: readonly string[]): readonly string[] {
   return /\.ya?ml$/.test(args[0] ?? '') ? ['serve', ...args] : args
+}
+
+// `--version` of a release is not that of the program, which commander looks for behind every command.
+function asRelease(args: readonly string[]): readonly string[] {
+  const at = args.findIndex((arg) => !arg.startsWith('-'))
+  if (args[at] !== 'release') return args
+  return args.map((arg, index) => (index > at ? arg.replace(/^--version(?==|$)/, '--release-version') : arg))
 }
 
 function readVersion(): string {

@@ -187,6 +187,7 @@ async function reachDirectory({ config, path }: LoadedConfig, clock: () => numbe
     clock,
     sync: () => opened.sync.open(),
     trust: () => ({ signers: readSigners(signersPath(config, path && dirname(resolve(path)))), now: clock() }),
+    releases: () => opened.releases,
     standing: () => ({
       directory: { path: root, inode: statSync(root).ino },
       keeper: undefined,

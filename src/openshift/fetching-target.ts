@@ -5,17 +5,19 @@ import type { BlobFetcher } from '../mirror/fetch-blob.ts'
 import type { Upstream } from '../mirror/upstream.ts'
 import type { RepositoryName } from '../oci/name.ts'
 
-/** As `target` in everything but the bytes of blobs, which come from `repository` of `upstream`. */
+/** As `target` in everything but the bytes of blobs, which come from `repository` of `upstream`; `onBytes` is told of each that came. */
 export function fetchingTarget(
   target: ImageTarget,
   blobs: Pick<BlobFetcher, 'fetch'>,
   { upstream, repository }: { readonly upstream: Upstream; readonly repository: RepositoryName },
+  onBytes: (count: number) => void,
 ): ImageTarget {
   return {
     ...target,
     async putBlob(name, { digest, size }) {
       let isSent = false
       await blobs.fetch({ name, upstream, repository }, { digest, size, patient: true }, () => (isSent = true))
+      if (isSent) onBytes(size)
       return isSent ? 'sent' : 'linked'
     },
   }

@@ -71,6 +71,18 @@ function minorOf(version: string): number {
   return Number(major) === 4 ? Number(minor) : 99
 }
 
+/** What `oc` says of a directory: how its images are uploaded from there. */
+export function formatWritten({ path, image }: { readonly path: string; readonly image: string }): string {
+  return [
+    'Success',
+    `Update image:  ${image}`,
+    '',
+    'To upload local images to a registry, run:',
+    '',
+    `    oc image mirror --from-dir=${path} 'file://${image}*' REGISTRY/REPOSITORY`,
+  ].join('\n')
+}
+
 /**
  * The repositories that a mirror of this release stands for: those of the components, and that of the release image where
  * it is known: `from`, or what its signatures call it, or its usual place beside the components.

@@ -13,7 +13,7 @@ import type { Payload } from './find-payload.ts'
 import { findPayload } from './find-payload.ts'
 import { judgeRelease } from './judge-release.ts'
 import type { Instructions } from './mirror-instructions.ts'
-import { formatMirrored, mirroredSources } from './mirror-instructions.ts'
+import { formatMirrored, formatWritten, mirroredSources } from './mirror-instructions.ts'
 import type { Component } from './payload.ts'
 import type { ImagePlace, ReleasePlace } from './release-place.ts'
 import { placeComponents } from './release-place.ts'
@@ -26,8 +26,10 @@ export interface MirrorOrder {
   /** Takes images of one place; the same target may be given for all. */
   readonly target: (place: ImagePlace) => ImageTarget
   readonly to: RepositoryName
-  /** The target's registry as clients name it. */
-  readonly host: string
+  /** The target's registry as clients name it; undefined for a directory. */
+  readonly host: string | undefined
+  /** The path of the directory. */
+  readonly directory?: string | undefined
   /** Where the release image goes, when not beside the components. */
   readonly releaseImage?: { readonly repository: RepositoryName; readonly tag: Tag } | undefined
   readonly style: TagStyle
@@ -74,32 +76,39 @@ export async function mirrorRelease(order: MirrorOrder): Promise<MirrorReport> {
   let stored = 0
   if (!dryRun && counts.failed === 0 && order.storeSignature !== undefined)
     for (const { digest, bytes } of judged.good) if (await order.storeSignature(digest, bytes)) stored += 1
-  const image = `${host}/${place.repository}:${place.tag}`
+  const prefix = host === undefined ? '' : `${host}/`
+  const image = `${prefix}${place.repository}:${place.tag}`
   const signedAs = signature.good.map(({ reference }) => reference)
   return {
     version: payload.version,
     digest: payload.digest,
-    to: `${host}/${to}`,
+    to: `${prefix}${to}`,
     dryRun,
     images,
     counts,
     tags: images.reduce((sum, each) => sum + (each.state === 'failed' ? 0 : each.tags.length), 0),
     blobs: copied.blobs,
-    bytes: copied.bytes,
+    // Blobs that an upstream's transfer brings do not pass through here.
+    bytes: Math.max(
+      copied.bytes,
+      images.reduce((sum, each) => sum + each.bytes, 0),
+    ),
     seconds: (clock() - began) / 1000,
     signature,
     stored,
     instructions:
       counts.failed > 0
         ? undefined
-        : formatMirrored({
-            version: payload.version,
-            to: `${host}/${to}`,
-            image,
-            namedImage: releaseImage !== undefined,
-            sources: mirroredSources(payload, { from: from.origin, signedAs }),
-            instructions: order.instructions,
-          }),
+        : order.directory !== undefined
+          ? formatWritten({ path: order.directory, image })
+          : formatMirrored({
+              version: payload.version,
+              to: `${prefix}${to}`,
+              image,
+              namedImage: releaseImage !== undefined,
+              sources: mirroredSources(payload, { from: from.origin, signedAs }),
+              instructions: order.instructions,
+            }),
     image,
   }
 }

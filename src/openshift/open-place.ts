@@ -2,7 +2,6 @@
 import { isIP } from 'node:net'
 import type { Digest } from '../oci/digest.ts'
 import type { ImageSource } from '../exchange/image-source.ts'
-import type { ImageTarget } from '../exchange/image-target.ts'
 import { registrySource } from '../exchange/registry-source.ts'
 import { storeSource } from '../exchange/store-source.ts'
 import { Problem } from '../config/problem.ts'
@@ -13,21 +12,16 @@ import { placeOf } from '../upstream/address.ts'
 import { readAuthorities } from '../upstream/authorities.ts'
 import type { Fetcher } from '../upstream/fetch-small.ts'
 import { openFetcher } from '../upstream/fetch-small.ts'
-import type { PushClient } from '../upstream/push-client.ts'
 import { hostOf, isLocalhost } from '../upstream/origin.ts'
+import { openArchive } from './archive-place.ts'
 import type { ReleasePlace } from './release-place.ts'
-import type { ReleaseName, ReleaseTarget } from './release-reference.ts'
+import type { ReleaseName } from './release-reference.ts'
 import type { StoreAnswer } from './signature-stores.ts'
 import { fetchSignatures } from './signature-stores.ts'
 
 export interface OpenedPlace extends ReleasePlace {
   /** The registry behind a source of this place; undefined for what is none. */
   readonly upstreamOf: (source: unknown) => Upstream | undefined
-  /** Opens another place to put images into. */
-  readonly openTarget: (
-    to: Exclude<ReleaseTarget, { kind: 'local' }>,
-    openPush: (upstream: Upstream) => PushClient,
-  ) => Promise<ImageTarget>
   close(): Promise<void>
 }
 
@@ -60,11 +54,7 @@ export async function openPlace(name: ReleaseName, parts: OpenPlaceParts): Promi
     sources.set(host, made)
     return made
   }
-  const common = {
-    upstreamOf: (source: unknown) => upstreamsOf.get(source),
-    openTarget: async (to: Exclude<ReleaseTarget, { kind: 'local' }>, openPush: (upstream: Upstream) => PushClient) =>
-      openTarget(to, upstreams.find.bind(upstreams), openPush),
-  }
+  const common = { upstreamOf: (source: unknown) => upstreamsOf.get(source) }
   const named = openFetcher({ reach: 'anywhere' })
   if (name.kind === 'registry') {
     const { upstream, source } = sourceAt(name.host)
@@ -99,15 +89,21 @@ export async function openPlace(name: ReleaseName, parts: OpenPlaceParts): Promi
       close: () => named.close(),
     }
   }
-  throw new Problem(`${text} cannot be read yet`, { hint: HINT })
-}
-
-async function openTarget(
-  to: Exclude<ReleaseTarget, { kind: 'local' }>,
-  _find: (host: string) => Upstream,
-  _openPush: (upstream: Upstream) => PushClient,
-): Promise<ImageTarget> {
-  throw new Problem(`${to.kind} cannot be written yet`, { hint: HINT })
+  const archive = await openArchive(name.kind, name.path, name.image)
+  return {
+    ...common,
+    name: text,
+    source: archive.source,
+    ...archive.image,
+    origin: undefined,
+    elsewhere: undefined,
+    findSignatures: async (digest) =>
+      addNamed({ signatures: await archive.findSignatures(digest), failures: [] }, digest, parts, named),
+    close: async () => {
+      await named.close()
+      await archive.close()
+    },
+  }
 }
 
 const HINT = 'name a release image with its registry, or the configuration of a registry that has it: --config FILE'

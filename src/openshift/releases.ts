@@ -14,7 +14,10 @@ import { fetchingTarget } from './fetching-target.ts'
 import { findPayload } from './find-payload.ts'
 import { judgeRelease } from './judge-release.ts'
 import type { Instructions } from './mirror-instructions.ts'
+import { keepSignatures } from './keep-signatures.ts'
+import type { MirrorOrder } from './mirror-release.ts'
 import { mirrorRelease } from './mirror-release.ts'
+import { openOtherTarget } from './other-target.ts'
 import type { OpenedPlace } from './open-place.ts'
 import { openPlace } from './open-place.ts'
 import type { ReleaseTarget } from './release-reference.ts'
@@ -66,6 +69,11 @@ export interface MirrorAsk extends ReleaseAsk {
   readonly requireSignature: boolean
 }
 
+interface Opened {
+  readonly place: OpenedPlace
+  readonly upstreams: ReturnType<Outward['openUpstreams']>
+}
+
 export class Releases {
   readonly #parts: ReleasesParts
 
@@ -75,7 +83,7 @@ export class Releases {
 
   /** What a payload says. Throws a Problem when there is none, as all of these do. */
   async info(ask: ReleaseAsk): Promise<ReleaseInfo> {
-    return this.#open(ask, async (place) => {
+    return this.#open(ask, async ({ place }) => {
       const { signal } = ask
       const payload = await findPayload(place.source, place, place.name, { signal })
       const { report } = await judgeRelease(payload, {
@@ -90,7 +98,7 @@ export class Releases {
   async verify(ask: VerifyAsk): Promise<VerifyReport> {
     const { clock } = this.#parts
     const { onProgress, ...rest } = ask
-    return this.#open(ask, (place) => verifyRelease({ ...rest, place, clock, ...(onProgress && { onProgress }) }))
+    return this.#open(ask, ({ place }) => verifyRelease({ ...rest, place, clock, ...(onProgress && { onProgress }) }))
   }
 
   /** Mirrors a release. */
@@ -99,25 +107,25 @@ export class Releases {
     const { style, instructions, dryRun, requireSignature, signal, onProgress } = ask
     const to = parseReleaseTarget(ask.to)
     const named = ask.releaseImage === undefined ? undefined : parseReleaseImage(ask.releaseImage, to.repository)
-    return this.#open(ask, async (place) => {
-      const target = await this.#openTarget(to, place, dryRun)
+    return this.#open(ask, async (opened) => {
+      const { place } = opened
+      let fetched = 0
+      const target = await this.#openTarget(to, opened, { dryRun, onBytes: (count) => (fetched += count) })
       try {
         return await mirrorRelease({
           from: place,
           target: target.takes,
           to: to.repository,
-          host: to.kind === 'registry' ? to.host : ask.host,
+          host: to.kind === 'registry' ? to.host : to.kind === 'dir' ? undefined : ask.host,
+          directory: to.kind === 'dir' ? to.path : undefined,
           releaseImage: named,
           style,
           instructions,
           dryRun,
           requireSignature,
-          storeSignature:
-            to.kind === 'local' && context !== undefined
-              ? async (digest, bytes) => (await storeSignature(context.store, digest, bytes)).added
-              : undefined,
+          storeSignature: keeperOf(to, context),
           signal,
-          ...(onProgress && { onProgress }),
+          onProgress: (progress) => onProgress?.({ ...progress, bytes: (progress.bytes ?? 0) + fetched }),
           clock,
         })
       } finally {
@@ -126,7 +134,7 @@ export class Releases {
     })
   }
 
-  async #open<T>(ask: ReleaseAsk, act: (place: OpenedPlace) => Promise<T>): Promise<T> {
+  async #open<T>(ask: ReleaseAsk, act: (opened: Opened) => Promise<T>): Promise<T> {
     const { context, outward } = this.#parts
     const name = parseReleaseName(ask.from, ask.image)
     const forbidden = name.kind === 'registry' ? outward.forbidden() : undefined
@@ -140,7 +148,7 @@ export class Releases {
       const isOffline = outward.forbidden() !== undefined
       const place = await openPlace(name, { context, upstreams, stores: ask.stores ?? [], isOffline, text: ask.from })
       try {
-        return await act(place)
+        return await act({ place, upstreams })
       } finally {
         await place.close()
       }
@@ -151,8 +159,8 @@ export class Releases {
 
   async #openTarget(
     to: ReleaseTarget,
-    place: OpenedPlace,
-    dryRun: boolean,
+    { place, upstreams }: Opened,
+    { dryRun, onBytes }: { readonly dryRun: boolean; readonly onBytes: (count: number) => void },
   ): Promise<{ takes: (from: { source: unknown; repository: unknown }) => ImageTarget; close: () => Promise<void> }> {
     const { context, outward, openPush } = this.#parts
     if (to.kind === 'local') {
@@ -165,12 +173,19 @@ export class Releases {
         takes: ({ source, repository }) => {
           const upstream = place.upstreamOf(source)
           if (upstream === undefined || fetching === undefined) return target
-          return fetchingTarget(target, fetching().blobs, { upstream, repository: repository as never })
+          return fetchingTarget(target, fetching().blobs, { upstream, repository: repository as never }, onBytes)
         },
         close: async () => undefined,
       }
     }
-    const target = await place.openTarget(to, openPush)
+    const target = await openOtherTarget(to, { find: upstreams.find.bind(upstreams), openPush })
     return { takes: () => target, close: () => target.close() }
   }
+}
+
+/** Where good signatures are kept: for clusters to be served, or beside the images as oc does; a registry takes none. */
+function keeperOf(to: ReleaseTarget, context: Context | undefined): MirrorOrder['storeSignature'] {
+  if (to.kind === 'dir') return keepSignatures(to.path)
+  if (to.kind === 'registry' || context === undefined) return undefined
+  return async (digest, bytes) => (await storeSignature(context.store, digest, bytes)).added
 }

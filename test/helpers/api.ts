@@ -85,6 +85,9 @@ export function makeApiParts({ collect, check, standing, pins }: Acts = {}): Api
     sync: () => {
       throw new Error('nothing is synced here')
     },
+    releases: () => {
+      throw new Error('there are no releases here')
+    },
     standing: () => ({
       directory: { path: '/data', inode: 1 },
       keeper: undefined,

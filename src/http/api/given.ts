@@ -1,6 +1,7 @@
 // What the acts of the admin API are handed, over HTTP as in a command's own process.
 import type { Trust } from '../../bundle/trust.ts'
 import type { Holds } from '../../bundle/holds.ts'
+import type { Releases } from '../../openshift/releases.ts'
 import type { Syncing } from '../../mirror/sync/order.ts'
 import type { SyncEvent } from '../../mirror/sync/report.ts'
 import type { Finding } from '../../registry/check.ts'
@@ -39,6 +40,7 @@ export interface ApiParts {
   readonly sync: () => Syncing
   /** Whom the home trusts to sign bundles, now. */
   readonly trust: () => Trust
+  readonly releases: () => Releases
 }
 
 /** What an act says while it runs. */

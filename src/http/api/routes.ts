@@ -12,6 +12,7 @@ import { BUNDLE_ROUTES } from './bundle-routes.ts'
 import type { ActEvent, ApiParts, ArchiveBody } from './given.ts'
 import type { Route } from './route.ts'
 import { route } from './route.ts'
+import { checkReleaseNames, RELEASE_ROUTES } from './release-routes.ts'
 import { readOrder, syncRoute } from './sync-route.ts'
 
 const closed = { additionalProperties: false } as const
@@ -179,6 +180,7 @@ export const ROUTES = {
   }),
   ...ARCHIVE_ROUTES,
   ...BUNDLE_ROUTES,
+  ...RELEASE_ROUTES,
   'GET /openapi.json': route({
     action: 'admin',
     summary: 'this document',
@@ -218,6 +220,7 @@ export function prepareCall(name: RouteName, options: unknown): Prepared {
   readDuration('grace', body['grace'] as string | undefined)
   if (name === 'POST /pins') readPin(body)
   if (name === 'POST /sync') readOrder(body)
+  if (Object.hasOwn(RELEASE_ROUTES, name)) checkReleaseNames(body)
   return {
     route,
     changes: route.changes(body),

@@ -5,6 +5,8 @@ import { settleMirror } from '../../config/mirror.ts'
 import type { Config } from '../../config/schema.ts'
 import type { Upkeep } from '../../registry/upkeep.ts'
 import { Fetching } from '../fetching.ts'
+import { openOutward } from '../open-outward.ts'
+import type { Outward } from '../outward.ts'
 import { FORSAKEN_MS } from '../tidy.ts'
 import { FillRecords } from '../fill-records.ts'
 import type { Mirror } from '../mirror.ts'
@@ -14,10 +16,6 @@ import { Dates } from './dates.ts'
 import type { Syncing } from './order.ts'
 import type { PatienceLimits } from './patience.ts'
 import { Syncer } from './syncer.ts'
-import type { SyncerParts } from './syncer.ts'
-import { SyncUpstreams } from './upstreams.ts'
-import type { SyncUpstreamsParts } from './upstreams.ts'
-import type { Outward } from '../outward.ts'
 
 export interface OpenSyncParts extends Omit<OpenMirrorParts, 'upkeep'> {
   readonly upkeep: Pick<Upkeep, 'context' | 'collector' | 'remove'>
@@ -63,27 +61,19 @@ export function openSync(config: Config, parts: OpenSyncParts): SyncOpened {
     local: (digest) => context.store.blobs.readSmall(digest, digest, LARGEST_CONFIG).catch(() => undefined),
   })
   let syncer: Syncer | undefined
-  const shared = (): Pick<SyncerParts, 'fetching' | 'forbidden'> & SyncUpstreamsParts => ({
-    fetching: () => mirror?.fetching ?? (own ??= openOwn()),
-    forbidden: () =>
-      offline || config.mirror?.offline === true
-        ? 'this registry is offline, by its configuration or its command'
-        : undefined,
-    configured: settleMirror(config, { directory: resolve(home) })?.upstreams ?? [],
-    shared: mirror?.upstreams ?? [],
-    open: (each) => openClient(each, parts),
-  })
+  const fetching = (): Fetching => mirror?.fetching ?? (own ??= openOwn())
   return {
-    outward: {
-      fetching: () => shared().fetching(),
-      forbidden: () => shared().forbidden(),
-      openUpstreams: (registries) => new SyncUpstreams({ registries, limits: {} }, shared()),
-    },
+    outward: openOutward(config, { ...parts, shared: mirror?.upstreams ?? [], fetching }),
     open() {
+      const isOffline = offline || config.mirror?.offline === true
       syncer ??= new Syncer({
         context,
         remove: upkeep.remove,
-        ...shared(),
+        fetching,
+        configured: settleMirror(config, { directory: resolve(home) })?.upstreams ?? [],
+        shared: mirror?.upstreams ?? [],
+        open: (each) => openClient(each, parts),
+        forbidden: () => (isOffline ? 'this registry is offline, by its configuration or its command' : undefined),
         lists: {
           datesOf: ({ upstream: { client }, repository }, tags, signal) =>
             dates.of({ client, repository, signal }, tags),

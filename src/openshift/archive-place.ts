@@ -1,0 +1,112 @@
+// A release in an archive: the directory that `oc … --to-dir` wrote, a data directory or a tar of one, a bundle (which is such a
+// tar). Which image it is need not be said where there is only one that can be; signatures come from the archive itself.
+import { dirSource } from '../exchange/dir-source.ts'
+import { distributionSource } from '../exchange/distribution-source.ts'
+import type { FileTree } from '../exchange/file-tree.ts'
+import { readSmall } from '../exchange/file-tree.ts'
+import type { ImageSource } from '../exchange/image-source.ts'
+import { openTree } from '../exchange/open-tree.ts'
+import { Problem } from '../config/problem.ts'
+import type { Digest } from '../oci/digest.ts'
+import { algorithmOf, hexOf } from '../oci/digest.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import type { Tag } from '../oci/reference.ts'
+import { MOST_SIGNATURE_BYTES, MOST_SIGNATURES } from '../storage/signatures.ts'
+import type { ArchiveKind, LocalImage } from './release-reference.ts'
+import type { FoundSignature } from './signature-stores.ts'
+
+export interface ArchivePlace {
+  readonly source: ImageSource
+  readonly image: LocalImage
+  readonly findSignatures: (digest: Digest) => Promise<readonly FoundSignature[]>
+  close(): Promise<void>
+}
+
+/** Throws a Problem when there is no archive, or when it does not say by itself which image is meant. */
+export async function openArchive(
+  kind: ArchiveKind,
+  path: string,
+  image: LocalImage | undefined,
+): Promise<ArchivePlace> {
+  const tree = await openTree(path)
+  try {
+    const source = kind === 'dir' ? await dirSource(tree, `dir:${path}`) : await distributionSource([tree], path)
+    return {
+      source,
+      image: image ?? (await chooseImage(source, path)),
+      findSignatures: (digest) => (kind === 'dir' ? readConfigMaps(tree, digest) : readStored(tree, digest)),
+      // Closing it closes the tree.
+      close: () => source.close(),
+    }
+  } catch (error) {
+    await tree.close()
+    throw error
+  }
+}
+
+// `4.18.3`, `4.18.3-rc.1-x86_64`, `4.18.3-multi`: not `4.18.3-x86_64-etcd`.
+const RELEASE_TAG =
+  /^\d+\.\d+\.\d+(?:-(?:ec|fc|rc|alpha|beta)\.\d+)?(?:[-_](?:x86_64|amd64|aarch64|arm64|ppc64le|s390x|multi))?$/
+
+async function chooseImage(source: ImageSource, path: string): Promise<LocalImage> {
+  const found = new Map<string, { readonly repository: RepositoryName; readonly tag: Tag; readonly digest: Digest }>()
+  for await (const { repository, tag, digest } of source.images()) {
+    if (repository === undefined || tag === undefined || !RELEASE_TAG.test(tag)) continue
+    // Two tags of one image are one release.
+    if (!found.has(`${repository} ${digest}`)) found.set(`${repository} ${digest}`, { repository, tag, digest })
+  }
+  const [only, ...more] = found.values()
+  if (only === undefined) {
+    throw new Problem(`no image in ${path} has the tag of a release`, {
+      hint: 'name the release image in it: --image REPOSITORY:TAG',
+    })
+  }
+  if (more.length > 0) {
+    const names = [only, ...more].map(({ repository, tag }) => `${repository}:${tag}`)
+    throw new Problem(`${path} has ${names.length} releases: ${names.slice(0, 5).join(', ')}`, {
+      hint: `say which one: --image ${names[0]}`,
+      exitCode: 2,
+    })
+  }
+  return { repository: only.repository, reference: { kind: 'tag', tag: only.tag } }
+}
+
+const MOST_FILES = 200
+const LARGEST_FILE = 1024 * 1024
+
+/** The ConfigMaps that oc writes beside the images: `config/signature-sha256-<16 hex>.json`, `.yaml` before 4.11. */
+async function readConfigMaps(tree: FileTree, digest: Digest): Promise<FoundSignature[]> {
+  const wanted = `${algorithmOf(digest)}-${hexOf(digest)}`
+  const found: FoundSignature[] = []
+  const files = [...(await tree.list('config'))].filter(([name]) => /^signature-.*\.(?:json|ya?ml)$/.test(name))
+  for (const [name] of files.slice(0, MOST_FILES)) {
+    const path = `config/${name}`
+    const text = (await readSmall(tree, path, LARGEST_FILE).catch(() => undefined))?.toString('utf8')
+    for (const bytes of text === undefined ? [] : readConfigMap(text, wanted)) found.push({ bytes, from: path })
+  }
+  return found
+}
+
+// Whatever its name says, oc's file is JSON.
+function readConfigMap(text: string, wanted: string): Buffer[] {
+  try {
+    const { binaryData = {} } = JSON.parse(text) as { binaryData?: Record<string, unknown> }
+    return Object.entries(binaryData).flatMap(([key, value]) =>
+      key.startsWith(wanted) && typeof value === 'string' ? [Buffer.from(value, 'base64')] : [],
+    )
+  } catch {
+    return []
+  }
+}
+
+/** What another Tarn kept beside its images. */
+async function readStored(tree: FileTree, digest: Digest): Promise<FoundSignature[]> {
+  const found: FoundSignature[] = []
+  for (let number = 1; number <= MOST_SIGNATURES; number += 1) {
+    const path = `.tarn/state/signatures/${algorithmOf(digest)}=${hexOf(digest)}/signature-${number}`
+    const bytes = await readSmall(tree, path, MOST_SIGNATURE_BYTES).catch(() => undefined)
+    if (bytes === undefined) break
+    found.push({ bytes, from: path })
+  }
+  return found
+}
