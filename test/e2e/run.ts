@@ -24,6 +24,7 @@ const ORDER = [
   'room',
   'collect',
   'mirror',
+  'sync',
   'conformance',
 ]
 const NOT_SUITES = new Set(['run', 'install'])

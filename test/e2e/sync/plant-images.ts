@@ -24,6 +24,8 @@ export interface PlantedImage {
   readonly repository: string
   readonly tag: string
   readonly digest: string
+  /** Of the manifest. */
+  readonly size: number
   readonly layers: readonly string[]
 }
 
@@ -34,6 +36,7 @@ export interface Planted {
   readonly blobs: number
 }
 
+const OCI = { manifest: TYPES.image, config: TYPES.config, layer: TYPES.layer } as const
 // So many images share their layers.
 const OF_ONE_BASE = 20
 
@@ -87,6 +90,7 @@ export class Planter {
     tag: string | undefined,
     layers: readonly PlantedLayer[],
     more: object = {},
+    types: { readonly manifest: string; readonly config: string; readonly layer: string } = OCI,
   ): Promise<PlantedImage> {
     const config = Buffer.from(
       JSON.stringify({
@@ -101,16 +105,14 @@ export class Planter {
     for (const { digest } of described)
       await this.#link(`repositories/${repository}/_layers/${pathOf(digest)}/link`, digest)
     const [of, ...rest] = described.map(({ digest, size }, at) => ({
-      mediaType: at === 0 ? TYPES.config : TYPES.layer,
+      mediaType: at === 0 ? types.config : types.layer,
       digest,
       size,
     }))
-    const digest = await this.manifest(
-      repository,
-      { schemaVersion: 2, mediaType: TYPES.image, config: of, layers: rest, ...more },
-      tag,
-    )
-    return { repository, tag: tag ?? '', digest, layers: layers.map((each) => each.digest) }
+    const document = { schemaVersion: 2, mediaType: types.manifest, config: of, layers: rest, ...more }
+    const digest = await this.manifest(repository, document, tag)
+    const size = Buffer.byteLength(JSON.stringify(document))
+    return { repository, tag: tag ?? '', digest, size, layers: layers.map((each) => each.digest) }
   }
 
   async manifest(repository: string, document: object, tag?: string): Promise<string> {
