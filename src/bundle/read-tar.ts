@@ -35,7 +35,7 @@ export interface TarLimits {
   readonly filling: number
 }
 
-export const TAR_LIMITS: TarLimits = { entries: 2_000_000, announcement: 64 * 1024, filling: 1024 * 1024 }
+export const TAR_LIMITS: TarLimits = { entries: 20_000_000, announcement: 64 * 1024, filling: 1024 * 1024 }
 
 const WITH_BYTES: ReadonlySet<EntryKind> = new Set(['file', 'contiguous file', 'sparse file', 'continued file'])
 const PIECE = 1024 * 1024

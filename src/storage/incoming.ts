@@ -4,7 +4,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { readdirSync, rmSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { mkdir, open, rename, rm, rmdir } from 'node:fs/promises'
 import type { Digest } from '../oci/digest.ts'
 import { algorithmOf, hexOf } from '../oci/digest.ts'
 import { appendStream } from './append.ts'
@@ -115,11 +115,13 @@ export class Incoming {
   /** Ends all writing; what waits stays for another try. */
   async settle(): Promise<void> {
     await Promise.allSettled(this.#syncs)
+    // Fails where something waits.
+    await rmdir(this.#store.layout.incoming).catch(() => undefined)
   }
 
   /** Drops everything that waits. */
   async drop(): Promise<void> {
-    await this.settle()
+    await Promise.allSettled(this.#syncs)
     this.#waiting.clear()
     await rm(this.#store.layout.incoming, { recursive: true, force: true })
   }
