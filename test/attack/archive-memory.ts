@@ -6,7 +6,6 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { HOSTILE_TARS } from '../helpers/hostile-archives.ts'
 import { HOSTILE_BUNDLES } from '../helpers/hostile-bundles.ts'
-import { hashTree } from '../helpers/hash-tree.ts'
 
 const MOST_BYTES = 200 * 1024 * 1024
 const MOST_MS = 2000
@@ -20,13 +19,11 @@ t.test('all hostile archives one after the other stay below 200 MiB, none takes 
     writeFileSync(file, await make())
     files.push(file)
   }
-  const before = hashTree(data)
   const script = join(import.meta.dirname, '../helpers/threads/apply-hostile.ts')
   const { stdout } = await promisify(execFile)(process.execPath, [script, data, ...files])
   const { refused, slowest, bytes } = JSON.parse(stdout) as { refused: number; slowest: number; bytes: number }
+  // A bundle is a tar of a data directory as well: one whose only flaw is its index comes in as such.
   t.ok(refused >= files.length, `${refused} of ${2 * files.length} refused`)
   t.ok(bytes < MOST_BYTES, `${Math.round(bytes / 1024 / 1024)} MiB`)
   t.ok(slowest < MOST_MS, `${Math.round(slowest)} ms`)
-  // A bundle is a tar of a data directory as well; one whose only flaw is in its index comes in as such.
-  t.type(before, 'string')
 })
