@@ -1,11 +1,16 @@
 // `tarn bundle apply`: takes bundles in, part after part, through the running registry or in the directory itself. The exit
 // code says whether all of it is here.
+import { renameSync, writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { Command } from 'commander'
 import type { ApplyReport } from '../bundle/apply-bundle.ts'
+import { takeInventory, writeInventory } from '../bundle/inventory.ts'
 import { Problem } from '../config/problem.ts'
+import type { Layout } from '../storage/layout.ts'
 import { listArchives, openArchive } from './archive-file.ts'
 import type { CommandContext } from './context.ts'
 import { outputOf } from './context.ts'
+import { findDataDirectory } from './data-directory.ts'
 import { configOption, readHome } from './home.ts'
 import { EXIT } from './output.ts'
 import { watchProgress } from './progress.ts'
@@ -14,6 +19,7 @@ import { formatBytes, formatCount } from './table.ts'
 interface ApplyCommandOptions {
   readonly dryRun?: true
   readonly requireSignature?: true
+  readonly receipt?: string
   readonly config?: string
 }
 
@@ -26,6 +32,7 @@ export function bundleApplyCommand(context: CommandContext): Command {
     .argument('<file...>', 'parts in any order, a directory of parts, or - for standard input')
     .option('--dry-run', 'verify all of it and tell what would come, and change nothing')
     .option('--require-signature', 'refuse what nobody in auth/allowed_signers signed')
+    .option('--receipt <file>', 'write what is here afterwards, for: tarn bundle create --against FILE')
     .addOption(configOption())
     .action(async (files: string[], options: ApplyCommandOptions, command: Command) => {
       await apply(files, options, command, context)
@@ -39,7 +46,7 @@ async function apply(
   context: CommandContext,
 ): Promise<void> {
   const home = readHome(options, command, context)
-  const { dryRun = false, requireSignature = false } = options
+  const { dryRun = false, requireSignature = false, receipt } = options
   const paths = listArchives(files)
   const output = outputOf(command, context)
   // Only here: other commands need neither the lock nor the API.
@@ -62,10 +69,19 @@ async function apply(
   } finally {
     await reached.close()
   }
+  if (receipt !== undefined && !dryRun) writeReceipt(receipt, findDataDirectory(home))
   output.result({ files: reports }, formatApplied(reports))
   if (lastOfEach(reports).some(({ waiting, heldBack }) => waiting.length > 0 || heldBack.length > 0)) {
     process.exitCode = EXIT.partly
   }
+}
+
+/** The inventory of what is here now, in the place of an earlier one. */
+function writeReceipt(file: string, layout: Layout): void {
+  const path = resolve(file)
+  const taken = takeInventory(layout, { onStray: () => undefined, onUnreadable: () => undefined })
+  writeFileSync(`${path}.partial`, writeInventory(taken))
+  renameSync(`${path}.partial`, path)
 }
 
 // Of several the reader must know which.
@@ -78,7 +94,11 @@ function nameFile(error: unknown, file: string, count: number): unknown {
 /** What bundles brought, for people. */
 export function formatApplied(reports: readonly (ApplyReport & { readonly file: string })[]): string {
   const lines = reports.map((report) => formatFile(report))
-  for (const report of lastOfEach(reports)) lines.push(...formatBundle(report))
+  for (const report of lastOfEach(reports)) {
+    const own = reports.filter(({ bundle }) => bundle.id === report.bundle.id)
+    const tags = own.reduce((sum, one) => sum + one.repositories.reduce((part, { set }) => part + set.length, 0), 0)
+    lines.push(...formatBundle(report, tags))
+  }
   return lines.join('\n')
 }
 
@@ -103,8 +123,7 @@ function formatFile({
   ].join('\n')
 }
 
-function formatBundle({ images, waiting, heldBack, repositories, dryRun }: ApplyReport): string[] {
-  const tags = repositories.reduce((sum, one) => sum + one.set.length, 0)
+function formatBundle({ images, waiting, heldBack, dryRun }: ApplyReport, tags: number): string[] {
   const lines = [
     `${images.here} of ${formatCount(images.all, 'image')} ${dryRun ? 'would be' : 'are'} here, ${formatCount(tags, 'tag')} ${dryRun ? 'would be set' : 'set'}`,
   ]

@@ -70,11 +70,13 @@ export function createProgress({ stderr, quiet, lines, clock }: ProgressOptions)
 export function formatProgress({ phase, done, total, bytes }: Progress, elapsed: number): string {
   const share = total === undefined || total === 0 ? undefined : Math.min(1, done / total)
   const cells = Math.round((share ?? 0) * BAR_CELLS)
+  // What is counted in bytes is shown so.
+  const show = (amount: number): string => (bytes === done && done > 0 ? formatBytes(amount) : String(amount))
   const parts = [
     phase,
     ...(share === undefined ? [] : [`[${'#'.repeat(cells)}${'-'.repeat(BAR_CELLS - cells)}]`]),
     ...(share === undefined ? [] : [`${String(Math.floor(share * 100)).padStart(3)}%`]),
-    total === undefined ? String(done) : `${done} of ${total}`,
+    total === undefined ? show(done) : `${show(done)} of ${show(total)}`,
   ]
   if (elapsed > 0 && done > 0) {
     parts.push(`${formatRate(bytes, done, elapsed)}/s`)
