@@ -91,7 +91,8 @@ async function readRepository(tree: FileTree, path: string): Promise<Repository>
   for (const [name, entry] of await tree.list(`${path}/manifests`)) {
     // What a run that was ended leaves.
     if (name.endsWith('.download') || name.startsWith('.')) continue
-    const digest = digestNamed(name)
+    // Only a tag is a link; there are tags that look like a digest without its colon.
+    const digest = entry.kind === 'link' && isTag(name) ? undefined : digestNamed(name)
     if (digest !== undefined) manifests.add(digest)
     else if (isTag(name)) {
       const meant =
