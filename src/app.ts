@@ -108,6 +108,7 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
         ...common,
         api,
         mirror: mirror?.mirror,
+        v2: surroundingsOfCommands,
         places: parts.localSocket,
         onListening: (path) => keeping.tellSocket(path),
       }),
@@ -185,6 +186,16 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     manifestLimit: limits.manifestBytes,
     pages: { catalog: config.catalog.maxentries, tags: config.tags.maxtags },
     mayPull: (user, name) => policy.decide(user === undefined ? 'anonymous' : { user }, 'pull', name) === 'allow',
+  }
+  // Commands mean what is here, by its own name, whatever stands behind it.
+  const surroundingsOfCommands: Surroundings = {
+    ...surroundings,
+    source: localSource(context),
+    resolve: (name) => name,
+    prefix: '',
+    base: '',
+    noPush: undefined,
+    mayPull: () => true,
   }
   // A host's own instance keeps its hooks and pages to itself: ours live in a scope of their own.
   const add = async (scope: FastifyInstance): Promise<void> => {

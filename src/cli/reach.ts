@@ -14,6 +14,7 @@ import type { OptionsOf, ReportOf, RouteName } from '../http/api/routes.ts'
 import { prepareCall } from '../http/api/routes.ts'
 import { findOwner, readSocketPlaces, socketDirectories, socketName } from '../http/socket-path.ts'
 import { RegistryError } from '../oci/errors.ts'
+import type { Context } from '../registry/context.ts'
 import { KeptElsewhere } from '../registry/kept-elsewhere.ts'
 import { readKeeper } from '../storage/keeper.ts'
 import type { Layout } from '../storage/layout.ts'
@@ -34,6 +35,8 @@ export interface Reached {
     onEvent?: (event: ActEvent) => void,
     archive?: ArchiveBody,
   ): Promise<ReportOf<Name>>
+  /** How images are put into it: over its socket, or by the use cases in this process. */
+  readonly images: { readonly socketPath: string } | { readonly context: Context }
   /** Frees what was taken. */
   close(): Promise<void>
 }
@@ -137,6 +140,7 @@ function describeSilence({ message }: KeptElsewhere, refused: readonly string[])
 function reachSocket(socketPath: string): Reached {
   return {
     served: true,
+    images: { socketPath },
     async call<Name extends RouteName>(
       name: Name,
       options: OptionsOf<Name>,
@@ -198,6 +202,7 @@ async function reachDirectory({ config, path }: LoadedConfig, clock: () => numbe
   }
   return {
     served: false,
+    images: { context: opened.upkeep.context },
     async call<Name extends RouteName>(
       name: Name,
       options: OptionsOf<Name>,

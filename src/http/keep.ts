@@ -6,6 +6,7 @@ import type { Mirror } from '../mirror/mirror.ts'
 import { maintain } from '../registry/maintain.ts'
 import { scheduleUpkeep } from '../registry/schedule.ts'
 import type { ApiParts } from './api/given.ts'
+import type { Surroundings } from './call.ts'
 import { dropForsaken } from '../storage/incoming.ts'
 import { startLocalSocket } from './local-socket.ts'
 import type { SocketPlaces } from './socket-path.ts'
@@ -14,6 +15,8 @@ export interface KeepParts {
   readonly config: Config
   readonly api: ApiParts
   readonly mirror: Mirror | undefined
+  /** What /v2 of the local socket is answered with. */
+  readonly v2: Surroundings
   /** Absolute path of the data directory. */
   readonly directory: string
   /** Where the local socket may be; without it there is none. */
@@ -26,7 +29,7 @@ export interface KeepParts {
 
 /** Begins; gives the function that ends it, to be called before the lock is freed. */
 export function keepDirectory(parts: KeepParts): () => void {
-  const { config, api, mirror, directory, places, onListening, logger, clock } = parts
+  const { config, api, mirror, v2, directory, places, onListening, logger, clock } = parts
   const { upkeep } = api
   const { store } = upkeep.context
   dropForsaken(store.layout, clock())
@@ -39,7 +42,7 @@ export function keepDirectory(parts: KeepParts): () => void {
     scheduleUpkeep({ upkeep, config, logger }),
   ]
   if (places !== undefined) {
-    const socket = startLocalSocket({ directory, api, logger, places, onListening })
+    const socket = startLocalSocket({ directory, api, v2, logger, places, onListening })
     // It leaves its place at once; the connections that it has may take a moment.
     ends.push(() => void socket.close())
   }

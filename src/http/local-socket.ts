@@ -8,14 +8,18 @@ import { connect } from 'node:net'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { addApi } from './api/add-api.ts'
 import type { ApiParts } from './api/given.ts'
+import type { Surroundings } from './call.ts'
 import { addCommon, createServer } from './server.ts'
 import type { SocketPlaces } from './socket-path.ts'
 import { claimDirectory, isBindable, socketDirectories, socketName } from './socket-path.ts'
+import { addV2 } from './v2.ts'
 
 export interface LocalSocketOptions {
   /** The data directory. */
   readonly directory: string
   readonly api: ApiParts
+  /** What /v2 is answered with: commands push and pull with every right, from the directory alone. Without it there is none. */
+  readonly v2?: Surroundings | undefined
   readonly logger: FastifyBaseLogger
   readonly places: SocketPlaces
   /** Called with the path when commands can reach this process. */
@@ -70,7 +74,7 @@ interface Bound {
 }
 
 async function listen(
-  { directory, api, logger, places }: LocalSocketOptions,
+  { directory, api, v2, logger, places }: LocalSocketOptions,
   isClosed: () => boolean,
 ): Promise<Bound | undefined> {
   const name = socketName(directory)
@@ -84,7 +88,7 @@ async function listen(
       if (!isBindable(own)) throw new Error(`${own} is too long for a socket`)
       claimDirectory(place, places.uid)
       if (await isAnswered(path)) throw new Error(`another registry answers on ${path}`)
-      const app = makeServer(api, logger)
+      const app = makeServer(api, v2, logger)
       try {
         await listenOn(app, own)
         if (!isClosed()) return { path, inode: putInPlace(own, path), app }
@@ -120,11 +124,13 @@ function putInPlace(own: string, path: string): number {
   return lstatSync(path).ino
 }
 
-function makeServer(api: ApiParts, logger: FastifyBaseLogger): FastifyInstance {
+function makeServer(api: ApiParts, v2: Surroundings | undefined, logger: FastifyBaseLogger): FastifyInstance {
   const app = createServer({ logger, tls: undefined, idleTimeout: IDLE_MS, maxConnections: MOST_CONNECTIONS })
   // What changes something is in the log as an act; the rest is a command that looks.
   addCommon(app, {}, { started: () => undefined, ended: () => undefined })
   addApi(app, api, { prefix: '', host: '' })
+  // The mode of the socket is the gate: who may open it may do everything.
+  if (v2 !== undefined) addV2(app, v2, () => undefined)
   return app
 }
 
