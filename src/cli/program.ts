@@ -18,6 +18,8 @@ import { retainCommand } from './retain.ts'
 import { rmCommand } from './rm.ts'
 import { serveCommand } from './serve.ts'
 import { startCommand } from './start.ts'
+import { importCommand } from './import.ts'
+import { exportCommand } from './export.ts'
 import { syncCommand } from './sync.ts'
 import { userCommand } from './user.ts'
 
@@ -52,6 +54,8 @@ function makeProgram(context: CommandContext): Command {
     .addCommand(syncCommand(context))
     .addCommand(bundleCommand(context))
     .addCommand(releaseCommand(context))
+    .addCommand(importCommand(context))
+    .addCommand(exportCommand(context))
     .addCommand(lsCommand(context))
     .addCommand(inspectCommand(context))
     .addCommand(rmCommand(context))

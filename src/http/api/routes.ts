@@ -7,6 +7,7 @@ import { MirrorReport, describeMirror } from './describe-mirror.ts'
 import { checkOptions, readDuration, refuse } from './check-options.ts'
 import { describeApi } from './openapi.ts'
 import * as reports from './reports.ts'
+import { SIGNATURE_ROUTES } from './signature-routes.ts'
 import { ARCHIVE_ROUTES } from './archive-routes.ts'
 import { BUNDLE_ROUTES } from './bundle-routes.ts'
 import type { ActEvent, ApiParts, ArchiveBody } from './given.ts'
@@ -181,6 +182,7 @@ export const ROUTES = {
   ...ARCHIVE_ROUTES,
   ...BUNDLE_ROUTES,
   ...RELEASE_ROUTES,
+  ...SIGNATURE_ROUTES,
   'GET /openapi.json': route({
     action: 'admin',
     summary: 'this document',

@@ -1,0 +1,38 @@
+// Signatures of releases beside the images of a directory, as `oc adm release mirror --to-dir` leaves them: one ConfigMap for
+// each, which `oc apply` gives to a cluster.
+import { hexOf } from '../oci/digest.ts'
+import type { Layout } from '../storage/layout.ts'
+import { readSignatures } from '../storage/signatures.ts'
+import type { CopiedImage } from './copy-images.ts'
+import { writeDirectory } from './write-directory.ts'
+
+/** Writes those of the images that are there. */
+export async function writeSignatureMaps(
+  layout: Layout,
+  directory: string,
+  images: readonly Pick<CopiedImage, 'digest' | 'state'>[],
+): Promise<void> {
+  const writer = writeDirectory(directory)
+  const digests = new Set(
+    images.flatMap(({ digest, state }) => (state === 'failed' || digest === undefined ? [] : [digest])),
+  )
+  for (const digest of digests) {
+    const signatures = readSignatures(layout, digest)
+    if (signatures.length === 0) continue
+    const name = `sha256-${hexOf(digest)}`
+    const map = {
+      kind: 'ConfigMap',
+      apiVersion: 'v1',
+      metadata: {
+        name,
+        namespace: 'openshift-config-managed',
+        creationTimestamp: null,
+        labels: { 'release.openshift.io/verification-signatures': '' },
+      },
+      binaryData: Object.fromEntries(
+        signatures.map(({ number, bytes }) => [`${name}-${number}`, bytes.toString('base64')]),
+      ),
+    }
+    await writer.write(`config/signature-sha256-${hexOf(digest).slice(0, 16)}.json`, Buffer.from(JSON.stringify(map)))
+  }
+}
