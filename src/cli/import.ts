@@ -154,7 +154,7 @@ async function importOne({ place, only }: Asked, around: Surroundings): Promise<
         path: pathOf(entry),
       }))
       const images = planImport(found, { only, to, source: place.text, upstreams })
-      const copied = await copy(opened, images, { ...around, onProgress: progress.onEvent })
+      const copied = await copy(opened, found, images, { ...around, onProgress: progress.onEvent })
       const signatures = await storeSignatures(opened, around)
       progress.end()
       const releases = place.kind === 'dir' && !dryRun ? await describeReleases(opened.source, copied, around) : []
@@ -186,6 +186,7 @@ async function listImages({ source, untagged }: OpenedSource): Promise<readonly 
 
 async function copy(
   { source, partial }: OpenedSource,
+  found: readonly SourceImage[],
   images: readonly ImageToCopy[],
   {
     options,
@@ -199,7 +200,7 @@ async function copy(
   const here = partial ? openHere(reached, context.clock) : undefined
   try {
     return await copyImages({
-      source: here === undefined ? source : withFallback(source, here, images),
+      source: here === undefined ? source : withFallback(source, here, images, found),
       target,
       images,
       platforms: platform ?? 'all',

@@ -4,18 +4,19 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { createGunzip } from 'node:zlib'
+import { createGunzip, createZstdDecompress } from 'node:zlib'
 import type { Digest } from '../oci/digest.ts'
 import { digestOf, isDigest } from '../oci/digest.ts'
 import { quoteText } from '../oci/json.ts'
-import { DOCKER_CONFIG, DOCKER_LAYER, DOCKER_MANIFEST } from '../oci/media-type.ts'
+import { OCI_CONFIG, OCI_MANIFEST } from '../oci/media-type.ts'
 import type { FileTree } from './file-tree.ts'
 import { UnreadableTree, joinInside, readJson, readSmall } from './file-tree.ts'
 import type { ImageName } from './image-name.ts'
 import { parseImageName } from './image-name.ts'
 import type { ImageManifest, ImageSource, SourceImage } from './image-source.ts'
 
-export const PLAIN_LAYER = 'application/vnd.docker.image.rootfs.diff.tar'
+// OCI's types and not docker's: all clients of these years read them, and they can be exported to a layout again.
+const LAYER = 'application/vnd.oci.image.layer.v1.tar'
 
 const LARGEST_LIST = 16 * 1024 * 1024
 const LARGEST_CONFIG = 8 * 1024 * 1024
@@ -130,12 +131,12 @@ async function makeManifest(
   const bytes = Buffer.from(
     JSON.stringify({
       schemaVersion: 2,
-      mediaType: DOCKER_MANIFEST,
-      config: { mediaType: DOCKER_CONFIG, size: configBytes.byteLength, digest: configDigest },
+      mediaType: OCI_MANIFEST,
+      config: { mediaType: OCI_CONFIG, size: configBytes.byteLength, digest: configDigest },
       layers: described,
     }),
   )
-  return { bytes, digest: digestOf(bytes), mediaType: DOCKER_MANIFEST }
+  return { bytes, digest: digestOf(bytes), mediaType: OCI_MANIFEST }
 }
 
 /** Windows writes them with its own separator. */
@@ -164,16 +165,8 @@ async function readLayer(tree: FileTree, path: string, diffId: Digest): Promise<
   if (size === undefined) throw new UnreadableTree(`${tree.name}: ${quoteText(path)} is not in it`)
   const kind = await peek(tree, path)
   // Whether the bytes are these is found out when they are copied.
-  if (kind === 'plain') return { mediaType: PLAIN_LAYER, digest: diffId, size }
-  if (kind === 'zstd') {
-    throw new UnreadableTree(
-      `${tree.name}: ${quoteText(path)} is compressed with zstd, which docker's manifests cannot say`,
-      {
-        hint: 'save the image as an OCI archive',
-      },
-    )
-  }
-  return { mediaType: DOCKER_LAYER, digest: await hashGzip(tree, path, diffId, size), size }
+  if (kind === 'plain') return { mediaType: LAYER, digest: diffId, size }
+  return { mediaType: `${LAYER}+${kind}`, digest: await hashPacked(tree, path, kind, diffId, size), size }
 }
 
 async function peek(tree: FileTree, path: string): Promise<'plain' | 'gzip' | 'zstd'> {
@@ -191,7 +184,13 @@ async function peek(tree: FileTree, path: string): Promise<'plain' | 'gzip' | 'z
 }
 
 /** The digest of a compressed layer as it is; what is in it must be what the config says. */
-async function hashGzip(tree: FileTree, path: string, diffId: Digest, size: number): Promise<Digest> {
+async function hashPacked(
+  tree: FileTree,
+  path: string,
+  kind: 'gzip' | 'zstd',
+  diffId: Digest,
+  size: number,
+): Promise<Digest> {
   const [outer, inner] = [createHash('sha256'), createHash('sha256')]
   let unpacked = 0
   await pipeline(
@@ -202,7 +201,7 @@ async function hashGzip(tree: FileTree, path: string, diffId: Digest, size: numb
         yield chunk
       }
     },
-    createGunzip(),
+    kind === 'gzip' ? createGunzip() : createZstdDecompress(),
     async (chunks: AsyncIterable<Buffer>) => {
       for await (const chunk of chunks) {
         unpacked += chunk.byteLength

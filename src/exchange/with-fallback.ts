@@ -2,10 +2,19 @@
 // already, from the parts before it.
 import type { RepositoryName } from '../oci/name.ts'
 import type { ImageToCopy } from './copy-images.ts'
-import type { ImageSource } from './image-source.ts'
+import type { ImageSource, SourceImage } from './image-source.ts'
 
-/** Reads from `source`, and manifests that it lacks from `other`, where the images go. Closing it closes `source` alone. */
-export function withFallback(source: ImageSource, other: ImageSource, images: readonly ImageToCopy[]): ImageSource {
+/**
+ * Reads from `source`, and manifests that it lacks from `other`, where the images go. What a tag means is for the source
+ * alone to say: `listed` is what it lists. Closing it closes `source` alone.
+ */
+export function withFallback(
+  source: ImageSource,
+  other: ImageSource,
+  images: readonly ImageToCopy[],
+  listed: readonly SourceImage[],
+): ImageSource {
+  const meanings = new Map(listed.map(({ repository = '', tag = '', digest }) => [`${repository}:${tag}`, digest]))
   const places = new Map<RepositoryName | undefined, Set<RepositoryName>>()
   for (const { from, to } of images) {
     const known = places.get(from.repository) ?? new Set()
@@ -15,10 +24,12 @@ export function withFallback(source: ImageSource, other: ImageSource, images: re
     ...source,
     async readManifest(repository, reference, options) {
       const found = await source.readManifest(repository, reference, options)
-      // What a tag means is for the source alone to say.
-      if (found !== undefined || reference.kind === 'tag') return found
+      if (found !== undefined) return found
+      const digest =
+        reference.kind === 'digest' ? reference.digest : meanings.get(`${repository ?? ''}:${reference.tag}`)
+      if (digest === undefined) return undefined
       for (const place of places.get(repository) ?? []) {
-        const here = await other.readManifest(place, reference, options)
+        const here = await other.readManifest(place, { kind: 'digest', digest }, options)
         if (here !== undefined) return here
       }
       return undefined

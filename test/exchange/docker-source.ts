@@ -55,8 +55,8 @@ t.test('an archive becomes images whose layers have the digests that their confi
   const digest = there.store.tags.resolve(name, '1' as Tag)
   const stored = digest && (await there.store.manifests.load(digest, digest))
   t.match(stored?.manifest, {
-    config: { digest: digestOf(configOf(LAYER)), mediaType: 'application/vnd.docker.container.image.v1+json' },
-    layers: [{ digest: digestOf(LAYER), mediaType: 'application/vnd.docker.image.rootfs.diff.tar' }],
+    config: { digest: digestOf(configOf(LAYER)), mediaType: 'application/vnd.oci.image.config.v1+json' },
+    layers: [{ digest: digestOf(LAYER), mediaType: 'application/vnd.oci.image.layer.v1.tar' }],
   })
 })
 
@@ -71,7 +71,7 @@ t.test('a layer may be another name of a file, and compressed', async (t) => {
   const [{ digest } = { digest: digestOf(config) }] = await listSource(source)
   const manifest = await source.readManifest(undefined, { kind: 'digest', digest })
   t.match(readManifest(manifest?.bytes ?? new Uint8Array()).layers, [
-    { digest: digestOf(packed), mediaType: 'application/vnd.docker.image.rootfs.diff.tar.gzip' },
+    { digest: digestOf(packed), mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip' },
     { digest: digestOf(packed) },
   ])
 })
