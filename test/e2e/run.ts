@@ -25,6 +25,7 @@ const ORDER = [
   'collect',
   'mirror',
   'sync',
+  'cluster',
   'conformance',
 ]
 const NOT_SUITES = new Set(['run', 'install'])

@@ -80,12 +80,18 @@ export interface FoundRepository {
  * that another one says already. What was renamed on its way stays by itself.
  */
 export function pairUp(found: readonly FoundRepository[], registry: RegistryName, scope: Scope): MirrorPair[] {
-  const pairs = found.map((each) => {
-    const [source, repository] = widen(each.source, each.repository, scope)
+  const make = (each: FoundRepository, wide: Scope): MirrorPair => {
+    const [source, repository] = widen(each.source, each.repository, wide)
     const mirror = repository === '' ? registry.name : `${registry.name}/${repository}`
     return { source, mirror, tags: each.tags, release: each.release }
-  })
-  return mergePairs(pairs)
+  }
+  let pairs = mergePairs(found.map((each) => make(each, scope)))
+  // The longest source decides alone: beside what was renamed, what kept its path must be said once more.
+  for (const each of found) {
+    const own = make(each, 'repository')
+    if (!locateImage(pairs, own.source).includes(own.mirror)) pairs = [...pairs, own]
+  }
+  return sortPairs(pairs)
 }
 
 /** The pairs in the order of their sources; of two that are one, both uses hold. */
@@ -97,9 +103,26 @@ export function mergePairs(pairs: readonly MirrorPair[]): MirrorPair[] {
     merged.set(key, before === undefined ? pair : { ...pair, release: pair.release || before.release })
   }
   const all = [...merged.values()]
-  return all
-    .filter((pair) => !all.some((other) => other !== pair && other.tags === pair.tags && covers(other, pair)))
-    .toSorted((a, b) => compare(a.source, b.source) || compare(a.mirror, b.mirror))
+  return sortPairs(
+    all.filter(
+      (pair) => !all.some((wide) => wide.tags === pair.tags && covers(wide, pair) && !isShadowed(all, wide, pair)),
+    ),
+  )
+}
+
+/** Whether a source between the two leads elsewhere: then the wide one never speaks for the narrow one. */
+function isShadowed(all: readonly MirrorPair[], wide: MirrorPair, narrow: MirrorPair): boolean {
+  return all.some(
+    (between) =>
+      between !== narrow &&
+      between.source.length > wide.source.length &&
+      (narrow.source === between.source || narrow.source.startsWith(`${between.source}/`)) &&
+      !covers(between, narrow),
+  )
+}
+
+function sortPairs(pairs: readonly MirrorPair[]): MirrorPair[] {
+  return pairs.toSorted((a, b) => compare(a.source, b.source) || compare(a.mirror, b.mirror))
 }
 
 function covers(wide: MirrorPair, narrow: MirrorPair): boolean {

@@ -78,11 +78,30 @@ t.test('what was renamed stays by itself, and one that another says already is l
   const wide = parseSourceOption('quay.io=quay.io', REG)
   const narrow = parseSourceOption('quay.io/podman=quay.io/podman', REG)
   const elsewhere = parseSourceOption('quay.io/podman=other', REG)
-  t.same(sides(mergePairs([narrow, wide, elsewhere, wide])), [
+  t.same(sides(mergePairs([narrow, wide, wide])), [['quay.io', 'quay.io']])
+  t.same(sides(mergePairs([narrow, wide, elsewhere])), [
     ['quay.io', 'quay.io'],
     ['quay.io/podman', 'other'],
+    ['quay.io/podman', 'quay.io/podman'],
   ])
 })
+
+t.test(
+  'what kept its path is said once more beside what was renamed, since the longest source decides alone',
+  async (t) => {
+    const source = 'quay.io/openshift-release-dev/ocp-release'
+    const renamed = { source, repository: 'ocp4/openshift4', release: true, tags: false }
+    const pairs = pairUp([renamed, kept(source), kept('quay.io/podman/hello')], REG, 'registry')
+    t.same(
+      pairs.map(({ source: outside, mirror, tags }) => [outside, mirror.slice(REG.name.length + 1), tags]),
+      [
+        ['quay.io', 'quay.io', true],
+        [source, 'ocp4/openshift4', false],
+        [source, source, true],
+      ],
+    )
+  },
+)
 
 t.test('an image is looked for where the longest source leads', async (t) => {
   const pairs = ['quay.io=quay.io', 'quay.io/org=here', 'quay.io/org=there'].map((text) => parseSourceOption(text, REG))
