@@ -77,6 +77,8 @@ export function addV2(app: FastifyInstance, surroundings: Surroundings, gate: Ga
     v2.setErrorHandler((error, request, reply) => sendError(request, reply, error))
     v2.addHook('onRequest', (request, reply, done) => {
       reply.header('docker-distribution-api-version', 'registry/2.0')
+      // oc of OpenShift 4.4 begins uploads with an empty Content-Type, which Fastify refuses and which says nothing.
+      if (request.headers['content-type'] === '') delete request.headers['content-type']
       const target = findTarget(request, surroundings)
       request.tarn = { target, user: undefined }
       const enter = (user: Entry): void => {

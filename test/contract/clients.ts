@@ -69,6 +69,7 @@ t.test('oc: a manifest that cannot be taken is never MANIFEST_INVALID where the 
 for (const [name, headers] of [
   ['crane and cosign: POST with JSON type and no body', { 'content-type': 'application/json' }],
   ['POST with a form type and no body', { 'content-type': 'application/x-www-form-urlencoded' }],
+  ['oc of OpenShift 4.4: POST with an empty type and a length of 0', { 'content-type': '', 'content-length': '0' }],
   ['POST with a text type and no body', { 'content-type': 'text/plain' }],
   ['POST with octet-stream and no body', { 'content-type': 'application/octet-stream' }],
 ] as const) {
