@@ -104,9 +104,9 @@ async function gather(
     trust,
     clusterTrust: existing === undefined && ask === undefined ? undefined : trustOf(configMap, registry),
     login: (await given.login(registry)) ?? (secret && loginFor(secret, registry)),
-    sets: settleSets(given, registry, options, objects, ask !== undefined),
+    sets: await settleSets(given, registry, options, objects, ask !== undefined),
     images,
-    release: findRelease(given, registry, options.release),
+    release: await findRelease(given, registry, options.release),
     clock: context.clock,
     random: context.random,
   }
@@ -127,21 +127,25 @@ function loginFor({ auths }: PullSecret, registry: RegistryName): Login | undefi
 }
 
 /** What the cluster has, where that was given; else what it would be given. */
-function settleSets(
+async function settleSets(
   given: Given,
   registry: RegistryName,
   options: Options,
   objects: readonly KubeObject[],
   asked: boolean,
-): MirrorSets {
+): Promise<MirrorSets> {
   if (asked || options.mirrorSet !== undefined) return readMirrorSets(objects, registry)
-  const pairs = given.pairs(registry, 'namespace')
+  const pairs = await given.pairs(registry, 'namespace')
   return { digest: pairs, tag: pairs.filter(({ tags }) => tags) }
 }
 
-function findRelease(given: Given, registry: RegistryName, text: string | undefined): DoctorOptions['release'] {
+async function findRelease(
+  given: Given,
+  registry: RegistryName,
+  text: string | undefined,
+): Promise<DoctorOptions['release']> {
   if (text === undefined) {
-    const newest = given.found()?.releases.at(-1)
+    const newest = (await given.found())?.releases.at(-1)
     return (
       newest && {
         repository: newest.repository,

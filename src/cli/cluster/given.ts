@@ -17,6 +17,7 @@ import type { Found } from '../../openshift/cluster/find-mirrored.ts'
 import { findMirrored } from '../../openshift/cluster/find-mirrored.ts'
 import type { MirrorPair, Scope } from '../../openshift/cluster/mirror-pairs.ts'
 import { mergePairs, pairUp, parseSourceOption } from '../../openshift/cluster/mirror-pairs.ts'
+import { nameReleases } from '../../openshift/cluster/name-releases.ts'
 import type { Login } from '../../openshift/cluster/pull-secret.ts'
 import type { RegistryName } from '../../openshift/cluster/registry-name.ts'
 import { parseRegistryName } from '../../openshift/cluster/registry-name.ts'
@@ -134,21 +135,21 @@ export class Given {
   }
 
   /** What lies here under which name, by --source and by the data directory; nothing is an empty list. */
-  pairs(registry: RegistryName, scope: Scope): MirrorPair[] {
+  async pairs(registry: RegistryName, scope: Scope): Promise<MirrorPair[]> {
     const { source = [], derive = true, scope: wanted = scope } = this.#options
     const said = source.map((text) => parseSourceOption(text, registry))
     if (!derive) return mergePairs(said)
-    const found = this.found()
+    const found = await this.found()
     const derived = found === undefined ? [] : pairUp(found.repositories, registry, wanted)
     return mergePairs([...said, ...derived.filter((pair) => said.every((each) => each.source !== pair.source))])
   }
 
   /** What the data directory holds; undefined without a home. */
-  found(): Found | undefined {
+  async found(): Promise<Found | undefined> {
     const { home } = this
     if (home === undefined) return undefined
     const settled = settleMirror(home.config, { directory: dirname(resolve(home.path ?? '.')) })
-    return (this.#found ??= findMirrored(this.layout, settled?.upstreams ?? []))
+    return (this.#found ??= await nameReleases(this.layout, findMirrored(this.layout, settled?.upstreams ?? [])))
   }
 
   /** Throws a Problem for no pairs. */

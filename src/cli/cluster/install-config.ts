@@ -31,7 +31,7 @@ export function installConfigCommand(context: CommandContext): Command {
     const version = parseOpenShiftVersion(options.for)
     const registry = given.registry(argument)
     const said = options.source ?? []
-    const all = given.pairs(registry, 'repository')
+    const all = await given.pairs(registry, 'repository')
     const pairs = all.filter(
       ({ release, source }) => release || options.all === true || said.some((text) => text.startsWith(`${source}=`)),
     )
@@ -50,7 +50,7 @@ export function installConfigCommand(context: CommandContext): Command {
     const output = outputOf(command, context)
     for (const note of merged?.notes ?? []) output.note(`note: ${note}`)
     if (merged === undefined) output.note('note: pullSecret is left out: give --user and --pull-secret for it')
-    const release = given.found()?.releases.at(-1)
+    const release = (await given.found())?.releases.at(-1)
     const handout = handOutInstallConfig({
       version,
       pairs,

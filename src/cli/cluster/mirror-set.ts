@@ -28,7 +28,7 @@ export function mirrorSetCommand(context: CommandContext): Command {
     const registry = given.registry(argument)
     // Whole namespaces, so that what is mirrored next week needs no other object and no drain of all nodes. The oldest
     // clusters take repositories alone.
-    const pairs = given.pairs(registry, hasMirrorSets(version) ? 'namespace' : 'repository')
+    const pairs = await given.pairs(registry, hasMirrorSets(version) ? 'namespace' : 'repository')
     given.requirePairs(pairs)
     const handout = handOutMirrorSets({ version, pairs, name: options.name, neverSource: options.neverSource === true })
     await deliver(handout, options, command, context)

@@ -55,14 +55,16 @@ export async function lookForMissing(
   }
   if (used.size === 0) return undefined
   const candidates = from.map(openRestorePlace)
-  const pairs = given.pairs(registry, 'repository')
+  const pairs = await given.pairs(registry, 'repository')
   const images = await findMissing({ layout: given.layout, pairs, registry, images: [...used.values()] })
   const lost = images.filter(({ state }) => state === 'missing' || state === 'incomplete')
   const places = candidates.map((place) => {
     const known = lost.map(({ digest }) => (digest === undefined ? undefined : place.has(digest)))
     const wanted = lost.filter((_image, index) => known[index] !== false)
     const commands = new Set(
-      wanted.map(({ image, of, places: own }) => place.command(own[0] ?? 'REPOSITORY', of ?? image)),
+      wanted.map(({ image, of, places: own }) =>
+        place.command(own[0] ?? 'REPOSITORY', image, of ?? (isReleaseImage(image) ? image : undefined)),
+      ),
     )
     return {
       place: place.text,
@@ -72,6 +74,10 @@ export async function lookForMissing(
     }
   })
   return { images, places }
+}
+
+function isReleaseImage(image: string): boolean {
+  return /\/(?:ocp-release|okd|scos-release)[@:]/.test(image)
 }
 
 export function describeMissing({ images, places }: MissingReport): string[] {

@@ -46,7 +46,7 @@ export function nodesCommand(context: CommandContext): Command {
       registry,
       trust: given.trust(),
       login: await given.login(registry),
-      pairs: given.pairs(registry, 'registry'),
+      pairs: await given.pairs(registry, 'registry'),
       neverSource,
       isHub: upstreams.some(({ host, path }) => path === '' && host === 'docker.io'),
       ...(daemonJson !== undefined && { daemonJson: readFileOf('daemon.json', daemonJson) }),

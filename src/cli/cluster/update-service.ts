@@ -31,7 +31,7 @@ export function updateServiceCommand(context: CommandContext): Command {
     const registry = given.registry(argument)
     const strip = (text: string): string =>
       text.startsWith(`${registry.name}/`) ? text.slice(registry.name.length + 1) : text
-    const found = given.found()?.releases ?? []
+    const found = (await given.found())?.releases ?? []
     const releases = strip(options.releases ?? found.at(-1)?.repository ?? '')
     if (!isRepositoryName(releases)) {
       throw new Problem(`there is no repository of release images here${releases === '' ? '' : `: ${releases}`}`, {

@@ -17,8 +17,8 @@ export interface RestorePlace {
   readonly kind: PlaceKind
   /** Whether it has the manifest; undefined where only reading it whole, or asking it, would tell. */
   has(digest: Digest): boolean | undefined
-  /** What is typed to bring everything that it has into `repository`. */
-  command(repository: string, image: string): string
+  /** What is typed to bring everything that it has into `repository`; a registry brings one image, or the release that it is of. */
+  command(repository: string, image: string, release: string | undefined): string
 }
 
 /** Looks at a directory, a file or the name of a registry. Throws a Problem for what is none of them. */
@@ -38,7 +38,8 @@ export function openRestorePlace(text: string): RestorePlace {
     text,
     kind: 'registry',
     has: () => undefined,
-    command: (repository, image) => `tarn sync ${image} ${repository}`,
+    command: (repository, image, release) =>
+      release === undefined ? `tarn sync ${image} ${repository}` : `tarn release mirror ${release} ${repository}`,
   }
 }
 
