@@ -10,13 +10,33 @@ const checkout = dirname(dirname(fileURLToPath(import.meta.url)))
 const NODE_PACKAGE = `node_modules/node-${process.platform}-${process.arch}`
 const SOURCES = ['src', 'package.json', 'package-lock.json', 'LICENSE']
 
-/** The folders of all packages that production needs, by the lock file; the pinned Node goes elsewhere. */
+/**
+ * The folders of all packages that production needs, by the lock file: what the declared dependencies lead to. (The marks
+ * `dev` and `optional` of the lock depend on which npm wrote it.) The pinned Node goes elsewhere.
+ */
 function listPackages() {
   const { packages } = JSON.parse(readFileSync(join(checkout, 'package-lock.json'), 'utf8'))
-  return Object.entries(packages)
-    .filter(([folder, entry]) => folder.startsWith('node_modules/') && entry.dev !== true && entry.devOptional !== true)
-    .map(([folder]) => folder)
-    .filter((folder) => !/^node_modules\/node-linux-[^/]+$/.test(folder))
+  const found = new Set()
+  const visit = (folder, names) => {
+    for (const name of names) {
+      const place = findPlace(packages, folder, name)
+      if (place === undefined || found.has(place)) continue
+      found.add(place)
+      const { dependencies = {}, optionalDependencies = {} } = packages[place]
+      visit(place, Object.keys({ ...dependencies, ...optionalDependencies }))
+    }
+  }
+  visit('', Object.keys(packages[''].dependencies))
+  return [...found].filter((folder) => !packages[folder].optional || existsSync(join(checkout, folder)))
+}
+
+/** Where a package that is asked for in `folder` lies: there, or in a folder above, as Node looks for it. */
+function findPlace(packages, folder, name) {
+  for (let at = folder; ; at = at.slice(0, Math.max(0, at.lastIndexOf('/node_modules/')))) {
+    const place = `${at === '' ? '' : `${at}/`}node_modules/${name}`
+    if (packages[place] !== undefined) return place
+    if (at === '') return undefined
+  }
 }
 
 /** Copies one package without those nested in it: they have their own line in the lock file. */

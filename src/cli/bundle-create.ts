@@ -18,6 +18,7 @@ import type { LoadedConfig } from '../config/load.ts'
 import { Problem } from '../config/problem.ts'
 import { authDirectory } from './auth-directory.ts'
 import { pickHere } from './bundle-pick.ts'
+import { addTarn, findTarn } from './bundle-with-tarn.ts'
 import type { CommandContext } from './context.ts'
 import { collect, outputOf } from './context.ts'
 import { configOption, readHome } from './home.ts'
@@ -33,6 +34,7 @@ interface CreateOptions {
   readonly sequence?: string
   readonly partSize?: string
   readonly zstd?: true
+  readonly withTarn?: true | string
   readonly key?: string
   readonly config?: string
 }
@@ -54,6 +56,10 @@ export function bundleCreateCommand(context: CommandContext): Command {
     .option('--sequence <number>', 'the number of the bundle (default: the last one of --against, and one more)')
     .option('--part-size <size>', 'cut it into files of this size, as 4GB')
     .option('--zstd', 'compress it (layers mostly are already)')
+    .option(
+      '--with-tarn [folder]',
+      'put Tarn itself beside it, as npm run dist made it, with a README.txt for the far side',
+    )
     .option('--key <file>', 'sign with this key (default: bundle.key beside the htpasswd file, when it is there)')
     .addOption(configOption())
     .action(async (file: string, images: string[], options: CreateOptions, command: Command) => {
@@ -76,6 +82,8 @@ async function create(
   const created = readEpoch(process.env['SOURCE_DATE_EPOCH'])
   const home = readHome(options, command, context)
   const key = findKey(options.key, home)
+  const { withTarn } = options
+  const tarn = withTarn === undefined ? undefined : findTarn(withTarn === true ? undefined : withTarn)
   const against = await readAgainst(options.against ?? [])
   const sequence = readSequence(options.sequence) ?? against.sequence + 1
   const progress = watchProgress(command, context)
@@ -89,8 +97,9 @@ async function create(
     const plan = await planBundle(picked, facts, sliceDigestsOf(layout))
     const files = await writeBundle(plan, { path, zstd, key, layout, onProgress: progress.onEvent })
     progress.end()
+    const beside = tarn === undefined ? [] : await addTarn(tarn, files, key !== undefined)
     const isWhole = picked.skipped.length === 0 && picked.unmatched.length === 0
-    output.result(describe(plan, files, key), format(plan, files, key))
+    output.result({ ...describe(plan, files, key), beside }, [...beside, format(plan, files, key)].join('\n'))
     if (!isWhole) process.exitCode = EXIT.partly
   } finally {
     progress.end()
