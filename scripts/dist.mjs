@@ -5,7 +5,17 @@
 // packages (scripts/make-base-image.mjs), unless one is given. What cannot be had is left out and said.
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -102,7 +112,9 @@ function packImage(architecture, node, work, folder, given) {
   // Debian's packages are those of this machine.
   const base = given ?? (architecture === process.arch ? makeBase(work) : undefined)
   if (base === undefined) {
-    console.error(`note: no image for ${architecture}: give its base with --base BASE.tar, or run this on such a machine`)
+    console.error(
+      `note: no image for ${architecture}: give its base with --base BASE.tar, or run this on such a machine`,
+    )
     return undefined
   }
   const root = join(work, 'image/root')
