@@ -33,8 +33,10 @@ import { createTurn } from './http/turn.ts'
 import { addV2 } from './http/v2.ts'
 import { openMirror } from './mirror/open-mirror.ts'
 import type { OpenMirrorParts } from './mirror/open-mirror.ts'
+import { openSchedule } from './mirror/sync/open-schedule.ts'
 import { openSync } from './mirror/sync/open-sync.ts'
 import { openReleases } from './openshift/open-releases.ts'
+import { SyncRuns } from './mirror/sync/runs.ts'
 import type { CollectReport } from './registry/collect.ts'
 import { logCheck, logSuspect } from './registry/log-damage.ts'
 import { describeReadOnly } from './registry/rules.ts'
@@ -109,6 +111,7 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
         api,
         mirror: mirror?.mirror,
         v2: surroundingsOfCommands,
+        schedule,
         places: parts.localSocket,
         onListening: (path) => keeping.tellSocket(path),
       }),
@@ -134,6 +137,8 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
   const outward = { ...parts, upkeep, keeps, clock, logger, random: randomBytes }
   mirror = openMirror(config, outward)
   const sync = openSync(config, { ...outward, mirror: mirror?.mirror, ensureHome })
+  const runs = new SyncRuns({ open: () => sync.open(), clock })
+  const schedule = openSchedule(config, { ...parts, runs, clock, logger, random: Math.random })
   const api: ApiParts = {
     upkeep,
     grace: config.gc.grace,
@@ -141,9 +146,10 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     holds: new Holds(randomUUID),
     clock,
     mirror: () => mirror && describeMirror(mirror.mirror, clock()),
-    sync: () => sync.open(),
     trust: () => ({ signers: readSigners(signersPath(config, parts.home)), now: clock() }),
     releases: () => openReleases({ context, outward: sync.outward, clock, logger, random: randomBytes }),
+    sync: () => runs,
+    syncs: { runs, schedule },
     standing: () => ({
       directory: { path: directory, inode: statSync(directory).ino },
       keeper: readKeeper(layout),
@@ -222,6 +228,12 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     quarantined: () => countQuarantined(layout),
     suspects: () => store.verdicts.suspects().length,
     mirror: () => mirror?.mirror,
+    sync: () => ({
+      tally: runs.tally,
+      running: runs.list().length,
+      scheduled: schedule?.list() ?? [],
+      problems: schedule?.problems().length ?? 0,
+    }),
     ...(certificateLeft && { certificateLeft }),
   })
   if (tls !== undefined && 'setSecureContext' in app.server) {

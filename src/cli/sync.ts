@@ -16,6 +16,7 @@ import { EXIT } from './output.ts'
 import { watchSync } from './sync-progress.ts'
 import { formatSyncPlan } from './sync-plan.ts'
 import { formatSyncReport } from './sync-report.ts'
+import { showSyncStatus, stopSyncs } from './sync-status.ts'
 
 interface SyncCommandOptions {
   readonly file?: readonly string[]
@@ -25,6 +26,8 @@ interface SyncCommandOptions {
   readonly missing?: true
   readonly prune?: true
   readonly report?: string
+  readonly status?: true
+  readonly stop?: true | string
   readonly config?: string
 }
 
@@ -50,9 +53,14 @@ export function syncCommand(context: CommandContext): Command {
     .option('--missing', 'only what failed the last time')
     .option('--prune', 'remove what is gone even where that is more than prune.maxShare')
     .option('--report <file>', 'write the report to this file as well')
+    .option('--status', 'what the running registry syncs, and when it does it next')
+    .option('--stop [id]', 'end syncs that run; what came stays for the next run')
     .addOption(configOption())
     .action(async (what: string[], options: SyncCommandOptions, command: Command) => {
-      await sync(what, options, command, context)
+      if (options.status === true) await showSyncStatus(options, command, context)
+      else if (options.stop !== undefined)
+        await stopSyncs(options.stop === true ? undefined : options.stop, options, command, context)
+      else await sync(what, options, command, context)
     })
 }
 

@@ -62,6 +62,10 @@ export const mirror = Type.Object(
     upstreams: Type.Union([Type.Enum(['well-known']), Type.Array(Type.Union([Type.Enum(['well-known']), upstream]))], {
       default: [],
     }),
+    sync: Type.Array(
+      Type.Object({ file: shown(undefined, { description: 'A sync file that runs by itself.' }) }, { closed: OURS }),
+      { default: [] },
+    ),
   },
   { closed: OURS },
 )

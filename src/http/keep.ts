@@ -3,6 +3,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config/schema.ts'
 import type { Mirror } from '../mirror/mirror.ts'
+import type { SyncSchedule } from '../mirror/sync/schedule.ts'
 import { maintain } from '../registry/maintain.ts'
 import { scheduleUpkeep } from '../registry/schedule.ts'
 import type { ApiParts } from './api/given.ts'
@@ -17,6 +18,7 @@ export interface KeepParts {
   readonly mirror: Mirror | undefined
   /** What /v2 of the local socket is answered with. */
   readonly v2: Surroundings
+  readonly schedule: Pick<SyncSchedule, 'start'> | undefined
   /** Absolute path of the data directory. */
   readonly directory: string
   /** Where the local socket may be; without it there is none. */
@@ -30,6 +32,7 @@ export interface KeepParts {
 /** Begins; gives the function that ends it, to be called before the lock is freed. */
 export function keepDirectory(parts: KeepParts): () => void {
   const { config, api, mirror, v2, directory, places, onListening, logger, clock } = parts
+  const { config, api, mirror, schedule, directory, places, onListening, logger, clock } = parts
   const { upkeep } = api
   const { store } = upkeep.context
   dropForsaken(store.layout, clock())
@@ -40,6 +43,7 @@ export function keepDirectory(parts: KeepParts): () => void {
   const ends = [
     maintain({ store, purging, idle: config.limits.uploads.idle, clock, logger }),
     scheduleUpkeep({ upkeep, config, logger }),
+    ...(schedule === undefined ? [] : [schedule.start()]),
   ]
   if (places !== undefined) {
     const socket = startLocalSocket({ directory, api, v2, logger, places, onListening })

@@ -6,6 +6,8 @@ import type { MetricFamily } from './metric-text.ts'
 import { gauge } from './metric-text.ts'
 import type { MirrorFacts } from './mirror-facts.ts'
 import { mirrorFamilies } from './mirror-metrics.ts'
+import { syncFamilies } from './sync-metrics.ts'
+import type { SyncNumbers } from './sync-metrics.ts'
 
 /** Where the numbers come from; each gives undefined, or throws, while it is not known. */
 export interface KeepingNumbers {
@@ -21,6 +23,7 @@ export interface KeepingNumbers {
   /** Blobs whose bytes are known to be wrong, and that are refused. */
   suspects(): number | undefined
   mirror(): MirrorFacts | undefined
+  sync(): SyncNumbers | undefined
 }
 
 /** The slow reading of all blobs. Times in milliseconds since 1970. */
@@ -51,6 +54,7 @@ export function keepingFamilies(numbers: Partial<KeepingNumbers>, now: number): 
     ...roomFamilies(ask(numbers.room)),
     ...uploadFamilies(ask(numbers.uploads)),
     ...mirrorFamilies(ask(numbers.mirror)),
+    ...syncFamilies(ask(numbers.sync)),
     gauge(
       'tarn_certificate_days_left',
       'Days until the certificate in use ends.',

@@ -103,7 +103,11 @@ export class BlobFetcher {
     for (let isConfirmed = false; ;) {
       if (this.isHere(located, digest)) return undefined
       const own = transfers.get(name, digest)
-      if (own !== undefined) return own
+      if (own !== undefined) {
+        // A sync has a client of its own, which may end before the blob is here.
+        own.addSource(source)
+        return own
+      }
       const other = transfers.find(digest)
       const isStored = context.store.blobs.state(digest) !== undefined
       if (other === undefined && !isStored) return transfers.begin(name, wish, source)

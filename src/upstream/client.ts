@@ -76,6 +76,7 @@ export class UpstreamClient {
   readonly #throttle: Throttle
   readonly #elapsed: () => number
   readonly #whole: number
+  #isClosed = false
 
   /** Throws an UpstreamError 'refused' for a url that is none, and for plain http without `insecure`. */
   constructor(options: UpstreamOptions) {
@@ -150,6 +151,7 @@ export class UpstreamClient {
   async getBlob({ avoid = [], ...ask }: GetBlobAsk): Promise<UpstreamBlob> {
     const release = await this.#turns.blobs.take(ask.signal)
     try {
+      this.#requireOpen()
       const endpoints = this.#endpoints.filter(({ url }) => !avoid.includes(url))
       if (endpoints.length === 0)
         throw new UpstreamError('invalid', `${this.host} has no address left that could give ${ask.digest}`)
@@ -181,8 +183,9 @@ export class UpstreamClient {
     return this.#try(options, (endpoint, signal) => listReferrers(endpoint, digest, { ...ask, signal }))
   }
 
-  /** Ends all connections. */
+  /** Ends all connections; who asks after that is refused at once, so that nobody waits for what cannot come. */
   async close(): Promise<void> {
+    this.#isClosed = true
     await Promise.all(this.#transports.map((transport) => transport.close()))
   }
 
@@ -190,6 +193,7 @@ export class UpstreamClient {
   async #try<T>({ signal }: AskOptions, act: (endpoint: Endpoint, signal: AbortSignal) => Promise<T>): Promise<T> {
     const release = await this.#turns.manifests.take(signal)
     try {
+      this.#requireOpen()
       return await tryInOrder(this.#endpoints, signal, (endpoint) => {
         const deadline = AbortSignal.timeout(this.#whole)
         return act(endpoint, signal === undefined ? deadline : AbortSignal.any([signal, deadline]))
@@ -197,6 +201,10 @@ export class UpstreamClient {
     } finally {
       release()
     }
+  }
+
+  #requireOpen(): void {
+    if (this.#isClosed) throw new UpstreamError('refused', `${this.host} is not asked any more`)
   }
 
   /** The same time for the headers of a blob; its body has all the time that it needs. */

@@ -4,6 +4,8 @@ import type { Holds } from '../../bundle/holds.ts'
 import type { Releases } from '../../openshift/releases.ts'
 import type { Syncing } from '../../mirror/sync/order.ts'
 import type { SyncEvent } from '../../mirror/sync/report.ts'
+import type { SyncRuns } from '../../mirror/sync/runs.ts'
+import type { SyncSchedule } from '../../mirror/sync/schedule.ts'
 import type { Finding } from '../../registry/check.ts'
 import type { Progress } from '../../registry/collect.ts'
 import type { Upkeep } from '../../registry/upkeep.ts'
@@ -25,6 +27,13 @@ export interface Standing {
   readonly room: RoomNumbers | undefined
 }
 
+/** The syncs of this process. */
+export interface Syncs {
+  readonly runs: SyncRuns
+  /** Undefined where the configuration names no file, or forbids connections outwards. */
+  readonly schedule: SyncSchedule | undefined
+}
+
 export interface ApiParts {
   readonly upkeep: Upkeep
   readonly standing: () => Standing
@@ -41,6 +50,8 @@ export interface ApiParts {
   /** Whom the home trusts to sign bundles, now. */
   readonly trust: () => Trust
   readonly releases: () => Releases
+  /** What this process syncs and when; absent without a server. */
+  readonly syncs?: Syncs
 }
 
 /** What an act says while it runs. */

@@ -15,6 +15,7 @@ import type { Route } from './route.ts'
 import { route } from './route.ts'
 import { checkReleaseNames, RELEASE_ROUTES } from './release-routes.ts'
 import { readOrder, syncRoute } from './sync-route.ts'
+import { stopSyncRoute, syncStatusRoute } from './sync-status.ts'
 
 const closed = { additionalProperties: false } as const
 const flag = (description: string) => Type.Optional(Type.Boolean({ default: false, description }))
@@ -142,7 +143,9 @@ export const ROUTES = {
     changes: unlessDry,
     act: async ({ parts, body: { dryRun = false }, emit }) => parts.upkeep.retain({ dryRun }, emit),
   }),
+  'GET /sync': syncStatusRoute,
   'POST /sync': syncRoute,
+  'DELETE /sync': stopSyncRoute,
   'GET /pins': route({
     action: 'admin',
     summary: 'what is pinned',
@@ -221,8 +224,8 @@ export function prepareCall(name: RouteName, options: unknown): Prepared {
   readDuration('olderThan', body['olderThan'] as string | undefined)
   readDuration('grace', body['grace'] as string | undefined)
   if (name === 'POST /pins') readPin(body)
-  if (name === 'POST /sync') readOrder(body)
   if (Object.hasOwn(RELEASE_ROUTES, name)) checkReleaseNames(body)
+  if (name === 'POST /sync' && body['id'] === undefined) readOrder(body)
   return {
     route,
     changes: route.changes(body),

@@ -43,6 +43,7 @@ export const SyncOptions = Type.Object(
         { ...closed, description: 'one image in the place of a file' },
       ),
     ),
+    id: optional(text('of a sync of mirror.sync, in the place of a file: it runs now', 256)),
     dryRun: flag('tell what would be done, and fetch nothing'),
     missing: flag('only what failed the last time'),
     confirmed: flag('remove what is gone even where that is more than prune.maxShare'),

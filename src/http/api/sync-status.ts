@@ -1,0 +1,126 @@
+// `GET` and `DELETE /api/v1/sync`: what is being synced, what will be and what the last runs came to; and the end of one.
+import Type from 'typebox'
+import type { Static } from 'typebox'
+import type { SyncRuns } from '../../mirror/sync/runs.ts'
+import type { SyncReport } from '../../mirror/sync/report.ts'
+import type { Syncs } from './given.ts'
+import { route } from './route.ts'
+import { SyncReportSchema } from './sync-schemas.ts'
+
+const closed = { additionalProperties: false } as const
+const optional = Type.Optional
+const count = (description: string) => Type.Integer({ minimum: 0, description })
+const time = (description: string) => Type.String({ description: `${description}, ISO 8601` })
+const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
+
+const Progress = Type.Object(
+  {
+    phase: Type.Enum(['list', 'read', 'fetch', 'prune']),
+    done: count('images that are done with in this phase'),
+    total: optional(count('of so many')),
+    bytes: optional(count('that came from upstreams')),
+    totalBytes: optional(count('of so many')),
+    images: optional(
+      Type.Array(
+        Type.Object({
+          image: Type.String(),
+          bytes: count('of its blobs'),
+          totalBytes: count('of so many'),
+          seconds: Type.Number({ minimum: 0 }),
+        }),
+        { description: 'those that are being fetched' },
+      ),
+    ),
+  },
+  { additionalProperties: true },
+)
+
+const { id, name, startedAt, seconds, outcome, fault, counts, blobs, bytes } = SyncReportSchema.properties
+const LastSync = Type.Object({ id, name, startedAt, seconds, outcome, fault, counts, blobs, bytes })
+
+export const SyncStatus = Type.Object({
+  running: Type.Array(
+    Type.Object({
+      id,
+      name,
+      startedAt,
+      by: Type.Enum(['request', 'schedule'], { description: 'who began it' }),
+      isEnding: Type.Boolean({ description: 'somebody ended it, and what is under way leaves' }),
+      progress: optional(Progress),
+      ended: count('images that are done with'),
+      failed: count('of them failed'),
+    }),
+  ),
+  scheduled: Type.Array(
+    Type.Object({
+      file: Type.String({ description: 'of mirror.sync' }),
+      id,
+      name,
+      entries: count('of the file that run at this time'),
+      schedule: Type.String({ description: 'five fields of cron' }),
+      nextAt: nullable(time('when it runs next')),
+      isWaiting: Type.Boolean({ description: 'it is due, and its window is closed' }),
+      last: nullable(LastSync),
+    }),
+  ),
+  problems: Type.Array(
+    Type.Object(
+      { file: Type.String(), problem: Type.String() },
+      { description: 'files that cannot be read as they are' },
+    ),
+  ),
+})
+export type SyncStatus = Static<typeof SyncStatus>
+
+const StopOptions = Type.Object(
+  { id: optional(Type.String({ minLength: 1, maxLength: 256, description: 'of the sync; without it, all of them' })) },
+  closed,
+)
+
+export const syncStatusRoute = route({
+  action: 'admin',
+  summary: 'syncs that run, the schedule, and what the last runs came to',
+  body: Type.Object({}, closed),
+  report: SyncStatus,
+  long: false,
+  changes: () => false,
+  act: async ({ parts }): Promise<SyncStatus> => describeSync(parts.syncs),
+})
+
+export const stopSyncRoute = route({
+  action: 'admin',
+  summary: 'end syncs that run; what came stays for the next run',
+  body: StopOptions,
+  report: Type.Object({ stopped: Type.Array(Type.String({ description: 'ids' })) }),
+  long: false,
+  changes: () => true,
+  act: async ({ parts, body }) => ({ stopped: parts.syncs?.runs.stop(body.id) ?? [] }),
+})
+
+function describeSync(syncs: Syncs | undefined): SyncStatus {
+  if (syncs === undefined) return { running: [], scheduled: [], problems: [] }
+  const { runs, schedule } = syncs
+  const scheduled = (schedule?.list() ?? []).map(({ nextAt, ...facts }) => {
+    const last = runs.lastReport(facts.id)
+    return {
+      ...facts,
+      nextAt: nextAt === undefined ? null : new Date(nextAt).toISOString(),
+      last: last === undefined ? null : summarize(last),
+    }
+  })
+  return {
+    running: runs
+      .list()
+      .map(({ progress, ...run }) => ({ ...run, ...(progress && { progress: copyProgress(progress) }) })),
+    scheduled,
+    problems: schedule?.problems() ?? [],
+  }
+}
+
+function copyProgress({ images, ...progress }: NonNullable<ReturnType<SyncRuns['list']>[number]['progress']>) {
+  return { ...progress, ...(images && { images: images.map((image) => ({ ...image })) }) }
+}
+
+function summarize({ id, name, startedAt, seconds, outcome, fault, counts, blobs, bytes }: SyncReport) {
+  return { id, name, startedAt, seconds, outcome, ...(fault && { fault }), counts: { ...counts }, blobs, bytes }
+}

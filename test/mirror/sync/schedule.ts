@@ -1,0 +1,191 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import type { Test } from 'tap'
+import type { SyncOrder, SyncWishes } from '../../../src/mirror/sync/order.ts'
+import type { SyncOutcome, SyncReport } from '../../../src/mirror/sync/report.ts'
+import { countResults } from '../../../src/mirror/sync/report.ts'
+import { SyncRuns } from '../../../src/mirror/sync/runs.ts'
+import { SyncSchedule } from '../../../src/mirror/sync/schedule.ts'
+import { ScheduledFiles } from '../../../src/mirror/sync/scheduled-files.ts'
+
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+
+interface Begun {
+  readonly order: SyncOrder
+  /** Ends it. */
+  end(outcome?: SyncOutcome, more?: Partial<SyncReport>): void
+}
+
+/** A schedule over one file, a clock that stands still, and runs that end when the test says so. */
+function setScene(t: Test, text: string, start = new Date(2026, 0, 5, 12, 0).getTime()) {
+  const path = join(t.testdir({}), 's.yml')
+  const write = (content: string): void => writeFileSync(path, content)
+  write(text)
+  const begun: Begun[] = []
+  const log: string[] = []
+  let now = start
+  const run = (order: SyncOrder, { signal }: SyncWishes): Promise<SyncReport> =>
+    new Promise((resolve) => {
+      const end: Begun['end'] = (outcome = 'done', more = {}) => resolve({ ...reportOf(order, outcome), ...more })
+      signal?.addEventListener('abort', () => end('stopped'))
+      begun.push({ order, end })
+    })
+  const note =
+    (level: string) =>
+    (...words: unknown[]): void =>
+      void log.push(
+        `${level} ${words.map((word) => (typeof word === 'string' ? word : JSON.stringify(word))).join(' ')}`,
+      )
+  const logger = { info: note('info'), warn: note('warn'), error: note('error') }
+  const clock = (): number => now
+  const runs = new SyncRuns({
+    clock,
+    open: () => ({ run, plan: () => Promise.reject(new Error('no')), lastReport: () => undefined }),
+  })
+  const files = new ScheduledFiles([path], (message) => logger.error(message))
+  const schedule = new SyncSchedule({ files, runs, clock, random: () => 0.5, logger })
+  return {
+    path,
+    write,
+    begun,
+    log,
+    runs,
+    schedule,
+    /** Lets so much time pass, minute by minute. */
+    async pass(milliseconds: number): Promise<void> {
+      for (const until = now + milliseconds; now < until;) {
+        now += MINUTE
+        schedule.tick()
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+    },
+    at: () => new Date(now),
+  }
+}
+
+function reportOf({ id, name }: SyncOrder, outcome: SyncOutcome): SyncReport {
+  const facts = { dryRun: false, id, name, startedAt: '', seconds: 1, outcome } as const
+  return {
+    ...facts,
+    images: [],
+    pruned: [],
+    counts: countResults([]),
+    blobs: 0,
+    bytes: 0,
+    planned: { blobs: 0, bytes: 0 },
+  }
+}
+
+const DAILY = 'version: 1\nsync: [{from: quay.io/org/app, schedule: "0 14 * * *"}]\n'
+
+t.test('a sync runs at its time, a little later, once, and again the next day', async (t) => {
+  const { begun, schedule, pass } = setScene(t, DAILY)
+  schedule.tick()
+  const [first] = schedule.list()
+  // Half of the two minutes by which it may be late.
+  t.equal(first?.nextAt, new Date(2026, 0, 5, 14, 1).getTime())
+  await pass(2 * HOUR)
+  t.equal(begun.length, 0)
+  await pass(MINUTE)
+  t.equal(begun.length, 1)
+  t.equal(schedule.list()[0]?.nextAt, new Date(2026, 0, 6, 14, 1).getTime())
+  begun[0]?.end()
+  await pass(23 * HOUR)
+  t.equal(begun.length, 1)
+  await pass(2 * HOUR)
+  t.equal(begun.length, 2)
+})
+
+t.test('a sync that still runs when it is due again is left alone, and the log says so', async (t) => {
+  const { begun, log, pass, runs } = setScene(t, DAILY.replace('0 14', '*/30 *'))
+  await pass(2 * HOUR)
+  t.equal(begun.length, 1)
+  t.equal(runs.list().length, 1)
+  t.match(runs.list()[0], { by: 'schedule' })
+  t.match(log.join('\n'), /due and still runs/)
+  begun[0]?.end()
+  await pass(HOUR)
+  t.ok(begun.length > 1)
+})
+
+t.test('outside its window a sync waits, at the end of it it stops, and at the next one it goes on', async (t) => {
+  const text = 'version: 1\nsync: [{from: quay.io/org/app, schedule: "0 14 * * *", window: "22:00-06:00"}]\n'
+  const { begun, log, schedule, pass, runs } = setScene(t, text)
+  await pass(3 * HOUR)
+  t.equal(begun.length, 0)
+  t.match(schedule.list(), [{ isWaiting: true }])
+  await pass(7 * HOUR)
+  t.equal(begun.length, 1, 'at ten in the evening')
+  await pass(9 * HOUR)
+  t.same(runs.list(), [], 'ended at six')
+  t.match(log.join('\n'), /window of a sync has closed/)
+  t.notMatch(log.join('\n'), /error/, 'which is no failure')
+  await pass(16 * HOUR)
+  t.equal(begun.length, 2, 'and it goes on the next evening')
+})
+
+t.test('a run that fails is an error in the log, with what failed', async (t) => {
+  const { begun, log, pass, runs } = setScene(t, DAILY)
+  await pass(3 * HOUR)
+  const image = { from: 'quay.io/org/app:1', to: 'org/app', tag: '1', result: 'failed', why: 'no such tag' }
+  begun[0]?.end('partly', {
+    images: [image] as unknown as SyncReport['images'],
+    counts: countResults([{ result: 'failed' } as never]),
+  })
+  await pass(MINUTE)
+  t.match(log.join('\n'), /error .*org\/app:1: no such tag.* a scheduled sync failed/)
+  t.match(runs.tally, { runs: { partly: 1 }, images: { failed: 1 } })
+  const [last] = runs.tally.last.values()
+  t.match(last, { outcome: 'partly', goodAt: undefined })
+})
+
+t.test('entries of other times are a sync of their own, and those without one are left out', async (t) => {
+  const text = [
+    'version: 1',
+    'defaults: {schedule: "0 14 * * *"}',
+    'sync:',
+    '  - {from: quay.io/org/a}',
+    '  - {from: quay.io/org/b, schedule: "0 15 * * *"}',
+    '  - {from: quay.io/org/c, schedule: "off"}',
+    '  - {from: quay.io/org/d}',
+    '',
+  ].join('\n')
+  const { begun, schedule, pass } = setScene(t, text)
+  t.match(schedule.list(), [{ entries: 2 }, { entries: 1 }])
+  const ids = schedule.list().map(({ id }) => id)
+  t.equal(new Set(ids).size, 2)
+  await pass(4 * HOUR)
+  t.same(
+    begun.map(({ order }) => order.entries.map(({ source }) => source.repository)),
+    [['org/a', 'org/d'], ['org/b']],
+  )
+})
+
+t.test('a file that changes counts at once; one that breaks leaves what was read before and is told', async (t) => {
+  const { begun, log, schedule, pass, write } = setScene(t, DAILY)
+  schedule.tick()
+  write(DAILY.replace('0 14', '0 13'))
+  await pass(2 * HOUR)
+  t.equal(begun.length, 1, 'at one')
+  begun[0]?.end()
+  write('version: 1\nsync: [{frm: quay.io/org/app}]\n')
+  await pass(24 * HOUR)
+  t.equal(begun.length, 2)
+  t.match(schedule.problems(), [{ problem: /frm/ }])
+  t.equal(log.filter((line) => line.includes('is not synced')).length, 1, 'once, not every minute')
+  write(DAILY)
+  await pass(MINUTE)
+  t.same(schedule.problems(), [])
+})
+
+t.test('the end of the schedule ends what it began', async (t) => {
+  const { begun, pass, runs, schedule } = setScene(t, DAILY)
+  const end = schedule.start()
+  await pass(3 * HOUR)
+  t.equal(begun.length, 1)
+  end()
+  await schedule.settled()
+  t.same(runs.list(), [])
+})
