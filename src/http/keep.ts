@@ -31,8 +31,7 @@ export interface KeepParts {
 
 /** Begins; gives the function that ends it, to be called before the lock is freed. */
 export function keepDirectory(parts: KeepParts): () => void {
-  const { config, api, mirror, v2, directory, places, onListening, logger, clock } = parts
-  const { config, api, mirror, schedule, directory, places, onListening, logger, clock } = parts
+  const { config, api, mirror, v2, schedule, directory, places, onListening, logger, clock } = parts
   const { upkeep } = api
   const { store } = upkeep.context
   dropForsaken(store.layout, clock())

@@ -54,7 +54,7 @@ function setScene(t: Test, text: string, start = new Date(2026, 0, 5, 12, 0).get
     runs,
     schedule,
     /** Lets so much time pass, minute by minute. */
-    async pass(milliseconds: number): Promise<void> {
+    pass: async (milliseconds: number): Promise<void> => {
       for (const until = now + milliseconds; now < until;) {
         now += MINUTE
         schedule.tick()
