@@ -2,12 +2,19 @@
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import { isIP } from 'node:net'
+import type { ImageSource } from '../../config/image-source.ts'
 import { parseImageSource } from '../../config/image-source.ts'
 import { Problem } from '../../config/problem.ts'
 import type { Check } from '../../openshift/cluster/check.ts'
 import { examine } from '../../openshift/cluster/doctor.ts'
 import type { DoctorOptions } from '../../openshift/cluster/doctor.ts'
-import { readClusterCa, readClusterMirrorSets, readClusterPullSecret } from '../../openshift/cluster/live-cluster.ts'
+import {
+  readClusterCa,
+  readClusterMirrorSets,
+  readClusterPullSecret,
+  readClusterRelease,
+} from '../../openshift/cluster/live-cluster.ts'
+import { locateImage } from '../../openshift/cluster/mirror-pairs.ts'
 import type { KubeObject } from '../../openshift/cluster/objects.ts'
 import { isObject, readObjects } from '../../openshift/cluster/objects.ts'
 import type { Login, PullSecret } from '../../openshift/cluster/pull-secret.ts'
@@ -16,6 +23,7 @@ import type { MirrorSets } from '../../openshift/cluster/read-mirror-sets.ts'
 import { readMirrorSets } from '../../openshift/cluster/read-mirror-sets.ts'
 import type { RegistryName } from '../../openshift/cluster/registry-name.ts'
 import { caKeyOf } from '../../openshift/cluster/registry-name.ts'
+import { isRepositoryName } from '../../oci/name.ts'
 import { parseTag } from '../../oci/reference.ts'
 import type { CommandContext } from '../context.ts'
 import { collect, outputOf } from '../context.ts'
@@ -98,15 +106,22 @@ async function gather(
     if (parsed?.repository !== undefined) return parsed
     throw new Problem(`not an image: ${text}`, { hint: 'as in --image quay.io/org/app@sha256:…', exitCode: 2 })
   })
+  const sets = await settleSets(given, registry, options, objects, ask !== undefined)
+  const running =
+    ask && options.release === undefined ? parseImageSource((await readClusterRelease(ask)) ?? '') : undefined
+  if (running?.repository !== undefined) images.push(running)
   return {
     registry,
     address,
     trust,
     clusterTrust: existing === undefined && ask === undefined ? undefined : trustOf(configMap, registry),
     login: (await given.login(registry)) ?? (secret && loginFor(secret, registry)),
-    sets: await settleSets(given, registry, options, objects, ask !== undefined),
+    sets,
     images,
-    release: await findRelease(given, registry, options.release),
+    release:
+      running === undefined
+        ? await findRelease(given, registry, options.release)
+        : locateRelease(running, sets, registry),
     clock: context.clock,
     random: context.random,
   }
@@ -137,6 +152,18 @@ async function settleSets(
   if (asked || options.mirrorSet !== undefined) return readMirrorSets(objects, registry)
   const pairs = await given.pairs(registry, 'namespace')
   return { digest: pairs, tag: pairs.filter(({ tags }) => tags) }
+}
+
+/** Where the release that the cluster runs lies here, as its nodes would look for it. */
+function locateRelease(
+  { host, repository, digest }: ImageSource,
+  { digest: pairs }: MirrorSets,
+  registry: RegistryName,
+): DoctorOptions['release'] {
+  const here = locateImage(pairs, `${host}/${repository}`).map((place) => place.slice(registry.name.length + 1))
+  const place = here.find(isRepositoryName)
+  if (place === undefined || digest === undefined) return undefined
+  return { repository: place, reference: { kind: 'digest', digest }, text: `${place}@${digest}` }
 }
 
 async function findRelease(

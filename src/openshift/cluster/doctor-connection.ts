@@ -3,7 +3,7 @@
 import { lookup } from 'node:dns/promises'
 import { isIP, connect as connectPlain } from 'node:net'
 import type { DetailedPeerCertificate, TLSSocket } from 'node:tls'
-import { connect, rootCertificates } from 'node:tls'
+import { connect, getCACertificates, rootCertificates } from 'node:tls'
 import { X509Certificate } from 'node:crypto'
 import { hostsOf } from '../../tls/describe.ts'
 import { isSameTrust } from './ca-config-map.ts'
@@ -30,6 +30,7 @@ export interface Connection {
   readonly address: string | undefined
 }
 
+const TRUST = 'cluster trust'
 const WITHIN_MS = 15_000
 const DAY_MS = 86_400_000
 const SOON_DAYS = 30
@@ -73,7 +74,9 @@ export async function checkConnection(options: ConnectionOptions): Promise<Conne
   checks.push(checkName(leaf, host), checkDates(shown.chain, options.clock()))
   const isTrusted = await checkChain(options, address, trust, leaf)
   checks.push(isTrusted, await checkClusterTrust(options, address))
-  return { checks, address: isTrusted.state === 'ok' ? address : undefined }
+  // What the cluster has to be told is one thing; what stops every node that trusts the file is another.
+  const isStopped = checks.some(({ name, state }) => state === 'failed' && name !== TRUST)
+  return { checks, address: isStopped ? undefined : address }
 }
 
 async function findAddress(
@@ -206,9 +209,9 @@ async function checkChain(
   leaf: X509Certificate,
 ): Promise<Check> {
   const name = 'certificate chain'
-  const shaken = await shakeHands(options, address, trust === undefined ? rootCertificates : [trust])
+  const shaken = await shakeHands(options, address, trust === undefined ? systemAuthorities() : [trust])
   const distrust = 'failure' in shaken ? shaken.failure : shaken.distrust
-  const by = trust === undefined ? 'the authorities that Node knows' : 'the certificate on file'
+  const by = trust === undefined ? 'the authorities of this system' : 'the certificate on file'
   // Its dates were told already.
   if (distrust === undefined || distrust === 'CERT_HAS_EXPIRED' || distrust === 'CERT_NOT_YET_VALID')
     return passed(name, `it leads to ${by}`)
@@ -222,7 +225,7 @@ async function checkChain(
 }
 
 async function checkClusterTrust(options: ConnectionOptions, address: string): Promise<Check> {
-  const name = 'cluster trust'
+  const name = TRUST
   const { clusterTrust, trust, registry } = options
   if (clusterTrust === undefined)
     return skipped(name, 'the cluster’s certificates were not given (--existing FILE, --from-cluster)')
@@ -237,6 +240,11 @@ async function checkClusterTrust(options: ConnectionOptions, address: string): P
   if (trust !== undefined && !isSameTrust(clusterTrust, trust))
     return passed(name, 'the cluster trusts it, by another certificate than the one on file')
   return passed(name, 'the cluster has the certificate on file')
+}
+
+/** Those that a host trusts without being told; Node’s own besides. */
+export function systemAuthorities(): string[] {
+  return [...getCACertificates('system'), ...rootCertificates]
 }
 
 function day(date: Date): string {

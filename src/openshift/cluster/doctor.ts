@@ -1,7 +1,8 @@
 // `tarn cluster doctor`: tries what a node does when it pulls from this registry, from the name to the last component of a
 // release, and says of each step how it went.
 import { request } from 'node:https'
-import { rootCertificates } from 'node:tls'
+import { isIP } from 'node:net'
+import { checkServerIdentity } from 'node:tls'
 import type { Digest } from '../../oci/digest.ts'
 import { hexOf } from '../../oci/digest.ts'
 import { UpstreamClient } from '../../upstream/client.ts'
@@ -9,7 +10,7 @@ import { openCredentials } from '../../upstream/credentials.ts'
 import type { Check } from './check.ts'
 import { failed, passed, skipped } from './check.ts'
 import type { ConnectionOptions } from './doctor-connection.ts'
-import { checkConnection } from './doctor-connection.ts'
+import { checkConnection, systemAuthorities } from './doctor-connection.ts'
 import type { ImagesOptions } from './doctor-images.ts'
 import { checkImages } from './doctor-images.ts'
 import type { Login } from './pull-secret.ts'
@@ -117,10 +118,11 @@ function askOnce(
       host: address,
       port: registry.port,
       path,
-      servername: registry.host,
+      ...(isIP(registry.host) === 0 && { servername: registry.host }),
+      checkServerIdentity: (_name, certificate) => checkServerIdentity(registry.host, certificate),
       agent: false,
       timeout: WITHIN_MS,
-      ca: trust === undefined ? [...rootCertificates] : [trust],
+      ca: trust === undefined ? systemAuthorities() : [trust],
       headers: {
         host: registry.name,
         'user-agent': 'tarn-doctor',

@@ -48,12 +48,20 @@ export async function readClusterMirrorSets(ask: AskCluster): Promise<KubeObject
 
 /** What tells which images run: the version with its history, and all pods. */
 export async function readClusterImages(ask: AskCluster): Promise<{ text: string; source: string }[]> {
-  const texts: { text: string; source: string }[] = []
-  const version = await ask(['get', 'clusterversion/version', '-o', 'json'])
-  for (const { status } of version === undefined ? [] : readObjects(version, 'clusterversion/version')) {
-    // Its history names releases that no node needs any more.
-    if (isObject(status)) texts.push({ text: JSON.stringify([status['desired']]), source: 'clusterversion/version' })
-  }
+  const release = await readClusterRelease(ask)
   const pods = await ask(['get', 'pods', '--all-namespaces', '-o', 'json'])
-  return pods === undefined ? texts : [...texts, { text: pods, source: 'pods' }]
+  return [
+    ...(release === undefined ? [] : [{ text: release, source: 'clusterversion/version' }]),
+    ...(pods === undefined ? [] : [{ text: pods, source: 'pods' }]),
+  ]
+}
+
+/** The image of the release that the cluster runs, or is on its way to; its history names others that no node needs. */
+export async function readClusterRelease(ask: AskCluster): Promise<string | undefined> {
+  const version = await ask(['get', 'clusterversion/version', '-o', 'json'])
+  const [object] = version === undefined ? [] : readObjects(version, 'clusterversion/version')
+  const status = object?.['status']
+  const desired = isObject(status) ? status['desired'] : undefined
+  const image = isObject(desired) ? desired['image'] : undefined
+  return typeof image === 'string' ? image : undefined
 }

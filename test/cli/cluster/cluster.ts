@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse, parseAllDocuments } from 'yaml'
@@ -6,6 +6,7 @@ import { digestOf } from '../../../src/oci/digest.ts'
 import { createLayout } from '../../../src/storage/layout.ts'
 import { makeClusterHome, PASSWORD } from '../../helpers/cluster-home.ts'
 import { runCommand } from '../../helpers/command.ts'
+import { fakeOc } from '../../helpers/fake-oc.ts'
 import { plantFile } from '../../helpers/plant.ts'
 import { makeTestAuthority } from '../../helpers/authority.ts'
 
@@ -161,16 +162,13 @@ t.test('ca extends what the cluster has, by file or by oc', async (t) => {
     `oc patch image.config.openshift.io/cluster --type=merge -p '{"spec":{"additionalTrustedCA":{"name":"davidwei-crt"}}}'`,
   )
 
-  // A fake oc: prints what a cluster's answers look like.
-  const bin = join(directory, 'bin')
-  mkdirSync(bin)
-  const image = '{"kind":"Image","spec":{"additionalTrustedCA":{"name":"davidwei-crt"}}}'
-  const script = `#!/bin/sh\ncase "$*" in\n'get image.config.openshift.io/cluster -o json') echo '${image}';;\n'get configmap/davidwei-crt -n openshift-config -o json') cat ${file};;\n*) echo "error: $*" >&2; exit 1;;\nesac\n`
-  writeFileSync(join(bin, 'oc'), script)
-  chmodSync(join(bin, 'oc'), 0o755)
-  const before = process.env['PATH']
-  process.env['PATH'] = `${bin}:${before}`
-  t.teardown(() => (process.env['PATH'] = before))
+  fakeOc(t, directory, {
+    'get image.config.openshift.io/cluster -o json': {
+      kind: 'Image',
+      spec: { additionalTrustedCA: { name: 'davidwei-crt' } },
+    },
+    'get configmap/davidwei-crt -n openshift-config -o json': existing,
+  })
   const byCluster = await runCommand(['cluster', 'ca', '--config', config, '--from-cluster'])
   t.equal(byCluster.code, 0, byCluster.stderr)
   t.match(parse(byCluster.stdout), expected)

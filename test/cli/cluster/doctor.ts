@@ -10,6 +10,7 @@ import type { FixtureRelease } from '../../fixtures/release.ts'
 import { buildRelease } from '../../fixtures/release.ts'
 import { makeTestAuthority, makeTestServer } from '../../helpers/authority.ts'
 import { runCommand } from '../../helpers/command.ts'
+import { fakeOc } from '../../helpers/fake-oc.ts'
 import { makeLogin, PASSWORD, USERNAME } from '../../helpers/login.ts'
 import { pushMirrored } from '../../helpers/mirrored-release.ts'
 import { startTarn } from '../../helpers/server.ts'
@@ -225,4 +226,39 @@ t.test('a name without an address, a closed port and plain HTTP are told apart',
   await new Promise((resolve) => server.close(resolve))
   const closed = await runCommand(['cluster', 'doctor', `127.0.0.1:${port}`])
   t.match(closed.stdout, `FAILED   connection: 127.0.0.1 port ${port}: ECONNREFUSED`)
+})
+
+t.test('asked through oc, the cluster tells all that it knows, and the release that it runs is tried', async (t) => {
+  const { directory, port, release, files } = await makeSite(t)
+  const read = (path: string): unknown => JSON.parse(readFileSync(path, 'utf8'))
+  const image = `quay.io/openshift-release-dev/ocp-release@${release.digest}`
+  const old = `quay.io/openshift-release-dev/ocp-release@sha256:${'0'.repeat(64)}`
+  fakeOc(t, directory, {
+    'get image.config.openshift.io/cluster -o json': { kind: 'Image', spec: { additionalTrustedCA: { name: 'cas' } } },
+    'get configmap/cas -n openshift-config -o json': read(files.configMap),
+    'get secret/pull-secret -n openshift-config -o json': {
+      kind: 'Secret',
+      data: { '.dockerconfigjson': Buffer.from(readFileSync(files.secret)).toString('base64') },
+    },
+    'get imagedigestmirrorset -o json': { kind: 'List', items: [read(files.mirrorSet)] },
+    'get clusterversion/version -o json': {
+      kind: 'ClusterVersion',
+      status: { desired: { image, version: '4.14.1' }, history: [{ image: old }] },
+    },
+  })
+  const args = ['cluster', 'doctor', `${HOST}:${port}`, '--address', '127.0.0.1', '--from-cluster']
+  const { stdout, stderr, code } = await runCommand([...args, '--ca', files.ca])
+  t.equal(code, 0, stdout + stderr)
+  t.match(stdout, `ok       image ${image}: is at ${HOST}:${port}/${REPOSITORY}`)
+  t.match(stdout, `all ${release.components.length} components of 4.14.1 can be pulled`)
+  t.match(stdout, 'ok       cluster trust')
+  t.notMatch(stdout, PASSWORD)
+})
+
+t.test('a registry that is named by its address is tried by it', async (t) => {
+  const site = await makeSite(t, Date.now, ['127.0.0.1'])
+  const known = ['--ca', site.files.ca, '--user', USERNAME, '--password-stdin', '--source', `quay.io=${REPOSITORY}`]
+  const run = await runCommand(['cluster', 'doctor', `127.0.0.1:${site.port}`, ...known], { input: PASSWORD })
+  t.equal(run.code, 0, run.stdout + run.stderr)
+  t.match(run.stdout, `ok       login: ${USERNAME} is let in`)
 })

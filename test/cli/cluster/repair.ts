@@ -10,6 +10,7 @@ import { createLayout } from '../../../src/storage/layout.ts'
 import { makeTestAuthority } from '../../helpers/authority.ts'
 import { makeClusterHome } from '../../helpers/cluster-home.ts'
 import { runCommand } from '../../helpers/command.ts'
+import { fakeOc } from '../../helpers/fake-oc.ts'
 import { plantFile } from '../../helpers/plant.ts'
 
 const OLD = 'the-old-password'
@@ -198,4 +199,26 @@ t.test('lost images are told, with the places that have them', async (t) => {
       code: 2,
     },
   )
+})
+
+t.test('asked through oc, the cluster gives its secret, its certificates and the images in use', async (t) => {
+  const { directory, config, secret, out } = await makeDisaster(t)
+  const image = `quay.io/openshift-release-dev/ocp-release@sha256:${'a'.repeat(64)}`
+  fakeOc(t, directory, {
+    'get secret/pull-secret -n openshift-config -o json': JSON.parse(readFileSync(secret, 'utf8')) as object,
+    'get image.config.openshift.io/cluster -o json': { kind: 'Image', spec: { additionalTrustedCA: { name: 'cas' } } },
+    'get configmap/cas -n openshift-config -o json': { kind: 'ConfigMap', metadata: { name: 'cas' }, data: {} },
+    'get clusterversion/version -o json': { kind: 'ClusterVersion', status: { desired: { image } } },
+    'get pods --all-namespaces -o json': {
+      kind: 'List',
+      items: [{ spec: { containers: [{ image: 'docker.io/library/x:1' }] } }],
+    },
+  })
+  const args = ['cluster', 'repair', '--config', config, '--from-cluster', '--out', out, '--from', 'quay.io']
+  const { code, stdout, stderr } = await runCommand([...args, '--source', 'quay.io/openshift-release-dev=ocp4'])
+  t.equal(code, 4, stderr)
+  t.match(stdout, 'ConfigMap cas in openshift-config')
+  t.match(stdout, '  + installer, with the password')
+  t.match(stdout, 'images in use: 0 here, 1 missing, 0 incomplete, 1 not mirrored')
+  t.match(stdout, `quay.io (registry): may have them\n    tarn release mirror ${image} ocp4/ocp-release`)
 })
