@@ -29,6 +29,7 @@ const PACKAGES: Record<string, string> = {
   openssl: 'openssl',
   git: 'git',
   tar: 'tar',
+  zstd: 'zstd',
   xargs: 'findutils',
 }
 

@@ -18,6 +18,7 @@ const ORDER = [
   'listing',
   'journey',
   'exchange',
+  'exchange-formats',
   'image',
   'durability',
   'tar',
