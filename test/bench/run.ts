@@ -9,11 +9,13 @@ import type { Bench } from './helpers/bench.ts'
 import { describeMachine, drawTable, judge, replaceTable } from './helpers/table.ts'
 import { measureMirror } from './mirror.ts'
 import { measureRegistry } from './registry.ts'
+import { measureSync } from './sync.ts'
 
 const BENCHES: Readonly<Record<string, Bench>> = {
   registry: measureRegistry,
   collect: measureCollection,
   mirror: measureMirror,
+  sync: measureSync,
 }
 const checkout = join(import.meta.dirname, '..', '..')
 const progress = (line: string): void => void process.stderr.write(`${line}\n`)
