@@ -9,7 +9,7 @@ import { formatBytes, formatCount, formatTable } from './table.ts'
 const MOST_HERE = 20
 
 /** The whole report. */
-export function formatSyncReport(report: SyncReport): string {
+export function formatSyncReport(report: Omit<SyncReport, 'dryRun'> & { readonly dryRun: boolean }): string {
   const { images, pruned, counts, outcome, fault } = report
   const isLong = counts.here > MOST_HERE
   const rows = images.filter(({ result }) => !isLong || result !== 'here').map(formatImage)
@@ -28,7 +28,9 @@ export function formatSyncReport(report: SyncReport): string {
     ...removed,
     ...(held ? ['to remove them all the same: --prune'] : []),
     total,
-    formatFetched(report),
+    report.dryRun
+      ? `dry run, nothing was done: to fetch ${formatCount(report.blobs, 'blob')}, ${formatBytes(report.bytes)}`
+      : formatFetched(report),
     ...(fault === undefined
       ? []
       : [
@@ -45,7 +47,7 @@ function formatImage({ from, result, bytes, why, missingPlatforms, ...here }: Sy
   return [nameHere(here) || from, result, bytes === 0 ? '' : formatBytes(bytes), reason]
 }
 
-function formatFetched({ bytes, blobs, seconds }: SyncReport): string {
+function formatFetched({ bytes, blobs, seconds }: Pick<SyncReport, 'bytes' | 'blobs' | 'seconds'>): string {
   const time = seconds < 10 ? `${seconds.toFixed(1)} s` : formatLeft(seconds * 1000)
   if (bytes === 0) return `nothing fetched, in ${time}`
   const rate = seconds > 0 ? `, ${formatBytes(Math.round(bytes / seconds))}/s` : ''

@@ -7,12 +7,19 @@ import type { Command as Parent } from 'commander'
 import { Command } from 'commander'
 import { describeUnreadable, Problem } from '../config/problem.ts'
 import type { OptionsOf, ReportOf } from '../http/api/routes.ts'
+import type { LoadedConfig } from '../config/load.ts'
+import type { ImageSource } from '../config/image-source.ts'
+import type { ElsewhereReport } from '../exchange/sync-elsewhere.ts'
+import { readOrder } from '../http/api/sync-route.ts'
 import { readArguments } from '../mirror/sync/arguments.ts'
 import { orderFile, orderImage } from '../mirror/sync/order.ts'
 import type { CommandContext } from './context.ts'
 import { collect, outputOf } from './context.ts'
 import { configOption, readHome } from './home.ts'
 import { EXIT } from './output.ts'
+import type { Output } from './output.ts'
+import type { Elsewhere } from './sync-elsewhere.ts'
+import { parseElsewhere, syncToPlace } from './sync-elsewhere.ts'
 import { watchSync } from './sync-progress.ts'
 import { formatSyncPlan } from './sync-plan.ts'
 import { formatSyncReport } from './sync-report.ts'
@@ -25,6 +32,9 @@ interface SyncCommandOptions {
   readonly dryRun?: true
   readonly missing?: true
   readonly prune?: true
+  readonly to?: string
+  readonly toAuthfile?: string
+  readonly toInsecure?: true
   readonly report?: string
   readonly status?: true
   readonly stop?: true | string
@@ -32,7 +42,7 @@ interface SyncCommandOptions {
 }
 
 type Asked = Pick<OptionsOf<'POST /sync'>, 'file' | 'image'>
-type Report = ReportOf<'POST /sync'>
+type Report = ReportOf<'POST /sync'> | ElsewhereReport
 
 /** `tarn sync FILE…`, `tarn sync SOURCE [DEST]`. */
 export function syncCommand(context: CommandContext): Command {
@@ -40,7 +50,7 @@ export function syncCommand(context: CommandContext): Command {
     .description('fetch images from other registries: what sync files say, or one image')
     .argument(
       '[what...]',
-      'sync files; or an image with its registry, and where it goes: docker.io/library/alpine:3.20 [REPOSITORY[:TAG]]',
+      'sync files; or an image with its registry, and where it goes: docker.io/library/alpine:3.20 [REPOSITORY[:TAG]]; docker://HOST/REPOSITORY[:TAG], oci:PATH[:NAME] and dir:PATH are other places',
     )
     .option('-f, --file <file>', 'a sync file (can be given again)', collect)
     .option(
@@ -52,6 +62,9 @@ export function syncCommand(context: CommandContext): Command {
     .option('--dry-run', 'tell what is new, moved, gone and here already, and how much there is to fetch')
     .option('--missing', 'only what failed the last time')
     .option('--prune', 'remove what is gone even where that is more than prune.maxShare')
+    .option('--to <place>', 'not into this registry: docker://HOST[/PREFIX], oci:PATH, dir:PATH')
+    .option('--to-authfile <file>', 'the login for that registry, as podman login writes it')
+    .option('--to-insecure', 'that registry speaks plain HTTP, or nobody verifies its certificate')
     .option('--report <file>', 'write the report to this file as well')
     .option('--status', 'what the running registry syncs, and when it does it next')
     .option('--stop [id]', 'end syncs that run; what came stays for the next run')
@@ -73,8 +86,18 @@ async function sync(
   const output = outputOf(command, context)
   const { dryRun = false, missing = false, prune: confirmed = false } = options
   // Before anything is begun: what is wrong in the last file must not be found after hours.
-  const asked = readAsked(what, options, (text) => output.note(text))
+  const second = what[1] === undefined ? undefined : parseElsewhere(what[1])
+  const exact = second?.kind === 'registry' && second.at.repository !== undefined
+  const to = second ?? (options.to === undefined ? undefined : parseElsewhere(options.to))
+  const named = second === undefined ? what : [what[0] ?? '', ...(exact ? [nameOf(second.at)] : []), ...what.slice(2)]
+  const asked = readAsked(named, options, (text) => output.note(text))
   const home = readHome(options, command, context)
+  if (options.to !== undefined && to === undefined)
+    throw new Problem(`${options.to} is no place`, {
+      hint: 'write docker://HOST[/PREFIX], oci:PATH or dir:PATH',
+      exitCode: 2,
+    })
+  if (to !== undefined) return syncElsewhere(asked, { ...options, to, exact }, home, command, context)
   // Only here: other commands need neither the lock nor the API.
   const { reach } = await import('./reach.ts')
   const reached = await reach(home, context, { removes: !dryRun })
@@ -92,10 +115,52 @@ async function sync(
     await reached.close()
     if (options.report !== undefined && reports.length > 0) await writeWhole(options.report, oneOrAll(reports))
   }
+  tell(reports, output)
+}
+
+function tell(reports: readonly Report[], output: Output): void {
   output.result(oneOrAll(reports), reports.map(formatReport).join('\n\n'))
   const codes = reports.map(exitCodeOf)
   const code = codes.includes(EXIT.failed) ? EXIT.failed : Math.max(...codes)
   if (code !== EXIT.done) process.exitCode = code
+}
+
+async function syncElsewhere(
+  asked: readonly Asked[],
+  options: Omit<SyncCommandOptions, 'to'> & { readonly to: Elsewhere; readonly exact: boolean },
+  home: LoadedConfig,
+  command: Parent,
+  context: CommandContext,
+): Promise<void> {
+  const { to, exact, dryRun = false, missing, prune, toAuthfile, toInsecure } = options
+  if (missing === true || prune === true)
+    throw new Problem('--missing and --prune are for this registry', {
+      hint: 'leave them out: what is there is not sent again',
+      exitCode: 2,
+    })
+  const registry = {
+    ...(toAuthfile !== undefined && { credentials: { authFile: resolve(toAuthfile) } }),
+    ...(toInsecure === true && { insecure: true, ...(to.kind === 'registry' && { url: [`http://${to.at.host}`] }) }),
+  }
+  const reports: ElsewhereReport[] = []
+  try {
+    for (const each of asked) {
+      const progress = watchSync(command, context)
+      try {
+        const wishes = { to, exact, dryRun, registry, onEvent: progress.onEvent }
+        reports.push(await syncToPlace(readOrder(each), wishes, home, context))
+      } finally {
+        progress.end()
+      }
+    }
+  } finally {
+    if (options.report !== undefined && reports.length > 0) await writeWhole(options.report, oneOrAll(reports))
+  }
+  tell(reports, outputOf(command, context))
+}
+
+function nameOf({ repository, tag }: ImageSource): string {
+  return `${repository ?? ''}${tag === undefined ? '' : `:${tag}`}`
 }
 
 function readAsked(what: readonly string[], options: SyncCommandOptions, note: (text: string) => void): Asked[] {
@@ -158,11 +223,11 @@ function oneOrAll(reports: readonly Report[]): unknown {
 }
 
 function formatReport(report: Report): string {
-  return report.dryRun ? formatSyncPlan(report) : formatSyncReport(report)
+  return 'fits' in report ? formatSyncPlan(report) : formatSyncReport(report)
 }
 
 function exitCodeOf(report: Report): number {
-  if (report.dryRun) {
+  if ('fits' in report) {
     if (!report.fits) return EXIT.failed
     return report.counts.failed > 0 ? EXIT.partly : EXIT.done
   }

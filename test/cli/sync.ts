@@ -7,7 +7,7 @@ import type { Digest } from '../../src/oci/digest.ts'
 import type { SyncReport } from '../../src/mirror/sync/report.ts'
 import { openClient } from '../helpers/client.ts'
 import { findSocket } from '../helpers/home.ts'
-import { pushIndex, pushLayers } from '../helpers/mirror.ts'
+import { pushIndex, pushLayers, startUpstream } from '../helpers/mirror.ts'
 import { pushImage } from '../helpers/push.ts'
 import { setSyncScene } from '../helpers/sync.ts'
 import { runTarn } from '../helpers/tarn.ts'
@@ -261,6 +261,32 @@ t.test('one image by its name, at the place of the mirror or at another', async 
   const named = await other.sync(`${host}/team/app:v1`, 'lab/other:mine')
   t.same(resultsOf(named.report), { 'lab/other:mine': 'copied' })
   t.equal(named.report.bytes, 0, 'what is here is linked')
+})
+
+t.test('into another registry and into an OCI layout, past this registry', async (t) => {
+  const { client, host, home, write } = await setSyncScene(t)
+  const other = await startUpstream(t)
+  const place = new URL(other.gateway.origin).host
+  const image = await pushLayers(client, 'team/app', [layer('one')], { reference: 'v1' })
+  write(ALL)
+  const to = ['--to', `docker://${place}/far`, '--to-insecure']
+  const dry = await runTarn(home.directory, ['sync', 's.yml', ...to, '--dry-run'])
+  t.match(dry.stdout, /dry run, nothing was done: to fetch 2 blobs/)
+  const pushed = await runTarn(home.directory, ['--json', 'sync', 's.yml', ...to])
+  t.equal(pushed.code, 0, pushed.stderr)
+  t.match(JSON.parse(pushed.stdout), { outcome: 'done', counts: { copied: 1 }, target: place })
+  const there = await other.client.send('HEAD', '/v2/far/lab/app/manifests/v1')
+  t.equal(there.headers['docker-content-digest'], image.digest)
+  const again = await runTarn(home.directory, ['--json', 'sync', 's.yml', ...to])
+  t.match(JSON.parse(again.stdout), { bytes: 0, counts: { here: 1 } })
+  const layout = await runTarn(home.directory, ['sync', 's.yml', '--to', 'oci:layout'])
+  t.equal(layout.code, 0, layout.stderr)
+  t.match(JSON.parse(readFileSync(join(home.directory, 'layout/index.json'), 'utf8')), {
+    manifests: [{ digest: image.digest }],
+  })
+  const wrong = await runTarn(home.directory, ['sync', 's.yml', '--to', 'nowhere'])
+  t.equal(wrong.code, 2)
+  t.notOk(existsSync(join(home.data, 'docker')), `nothing came from ${host} to this registry`)
 })
 
 t.test('an image that cannot be whole is not seen at all', async (t) => {
