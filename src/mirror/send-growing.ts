@@ -5,7 +5,7 @@ import { WITHHELD } from '../storage/read-blob.ts'
 import type { GrowingFile } from './growing-file.ts'
 import type { Transfer } from './transfer.ts'
 
-const BUFFER = 512 * 1024
+const BUFFER = 256 * 1024
 
 /**
  * Sends bytes `start` to `end` (exclusive) as they arrive. Throws when they turn out wrong or stop coming, and at the next
