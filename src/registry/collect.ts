@@ -136,7 +136,8 @@ export class Collector {
       const minAge = serving ? Math.max(lease, olderThan) : olderThan
       const { untaggedAfter } = settings
       const { root } = store.layout
-      const request = { root, now, minAge, grace, untagged, untaggedAfter, promised: await listPromised(store.leases) }
+      const promised = await listPromised(store.leases)
+      const request = { root, now, minAge, grace, untagged, untaggedAfter, promised, gentle: serving }
       const found = await this.#survey(request, onProgress)
       const tally = openTally(found.totals, found.problems)
       await this.#sweep(found, tally, { dryRun, pace: new Pace(), requireWritable }, onProgress)

@@ -3,7 +3,10 @@ import { Pace } from '../../src/storage/pace.ts'
 
 t.test('long reading lets others work after each quarter of a millisecond, and loses nothing', async (t) => {
   let now = 0
-  const pace = new Pace(() => now)
+  const pace = new Pace(
+    () => now,
+    () => 0,
+  )
   let turns = 0
   let over = false
   const others = (): void => {
@@ -28,16 +31,19 @@ t.test('long reading lets others work after each quarter of a millisecond, and l
 })
 
 t.test('where others are at work it sleeps between the steps, elsewhere it does not', async (t) => {
-  for (const turn of [10, 0]) {
-    let now = 0
-    const pace = new Pace(() => (now += turn))
+  for (const others of [1, 0]) {
+    let [now, active] = [0, 0]
+    const pace = new Pace(
+      () => now,
+      () => (active += others),
+    )
     let turns = 0
     let over = false
-    const others = (): void => {
+    const turn = (): void => {
       turns += 1
-      if (!over) setImmediate(others)
+      if (!over) setImmediate(turn)
     }
-    setImmediate(others)
+    setImmediate(turn)
     const since = performance.now()
     for (let count = 0; count < 20; count += 1) {
       now += 1
@@ -45,8 +51,26 @@ t.test('where others are at work it sleeps between the steps, elsewhere it does 
     }
     const slept = performance.now() - since
     over = true
-    if (turn > 0) t.ok(slept >= 20, `${slept} ms`)
+    if (others > 0) t.ok(slept >= 20, `${slept} ms`)
     // While one sleeps the event loop turns many times; how long it takes says nothing on a busy machine.
     else t.ok(turns <= 22, `${turns} turns`)
   }
+})
+
+t.test('where others are at work its steps are single acts, but not for ever', async (t) => {
+  let [now, active] = [0, 0]
+  const pace = new Pace(
+    () => now,
+    () => (active += 1),
+  )
+  now += 0.1
+  t.notOk(pace.isDue)
+  now += 0.2
+  await pace.rest()
+  now += 0.1
+  t.ok(pace.isDue)
+  now += 100_000
+  await pace.rest()
+  now += 0.1
+  t.notOk(pace.isDue)
 })

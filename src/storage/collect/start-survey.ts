@@ -1,5 +1,5 @@
-// Starts the thread of a survey and hands on what it says.
-import { runWorker } from '../worker.ts'
+// Starts the process of a survey and hands on what it says.
+import { runSubprocess } from '../subprocess.ts'
 import type { SurveyMessage, SurveyRequest } from './survey-result.ts'
 
 /** Runs a survey to its end; rejects with what it threw, and with the signal's reason when that ends it before. */
@@ -10,4 +10,4 @@ export type StartSurvey = (
 ) => Promise<void>
 
 export const startSurvey: StartSurvey = (data, onMessage, signal) =>
-  runWorker<SurveyMessage>({ from: import.meta.url, file: 'survey-worker', data, onMessage, signal })
+  runSubprocess<SurveyMessage>({ from: import.meta.url, file: 'survey-process', data, onMessage, signal })

@@ -13,6 +13,8 @@ export interface UntaggedRule {
 }
 
 export interface SurveyRequest {
+  /** Whether clients are served meanwhile: it then takes twice the time. */
+  readonly gentle?: boolean
   /** The data directory. */
   readonly root: string
   /** Milliseconds since 1970: when the survey begins. */

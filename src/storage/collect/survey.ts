@@ -28,8 +28,8 @@ const PLANS_A_MESSAGE = 50
 const LINES_A_MESSAGE = 1000
 
 /** Surveys the directory; the last message is `end`. Throws only what makes the whole directory unreadable. */
-export function* survey(request: SurveyRequest): Generator<SurveyMessage> {
-  const state = new Survey(request)
+export function* survey(request: SurveyRequest, rest = (): void => undefined): Generator<SurveyMessage> {
+  const state = new Survey(request, rest)
   yield* state.walkRepositories()
   yield* state.walkBlobs()
   yield* state.tellPlans()
@@ -67,7 +67,10 @@ class Survey {
     complete: true,
   }
 
-  constructor(request: SurveyRequest) {
+  readonly #rest: () => void
+
+  constructor(request: SurveyRequest, rest: () => void) {
+    this.#rest = rest
     this.#request = request
     this.#layout = createLayout(request.root)
     this.#promised = new Set(request.promised.flatMap((lines) => lines.split('\n')))
@@ -93,6 +96,7 @@ class Survey {
     for (const name of walkRepositories(this.#layout, report)) {
       const { uploads } = this.#readRepository(name)
       if (uploads.length > 0) yield { kind: 'uploads', name, uploads }
+      this.#rest()
       this.totals.repositories += 1
       if (this.totals.repositories % PROGRESS_EVERY === 0) yield* this.#tell('repositories', this.totals.repositories)
     }
@@ -112,6 +116,7 @@ class Survey {
     let seen = 0
     for (const entry of walkBlobs(this.#layout, report)) {
       for (const line of this.#judgeBlob(entry)) lines.push(writeBlobLine(line))
+      this.#rest()
       seen += 1
       if (seen % PROGRESS_EVERY === 0) yield* this.#tell('blobs', this.totals.blobs)
       if (lines.length < LINES_A_MESSAGE) continue
