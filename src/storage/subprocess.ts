@@ -78,7 +78,7 @@ export async function runSubprocess<Message>(task: SubprocessTask<Message>): Pro
  * The other side: waits for the one message, hands on what `act` yields, and ends the process. To be called once by the file
  * that is run.
  */
-export function answerParent<Data, Message>(act: (data: Data) => Promise<Iterable<Message>>): void {
+export function answerParent<Message>(act: (data: unknown) => Promise<Iterable<Message>>): void {
   // Ctrl-C and supervisors mean the server too, which ends this in its own time.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined)
   process.once('disconnect', () => process.exit(1))
@@ -87,7 +87,7 @@ export function answerParent<Data, Message>(act: (data: Data) => Promise<Iterabl
       // Nobody is there any more to hear it.
       process.send?.(said, undefined, undefined, (error) => (error === null ? resolve() : process.exit(1)))
     })
-  const run = async (data: Data): Promise<void> => {
+  const run = async (data: unknown): Promise<void> => {
     try {
       for (const message of await act(data)) await say({ message })
       await say({ end: true })
@@ -96,5 +96,5 @@ export function answerParent<Data, Message>(act: (data: Data) => Promise<Iterabl
       await say({ failed: { name, message, code } })
     }
   }
-  process.once('message', (data) => void run(data as Data))
+  process.once('message', (data) => void run(data))
 }

@@ -6,7 +6,8 @@ import type { SurveyMessage, SurveyRequest } from './survey-result.ts'
 
 // Before the rest of the program is loaded.
 giveWay()
-answerParent<SurveyRequest, SurveyMessage>(async (request) => {
+answerParent<SurveyMessage>(async (data) => {
+  const request = data as SurveyRequest
   const { survey } = await import('./survey.ts')
   return survey(request, request.gentle === true ? makeRests() : undefined)
 })
