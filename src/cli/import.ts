@@ -7,12 +7,12 @@ import { Problem } from '../config/problem.ts'
 import type { CopyReport, ImageToCopy } from '../exchange/copy-images.ts'
 import { copyImages } from '../exchange/copy-images.ts'
 import type { SourceImage } from '../exchange/image-source.ts'
+import { listedSource } from '../exchange/with-fallback.ts'
 import type { OpenedSource } from '../exchange/open-source.ts'
 import { openSource } from '../exchange/open-source.ts'
 import type { Place } from '../exchange/place.ts'
 import { PLACE_KINDS, parsePlace } from '../exchange/place.ts'
 import { planImport } from '../exchange/plan-import.ts'
-import { withFallback } from '../exchange/with-fallback.ts'
 import { recoverTags } from '../openshift/lost-tags.ts'
 import type { CommandContext } from './context.ts'
 import { collect, outputOf } from './context.ts'
@@ -157,7 +157,10 @@ async function importOne({ place, only }: Asked, around: Surroundings): Promise<
       const copied = await copy(opened, found, images, { ...around, onProgress: progress.onEvent })
       const signatures = await storeSignatures(opened, around)
       progress.end()
-      const releases = place.kind === 'dir' && !dryRun ? await describeReleases(opened.source, copied, around) : []
+      const releases =
+        place.kind === 'dir' && !dryRun
+          ? await describeReleases(listedSource(opened.source, found), copied, around)
+          : []
       return { ...nothing, copied, signatures, releases }
     } finally {
       await opened.source.close()
@@ -200,7 +203,7 @@ async function copy(
   const here = partial ? openHere(reached, context.clock) : undefined
   try {
     return await copyImages({
-      source: here === undefined ? source : withFallback(source, here, images, found),
+      source: listedSource(source, found, here && { source: here, images }),
       target,
       images,
       platforms: platform ?? 'all',

@@ -1,38 +1,43 @@
-// A source that is known to be a part, such as an archive that holds only what is new: what it lacks may be at the target
-// already, from the parts before it.
+// A source whose tags mean what a list of its images says. The list may know more than the source: tags that were lost on the
+// way and found again; and images that lie elsewhere, where the source is a part, such as an archive of what is new.
+import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { ImageToCopy } from './copy-images.ts'
-import type { ImageSource, SourceImage } from './image-source.ts'
+import type { ImageManifest, ImageSource, SourceImage } from './image-source.ts'
 
-/**
- * Reads from `source`, and manifests that it lacks from `other`, where the images go. What a tag means is for the source
- * alone to say: `listed` is what it lists. Closing it closes `source` alone.
- */
-export function withFallback(
-  source: ImageSource,
-  other: ImageSource,
-  images: readonly ImageToCopy[],
-  listed: readonly SourceImage[],
-): ImageSource {
+export interface Elsewhere {
+  readonly source: ImageSource
+  /** Where the images go: that is where the parts before this one put theirs. */
+  readonly images: readonly ImageToCopy[]
+}
+
+/** Closing it closes `source` alone. */
+export function listedSource(source: ImageSource, listed: readonly SourceImage[], elsewhere?: Elsewhere): ImageSource {
   const meanings = new Map(listed.map(({ repository = '', tag = '', digest }) => [`${repository}:${tag}`, digest]))
   const places = new Map<RepositoryName | undefined, Set<RepositoryName>>()
-  for (const { from, to } of images) {
+  for (const { from, to } of elsewhere?.images ?? []) {
     const known = places.get(from.repository) ?? new Set()
     places.set(from.repository, known.add(to.repository))
+  }
+  const findElsewhere = async (
+    repository: RepositoryName | undefined,
+    digest: Digest,
+  ): Promise<ImageManifest | undefined> => {
+    for (const place of places.get(repository) ?? []) {
+      const found = await elsewhere?.source.readManifest(place, { kind: 'digest', digest })
+      if (found !== undefined) return found
+    }
+    return undefined
   }
   return {
     ...source,
     async readManifest(repository, reference, options) {
-      const found = await source.readManifest(repository, reference, options)
-      if (found !== undefined) return found
       const digest =
         reference.kind === 'digest' ? reference.digest : meanings.get(`${repository ?? ''}:${reference.tag}`)
-      if (digest === undefined) return undefined
-      for (const place of places.get(repository) ?? []) {
-        const here = await other.readManifest(place, { kind: 'digest', digest }, options)
-        if (here !== undefined) return here
-      }
-      return undefined
+      // Tags that are about another image need not be in the list.
+      if (digest === undefined) return source.readManifest(repository, reference, options)
+      const found = await source.readManifest(repository, { kind: 'digest', digest }, options)
+      return found ?? findElsewhere(repository, digest)
     },
   }
 }
