@@ -7,9 +7,12 @@ import type { Tarn } from '../e2e/helpers/tarn.ts'
 import { makeTarnProgram, startRegistry } from '../e2e/helpers/tarn.ts'
 import type { Planted } from '../e2e/sync/plant-images.ts'
 import { plantImages } from '../e2e/sync/plant-images.ts'
+import { startRelay } from '../e2e/mirror/relay.ts'
 import type { BenchContext, Results } from './helpers/bench.ts'
 
 const MIB = 1024 * 1024
+/** Bytes a second of 1 Gbit/s. */
+const GIGABIT = 125_000_000
 const IMAGES = Number(process.env['TARN_BENCH_SYNC_IMAGES'] ?? 200)
 const BYTES = Number(process.env['TARN_BENCH_MIB'] ?? 4096) * MIB
 const REPOSITORIES = 20
@@ -19,6 +22,7 @@ const QUIET = { log: { level: 'info', accesslog: { disabled: true } } }
 const WHOLE = `${IMAGES} images, ${Math.round(BYTES / MIB)} MiB, 60 % of their layers shared: whole time`
 const SHARE = 'whole time, skopeo sync = 1'
 const SECOND = 'a second run, which finds everything here'
+const LINE = 'over 1 Gbit/s: whole time, the line itself = 1'
 const READ = 'bytes of blobs from the upstream, each once = 1'
 
 interface Report {
@@ -42,11 +46,15 @@ export async function measureSync(context: BenchContext): Promise<Results> {
   })
   const host = new URL(upstream.url).host
   const startTarn = () => startRegistry(machine, makeTarnProgram(checkout, process.execPath), { config: QUIET })
-  const file = join(folder, 's.yml')
-  await writeFile(
-    file,
-    `version: 1\nregistries: {${UP}: {insecure: true, url: ["${upstream.url}"]}}\nsync:\n  - {from: ${UP}, to: lab}\n`,
-  )
+  const relay = await startRelay(Number(new URL(upstream.url).port), { onEnd: (act) => machine.onEnd(act) })
+  const write = async (name: string, url: string): Promise<string> => {
+    const path = join(folder, name)
+    const registry = `${UP}: {insecure: true, url: ["${url}"]}`
+    await writeFile(path, `version: 1\nregistries: {${registry}}\nsync:\n  - {from: ${UP}, to: lab}\n`)
+    return path
+  }
+  const file = await write('s.yml', upstream.url)
+  const slow = await write('slow.yml', relay.url)
   const list = join(folder, 'skopeo.yml')
   const names = [...new Set(planted.images.map(({ repository }) => repository))]
   await writeFile(
@@ -54,9 +62,9 @@ export async function measureSync(context: BenchContext): Promise<Results> {
     `"${host}":\n  tls-verify: false\n  images:\n${names.map((name) => `    ${name}: []\n`).join('')}`,
   )
 
-  const sync = async (tarn: Tarn): Promise<{ seconds: number; report: Report }> => {
+  const sync = async (tarn: Tarn, by = file): Promise<{ seconds: number; report: Report }> => {
     const began = performance.now()
-    const args = [join(checkout, 'src/main.ts'), '--json', 'sync', file, '--config', tarn.configFile]
+    const args = [join(checkout, 'src/main.ts'), '--json', 'sync', by, '--config', tarn.configFile]
     const { text } = await machine.run(process.execPath, args, { timeout: 1_800_000 })
     return { seconds: (performance.now() - began) / 1000, report: JSON.parse(text) as Report }
   }
@@ -96,16 +104,26 @@ export async function measureSync(context: BenchContext): Promise<Results> {
       `tarn sync ${seconds.toFixed(1)} s, skopeo sync ${peer.toFixed(1)} s, ${(seconds / peer).toFixed(2)} ×; again ${again.seconds.toFixed(2)} s`,
     )
   }
+  relay.shape(GIGABIT)
+  const over = await startTarn()
+  const line = await sync(over, slow)
+  requireWhole(line.report, planted)
+  await over.stop()
+  await rm(over.data, { recursive: true, force: true })
+  const least = planted.bytes / GIGABIT
+  progress(`over 1 Gbit/s: ${line.seconds.toFixed(1)} s, the line itself ${least.toFixed(1)} s`)
   return {
     rows: [
       { name: WHOLE, unit: 's', tarn: taken.tarn, peer: taken.skopeo },
       { name: SHARE, unit: '×', tarn: taken.share, peer: [] },
       { name: READ, unit: '×', tarn: taken.read, peer: [] },
+      { name: LINE, unit: '×', tarn: [line.seconds / least], peer: [] },
       { name: SECOND, unit: 's', tarn: taken.second, peer: [] },
     ],
     requirements: [
       { name: 'whole time against skopeo sync', row: SHARE, most: 0.5 },
       { name: 'bytes of blobs from the upstream', row: READ, most: 1 },
+      { name: 'whole time over 1 Gbit/s', row: LINE, most: 1.1 },
       { name: 'a second run', row: SECOND, most: 2 },
     ],
   }

@@ -1,0 +1,101 @@
+import t from 'tap'
+import { Patience } from '../../../src/mirror/sync/patience.ts'
+import { UpstreamError } from '../../../src/upstream/upstream-error.ts'
+
+function make(limits = {}) {
+  let now = 0
+  const pauses: number[] = []
+  const stop = new AbortController()
+  const patience = new Patience({
+    elapsed: () => now,
+    signal: stop.signal,
+    random: () => 0,
+    limits: { silence: 10_000, asked: 100_000, ...limits },
+    wait: async (milliseconds) => {
+      pauses.push(milliseconds)
+      now += milliseconds
+    },
+  })
+  return { patience, pauses, stop, turn: (milliseconds: number) => (now += milliseconds) }
+}
+
+const away = (): UpstreamError => new UpstreamError('unreachable', 'nobody there')
+const failing = (times: number, error: () => Error) => {
+  let left = times
+  return async (): Promise<string> => {
+    left -= 1
+    if (left >= 0) throw error()
+    return 'done'
+  }
+}
+
+t.test('what passes is tried again, with longer and longer pauses', async (t) => {
+  const { patience, pauses } = make()
+  t.equal(await patience.run('up', failing(3, away)), 'done')
+  t.same(pauses, [500, 1000, 2000])
+})
+
+t.test('an upstream that does not answer is given up, and then no other waits for it', async (t) => {
+  const { patience, pauses } = make()
+  await t.rejects(patience.run('up', failing(99, away)), UpstreamError)
+  t.ok(pauses.reduce((sum, each) => sum + each, 0) <= 10_000)
+  pauses.length = 0
+  await t.rejects(patience.run('up', failing(99, away)), UpstreamError)
+  t.same(pauses, [])
+  t.equal(await patience.run('other', failing(1, away)), 'done', 'what one upstream does says nothing of another')
+})
+
+t.test('one that answers again is waited for again', async (t) => {
+  const { patience, pauses } = make()
+  await t.rejects(patience.run('up', failing(99, away)))
+  t.equal(await patience.run('up', failing(0, away)), 'done')
+  pauses.length = 0
+  t.equal(await patience.run('up', failing(1, away)), 'done')
+  t.same(pauses, [500])
+})
+
+t.test('one that asks to wait is waited for as long as it says', async (t) => {
+  const { patience, pauses } = make()
+  const limited = (): UpstreamError => new UpstreamError('limited', 'not now', { status: 429, retryAfter: 40_000 })
+  t.equal(await patience.run('up', failing(2, limited)), 'done')
+  t.same(pauses, [40_000, 40_000])
+  await t.rejects(patience.run('up', failing(3, limited)), UpstreamError, 'though not for ever')
+})
+
+t.test('what is not going to be different is thrown at once', async (t) => {
+  const { patience, pauses } = make()
+  for (const error of [
+    new UpstreamError('notFound', 'no such thing', { status: 404 }),
+    new UpstreamError('failed', 'no', { status: 400 }),
+    new UpstreamError('invalid', 'wrong bytes'),
+    new Error('the disk'),
+  ]) {
+    await t.rejects(
+      patience.run(
+        'up',
+        failing(1, () => error),
+      ),
+      error,
+    )
+  }
+  t.same(pauses, [])
+  t.equal(
+    await patience.run(
+      'up',
+      failing(1, () => new UpstreamError('failed', 'broken', { status: 500 })),
+    ),
+    'done',
+  )
+})
+
+t.test('a stop ends it with the reason of who stopped', async (t) => {
+  const { patience, stop } = make()
+  const reason = new Error('enough')
+  await t.rejects(
+    patience.run('up', async () => {
+      stop.abort(reason)
+      throw away()
+    }),
+    reason,
+  )
+})
