@@ -10,12 +10,14 @@ import { describeMachine, drawTable, judge, replaceTable } from './helpers/table
 import { measureMirror } from './mirror.ts'
 import { measureRegistry } from './registry.ts'
 import { measureSync } from './sync.ts'
+import { measureRelease } from './release.ts'
 
 const BENCHES: Readonly<Record<string, Bench>> = {
   registry: measureRegistry,
   collect: measureCollection,
   mirror: measureMirror,
   sync: measureSync,
+  release: measureRelease,
 }
 const checkout = join(import.meta.dirname, '..', '..')
 const progress = (line: string): void => void process.stderr.write(`${line}\n`)

@@ -27,6 +27,7 @@ const ORDER = [
   'mirror',
   'sync',
   'cluster',
+  'release',
   'conformance',
 ]
 const NOT_SUITES = new Set(['run', 'install'])
