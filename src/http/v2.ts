@@ -66,6 +66,14 @@ export const HANDLER_NAMES: Readonly<Record<Kind, string>> = {
   invalid: 'other',
 }
 
+/**
+ * What stands in Content-Type is only of use with a manifest. Fastify answers 415 to an empty one, which `oc` of OpenShift 4.4
+ * and docker of its days send with each POST, and to one that is no type.
+ */
+function ignoreType({ raw: { headers } }: FastifyRequest, { kind }: Target): void {
+  if (headers['content-type'] === '' || kind === 'uploads' || kind === 'upload') delete headers['content-type']
+}
+
 /** Adds /v2 below the prefix to a scope that `addCommon` prepared. */
 export function addV2(app: FastifyInstance, surroundings: Surroundings, gate: Gate): void {
   const { prefix } = surroundings
@@ -80,6 +88,7 @@ export function addV2(app: FastifyInstance, surroundings: Surroundings, gate: Ga
       // oc of OpenShift 4.4 begins uploads with an empty Content-Type, which Fastify refuses and which says nothing.
       if (request.headers['content-type'] === '') delete request.headers['content-type']
       const target = findTarget(request, surroundings)
+      ignoreType(request, target)
       request.tarn = { target, user: undefined }
       const enter = (user: Entry): void => {
         request.tarn = { target, user }

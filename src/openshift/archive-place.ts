@@ -1,5 +1,6 @@
 // A release in an archive: the directory that `oc … --to-dir` wrote, a data directory or a tar of one, a bundle (which is such a
 // tar). Which image it is need not be said where there is only one that can be; signatures come from the archive itself.
+import { parseAllDocuments } from 'yaml'
 import { dirSource } from '../exchange/dir-source.ts'
 import { distributionSource } from '../exchange/distribution-source.ts'
 import type { FileTree } from '../exchange/file-tree.ts'
@@ -87,13 +88,16 @@ async function readConfigMaps(tree: FileTree, digest: Digest): Promise<FoundSign
   return found
 }
 
-// Whatever its name says, oc's file is JSON.
+// JSON from oc 4.11 on, YAML before, and every JSON is YAML.
 function readConfigMap(text: string, wanted: string): Buffer[] {
   try {
-    const { binaryData = {} } = JSON.parse(text) as { binaryData?: Record<string, unknown> }
-    return Object.entries(binaryData).flatMap(([key, value]) =>
-      key.startsWith(wanted) && typeof value === 'string' ? [Buffer.from(value, 'base64')] : [],
-    )
+    return parseAllDocuments(text).flatMap((document) => {
+      if (document.errors.length > 0) return []
+      const { binaryData } = (document.toJS({ maxAliasCount: 100 }) ?? {}) as { binaryData?: Record<string, unknown> }
+      return Object.entries(binaryData ?? {}).flatMap(([key, value]) =>
+        key.startsWith(wanted) && typeof value === 'string' ? [Buffer.from(value, 'base64')] : [],
+      )
+    })
   } catch {
     return []
   }

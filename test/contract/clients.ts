@@ -41,6 +41,18 @@ t.test('docker: a PATCH of nothing has Range 0-0, never 0--1', async (t) => {
   t.equal((await client.send('PUT', addQuery(locationOf(sent), { digest: hashOf('') }))).status, 201)
 })
 
+t.test('oc 4.4: an empty Content-Type, and one that is none, is like none at all', async (t) => {
+  for (const type of ['', 'bytes', ';']) {
+    const bytes = randomBytes(1000)
+    const headers = { 'content-type': type }
+    const opened = await open(headers)
+    const sent = await client.send('PATCH', locationOf(opened), { headers, chunks: [bytes] })
+    t.equal(sent.status, 202, `PATCH with ${JSON.stringify(type)}`)
+    const done = await client.send('PUT', addQuery(locationOf(sent), { digest: hashOf(bytes) }), { headers })
+    t.equal(done.status, 201, `PUT with ${JSON.stringify(type)}`)
+  }
+})
+
 t.test('oc: DELETE of an upload that is finished is a quiet 404', async (t) => {
   const location = locationOf(await open())
   t.equal((await client.send('PUT', addQuery(location, { digest: hashOf('done') }), { body: 'done' })).status, 201)
