@@ -148,9 +148,11 @@ function quote(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text)
 }
 
-/** The problem of an image that is no release, or none that can be used. */
-export function wrong(release: string, what: string, cause?: unknown): Problem {
-  return new Problem(`${release} is no release that can be used: ${what}`, {
+/** An image is no release, or none that can be used. */
+export class NoRelease extends Problem {}
+
+export function wrong(release: string, what: string, cause?: unknown): NoRelease {
+  return new NoRelease(`${release} is no release that can be used: ${what}`, {
     hint: 'name a release image, such as quay.io/openshift-release-dev/ocp-release:4.18.3-x86_64',
     ...(cause !== undefined && { cause }),
   })

@@ -20,6 +20,7 @@ import { mirrorRelease } from './mirror-release.ts'
 import { openOtherTarget } from './other-target.ts'
 import type { OpenedPlace } from './open-place.ts'
 import { openPlace } from './open-place.ts'
+import { NoRelease } from './payload.ts'
 import type { ReleaseTarget } from './release-reference.ts'
 import { parseReleaseImage, parseReleaseName, parseReleaseTarget } from './release-reference.ts'
 import type { MirrorReport, ReleaseInfo, VerifyReport } from './release-report.ts'
@@ -98,7 +99,15 @@ export class Releases {
   async verify(ask: VerifyAsk): Promise<VerifyReport> {
     const { clock } = this.#parts
     const { onProgress, ...rest } = ask
-    return this.#open(ask, ({ place }) => verifyRelease({ ...rest, place, clock, ...(onProgress && { onProgress }) }))
+    return this.#open(ask, async ({ place }) => {
+      try {
+        return await verifyRelease({ ...rest, place, clock, ...(onProgress && { onProgress }) })
+      } catch (error) {
+        // A release image that is lost or spoiled is what this looks for.
+        if (!(error instanceof NoRelease)) throw error
+        throw new Problem(error.message, { hint: 'mirror it again: tarn release mirror', exitCode: 4, cause: error })
+      }
+    })
   }
 
   /** Mirrors a release. */

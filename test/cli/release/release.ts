@@ -84,6 +84,9 @@ t.test('a release is mirrored, looked into and verified from the command line', 
   const after = await run('verify', 'ocp4/openshift4:4.4.10')
   t.equal(after.code, 4)
   t.match(after.stdout, /cli/)
+  await runTarn(home.directory, ['rm', '--yes', 'ocp4/openshift4:4.4.10'])
+  const lost = await run('verify', 'ocp4/openshift4:4.4.10')
+  t.equal(lost.code, 4, 'a release image that is gone is what verify looks for')
 })
 
 t.test('through a running registry, by a channel of the update service', async (t) => {
