@@ -25,6 +25,7 @@ const ORDER = [
   'room',
   'collect',
   'mirror',
+  'apply',
   'sync',
   'cluster',
   'release',
