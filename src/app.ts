@@ -41,6 +41,8 @@ import type { CollectReport } from './registry/collect.ts'
 import { logCheck, logSuspect } from './registry/log-damage.ts'
 import { describeReadOnly } from './registry/rules.ts'
 import { openParts } from './open-upkeep.ts'
+import type { Context } from './registry/context.ts'
+import type { Source } from './registry/source.ts'
 import { localSource } from './registry/source.ts'
 import type { Sync } from './storage/sync.ts'
 import { readKeeper } from './storage/keeper.ts'
@@ -67,6 +69,8 @@ export interface Parts {
   readonly home?: string | undefined
   /** No connection outwards, whatever the configuration says. */
   readonly offline?: boolean | undefined
+  /** What answers in the place of the directory and the mirror. */
+  readonly source?: ((context: Context) => Source) | undefined
   readonly leases?: LeaseTable | undefined
   readonly restores?: boolean | undefined
   /** For upstreams. */
@@ -183,7 +187,7 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
   const prefix = config.http.prefix.replace(/\/+$/, '')
   const surroundings: Surroundings = {
     context,
-    source: mirror?.mirror ?? localSource(context),
+    source: parts.source?.(context) ?? mirror?.mirror ?? localSource(context),
     resolve: mirror?.router.resolve ?? ((name) => name),
     prefix,
     base: (config.http.host ?? '').replace(/\/+$/, '') + prefix,

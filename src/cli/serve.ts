@@ -6,6 +6,8 @@ import { connect } from 'node:net'
 import { Command } from 'commander'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
+import type { Parts } from '../app.ts'
+import { readSigners, signersPath } from '../bundle/trust.ts'
 import { parseListenAddress } from '../config/address.ts'
 import { loadConfig } from '../config/load.ts'
 import { isPushable, needsLogin } from '../config/mirror.ts'
@@ -13,6 +15,8 @@ import { printConfig } from '../config/print.ts'
 import { Problem } from '../config/problem.ts'
 import type { Config } from '../config/schema.ts'
 import { readSocketPlaces } from '../http/socket-path.ts'
+import { listArchives } from './archive-file.ts'
+import { collect } from './context.ts'
 import { createLog } from './log.ts'
 
 const IDLE_EVERY_MS = 100
@@ -21,6 +25,8 @@ interface ServeOptions {
   readonly listen?: string
   readonly offline?: boolean
   readonly printConfig?: true
+  readonly bundle?: readonly string[]
+  readonly requireSignature?: boolean
 }
 
 export function serveCommand(): Command {
@@ -32,8 +38,11 @@ export function serveCommand(): Command {
     )
     .option('--listen <HOST:PORT>', 'listen here instead of http.addr; port 0 takes a free one')
     .option('--offline', 'open no connection to any upstream, as mirror.offline')
+    .option('--bundle <file>', 'serve this bundle, or a directory of its parts, read-only from where it lies', collect)
+    .option('--require-signature', 'with --bundle: refuse what nobody in auth/allowed_signers signed')
     .option('--print-config', 'print the effective configuration, secrets masked, and end')
-    .action(async (path: string | undefined, { listen, offline = false, printConfig: print }: ServeOptions) => {
+    .action(async (path: string | undefined, options: ServeOptions) => {
+      const { listen, offline = false, printConfig: print, bundle } = options
       const loaded = loadConfig({ ...(path === undefined ? {} : { path }), env: process.env })
       const { warnings } = loaded
       const config = offline ? goOffline(loaded.config) : loaded.config
@@ -43,8 +52,38 @@ export function serveCommand(): Command {
         return
       }
       const home = loaded.path === undefined ? {} : { home: dirname(resolve(loaded.path)) }
-      await serve(config, { listen, offline, ...home, warnings })
+      if (bundle === undefined) await serve(config, { listen, offline, ...home, warnings })
+      else await serveBundle(config, bundle, { ...options, ...home, listen, warnings })
     })
+}
+
+/** Serves bundles with everything else as the configuration says; its data directory and its mirror are left alone. */
+async function serveBundle(
+  config: Config,
+  paths: readonly string[],
+  { requireSignature: required = false, ...parts }: ServeParts & Pick<ServeOptions, 'requireSignature'>,
+): Promise<void> {
+  const { openBundle } = await import('../bundle/open-bundle.ts')
+  const { bundleSource } = await import('../bundle/bundle-source.ts')
+  const { localSource } = await import('../registry/source.ts')
+  const signers = readSigners(signersPath(config, parts.home))
+  const opened = await openBundle(listArchives(paths), { signers, required, now: Date.now() })
+  const { mirror: _none, proxy: _neither, ...rest } = config
+  const { storage } = config
+  const readOnly: Config = {
+    ...rest,
+    storage: {
+      ...storage,
+      filesystem: { ...storage.filesystem, rootdirectory: opened.directory },
+      maintenance: { ...storage.maintenance, readonly: { ...storage.maintenance.readonly, enabled: true } },
+    },
+  }
+  process.stderr.write(`serving ${opened.images} images of ${opened.parts} files, read-only\n`)
+  const source: ServeParts['source'] = (context) => bundleSource(localSource(context), context, opened.blobs)
+  await serve(readOnly, { ...parts, source, onClose: () => opened.close() }).catch(async (error: unknown) => {
+    await opened.close()
+    throw error
+  })
 }
 
 export interface ServeParts {
@@ -55,18 +94,24 @@ export interface ServeParts {
   /** The directory of the configuration file, where there is one. */
   readonly home?: string
   readonly warnings: readonly string[]
+  /** What answers in the place of the data directory. */
+  readonly source?: Parts['source']
+  /** Called when the registry has closed. */
+  readonly onClose?: () => Promise<void>
   /** Called with the URL when it serves, in the place of printing it. */
   readonly announce?: (url: string) => void
 }
 
 /** Serves until SIGTERM or SIGINT; gives when the registry is listening. */
-export async function serve(config: Config, { listen, offline, home, warnings, announce }: ServeParts): Promise<void> {
+export async function serve(config: Config, parts: ServeParts): Promise<void> {
+  const { listen, offline, home, warnings, announce, source, onClose } = parts
   const { logger, access } = createLog(config.log)
   for (const warning of warnings) logger.warn(warning)
   // Only here: every other command would load the whole server for nothing.
   const { buildRegistry } = await import('../app.ts')
   const localSocket = readSocketPlaces(process.env)
-  const app = await buildRegistry(config, { logger, access, localSocket, home, offline })
+  const app = await buildRegistry(config, { logger, access, localSocket, home, offline, source })
+  if (onClose !== undefined) app.addHook('onClose', onClose)
   try {
     const url = await startListening(app, config, listen)
     const open = describeOpenness(config)

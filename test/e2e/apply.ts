@@ -194,7 +194,7 @@ function makeCommand(context: E2EContext) {
 
 /** The same order for the same seed. */
 function shuffle<T>(items: readonly T[], seed: string): T[] {
-  let state = [...seed].reduce((sum, character) => (sum * 31 + character.charCodeAt(0)) >>> 0, 7)
+  let state = Buffer.from(seed).reduce((sum, byte) => (sum * 31 + byte) >>> 0, 7)
   const next = (): number => (state = (state * 1_664_525 + 1_013_904_223) >>> 0)
   return items
     .map((item) => ({ item, key: next() }))

@@ -1,0 +1,206 @@
+// Bundles as a registry that can be served from where they lie: links, tags, manifests and configs go into a small
+// directory of their own, layers stay in the tar and are read from there, at offsets that follow from the index.
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
+import { mkdir, mkdtemp, open, rm, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import type { Digest } from '../oci/digest.ts'
+import { algorithmOf, hexOf } from '../oci/digest.ts'
+import type { Layout } from '../storage/layout.ts'
+import { createLayout } from '../storage/layout.ts'
+import { BadArchive } from './bad-archive.ts'
+import type { Packing } from './decompress.ts'
+import { findPacking } from './decompress.ts'
+import { listEntries } from './entries.ts'
+import type { SignaturePolicy } from './judge-signature.ts'
+import { judgeSignature } from './judge-signature.ts'
+import type { BundleHead } from './read-bundle.ts'
+import { readBundleHead, wantedBy } from './read-bundle.ts'
+import { TAR_END, headerSize, padSize } from './tar-header.ts'
+
+/** Bytes of a blob, or a slice of it, in the file of a part. */
+interface Segment {
+  readonly handle: FileHandle
+  readonly offset: number
+  readonly size: number
+}
+
+export interface BundleBlobs {
+  /** The size of a blob whose bytes lie in the bundle; undefined for others. */
+  sizeOf(digest: Digest): number | undefined
+  /** Whether its bytes are right; they are read the first time that somebody asks. */
+  isRight(digest: Digest): Promise<boolean>
+  /** Bytes from `start` to `end` (exclusive), in pieces that may be kept. */
+  read(digest: Digest, start: number, end: number): AsyncGenerator<Buffer>
+}
+
+export interface OpenedBundle {
+  /** A data directory without the bytes of layers. */
+  readonly directory: string
+  readonly blobs: BundleBlobs
+  /** Bundles and images that were found, for people. */
+  readonly parts: number
+  readonly images: number
+  /** Removes the directory and closes the files. */
+  close(): Promise<void>
+}
+
+const PIECE = 512 * 1024
+/** What is smaller is copied: manifests, configs. */
+const SMALL = 64 * 1024
+
+/** Opens the files of one or more bundles. Throws BadArchive and flaws for what cannot be served. */
+export async function openBundle(files: readonly string[], policy: SignaturePolicy): Promise<OpenedBundle> {
+  const directory = await mkdtemp(join(tmpdir(), 'tarn-bundle-'))
+  const handles: FileHandle[] = []
+  const close = async (): Promise<void> => {
+    await Promise.allSettled(handles.map((handle) => handle.close()))
+    await rm(directory, { recursive: true, force: true })
+  }
+  try {
+    const segments = new Map<Digest, Segment[]>()
+    const heads: BundleHead[] = []
+    for (const file of files) {
+      const head = await readHeadOf(file)
+      judgeSignature(head, policy)
+      const handle = await open(file, 'r')
+      handles.push(handle)
+      await findSegments(head, handle, file, segments)
+      heads.push(head)
+    }
+    const whole = new Map([...segments].filter(([digest, parts]) => isWhole(heads, digest, parts)))
+    const blobs = makeBlobs(whole)
+    const layout = createLayout(directory)
+    // Ascending, so that a newer bundle has the last word on a tag.
+    const newest = heads.toSorted((a, b) => a.index.sequence - b.index.sequence)
+    for (const { index } of new Map(newest.map((head) => [head.index.id, head])).values()) {
+      await writeRepositories(layout, { index }, blobs)
+    }
+    const images = new Set(
+      heads.flatMap(({ index }) =>
+        index.repositories.flatMap((one) => one.images.map(({ manifest }) => `${one.name} ${manifest} ${index.id}`)),
+      ),
+    )
+    return { directory, blobs, parts: files.length, images: images.size, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function readHeadOf(file: string): Promise<BundleHead> {
+  if ((await findFilePacking(file)) !== 'none') {
+    throw new BadArchive(`${file} is packed, and cannot be read from the middle`, {
+      hint: 'unpack it first: zstd -d FILE; or take it in: tarn bundle apply FILE',
+    })
+  }
+  return readBundleHead(createReadStream(file, { highWaterMark: PIECE }) as AsyncIterable<Uint8Array>)
+}
+
+async function findFilePacking(file: string): Promise<Packing> {
+  const handle = await open(file, 'r')
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(8), 0, 8, 0)
+    return findPacking(buffer.subarray(0, bytesRead))
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Where the blobs of a part lie in its file. Throws when the file is not as long as its index says. */
+async function findSegments(
+  { index, part, indexBytes, signature }: BundleHead,
+  handle: FileHandle,
+  file: string,
+  segments: Map<Digest, Segment[]>,
+): Promise<void> {
+  let at = 0
+  const sizes = { index: indexBytes.byteLength, signature: signature?.byteLength }
+  for (const entry of listEntries(index, part, sizes)) {
+    at += headerSize(entry.name)
+    if (entry.kind === 'blob') segments.set(entry.blob.digest, [{ handle, offset: at, size: entry.size }])
+    else if (entry.kind === 'slice') {
+      const known = segments.get(entry.blob.digest) ?? []
+      const place = entry.blob.slices?.indexOf(entry.slice) ?? 0
+      known[place] = { handle, offset: at, size: entry.size }
+      segments.set(entry.blob.digest, known)
+    }
+    at += padSize(entry.size)
+  }
+  const { size } = await handle.stat()
+  if (size === at + TAR_END) return
+  throw new BadArchive(`${file} has ${size} bytes, and its index says ${at + TAR_END}`)
+}
+
+function isWhole(heads: readonly BundleHead[], digest: Digest, parts: readonly (Segment | undefined)[]): boolean {
+  const size = heads.flatMap(({ index }) => index.blobs).find((blob) => blob.digest === digest)?.size
+  return Array.from(parts).reduce((sum, part) => sum + (part?.size ?? 0), 0) === size
+}
+
+function makeBlobs(segments: ReadonlyMap<Digest, readonly Segment[]>): BundleBlobs {
+  const verdicts = new Map<Digest, { readonly state: string; readonly verdict: Promise<boolean> }>()
+  const sizeOf = (digest: Digest): number | undefined => segments.get(digest)?.reduce((sum, { size }) => sum + size, 0)
+  const read = async function* (digest: Digest, start: number, end: number): AsyncGenerator<Buffer> {
+    let from = 0
+    for (const { handle, offset, size } of segments.get(digest) ?? []) {
+      const [first, last] = [Math.max(start - from, 0), Math.min(end - from, size)]
+      for (let at = first; at < last;) {
+        const piece = Buffer.allocUnsafe(Math.min(PIECE, last - at))
+        const { bytesRead } = await handle.read(piece, 0, piece.byteLength, offset + at)
+        if (bytesRead === 0) throw new Error('the file of a bundle became shorter while it was served')
+        at += bytesRead
+        yield piece.subarray(0, bytesRead)
+      }
+      from += size
+    }
+  }
+  const hash = async (digest: Digest): Promise<boolean> => {
+    const sum = createHash(algorithmOf(digest))
+    for await (const piece of read(digest, 0, sizeOf(digest) ?? 0)) sum.update(piece)
+    return sum.digest('hex') === hexOf(digest)
+  }
+  return {
+    sizeOf,
+    read,
+    async isRight(digest) {
+      // Good for one state of the files: somebody may write to them.
+      const stats = (segments.get(digest) ?? []).map(({ handle }) => handle.stat({ bigint: true }))
+      const state = (await Promise.all(stats)).map(({ ctimeNs }) => ctimeNs).join(' ')
+      const known = verdicts.get(digest)
+      if (known?.state === state) return known.verdict
+      const verdict = hash(digest)
+      verdicts.set(digest, { state, verdict })
+      return verdict
+    },
+  }
+}
+
+/** Links of everything that the bundle names, and of blobs what is small; of the others a file of their size and no bytes. */
+async function writeRepositories(
+  layout: Layout,
+  { index }: Pick<BundleHead, 'index'>,
+  blobs: BundleBlobs,
+): Promise<void> {
+  for (const { digest, size } of index.blobs) {
+    if (blobs.sizeOf(digest) === undefined) continue
+    const path = layout.blobData(digest)
+    const pieces: Buffer[] = []
+    if (size <= SMALL) for await (const piece of blobs.read(digest, 0, size)) pieces.push(piece)
+    await writeAt(path, Buffer.concat(pieces))
+    if (size > SMALL) await truncate(path, size)
+  }
+  for (const [name, { layers, manifests, tags }] of wantedBy(index)) {
+    await mkdir(layout.layers(name), { recursive: true })
+    await mkdir(layout.tags(name), { recursive: true })
+    for (const [digest, stored] of layers) await writeAt(layout.layerLink(name, digest), stored)
+    for (const digest of manifests) await writeAt(layout.revisionLink(name, digest), digest)
+    for (const [tag, digest] of tags) await writeAt(layout.tagLink(name, tag), digest)
+  }
+}
+
+async function writeAt(path: string, bytes: Uint8Array | string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true })
+  await writeFile(path, bytes)
+}
