@@ -6,7 +6,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import pino from 'pino'
 import { createAuthenticator } from './auth/authenticator.ts'
 import { createPolicy } from './auth/policy.ts'
-import { readSigners, signersPath } from './bundle/trust.ts'
+import { readTrust, signersPath } from './bundle/trust.ts'
 import { Holds } from './bundle/holds.ts'
 import { isPushable } from './config/mirror.ts'
 import { describeUnwritable } from './config/problem.ts'
@@ -150,7 +150,7 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     holds: new Holds(randomUUID),
     clock,
     mirror: () => mirror && describeMirror(mirror.mirror, clock()),
-    trust: () => ({ signers: readSigners(signersPath(config, parts.home)), now: clock() }),
+    trust: () => readTrust(signersPath(config, parts.home), clock()),
     releases: () => openReleases({ context, outward: sync.outward, clock, logger, random: randomBytes }),
     sync: () => runs,
     syncs: { runs, schedule },

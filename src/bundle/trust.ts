@@ -5,12 +5,15 @@ import { describeUnreadable } from '../config/problem.ts'
 import type { Config } from '../config/schema.ts'
 import type { AllowedSigner } from './allowed-signers.ts'
 import { parseAllowedSigners } from './allowed-signers.ts'
+import { KEY_FILE } from './bundle-key.ts'
 
 export interface Trust {
   /** Undefined where there is no file: then nobody said whom to trust. */
   readonly signers: readonly AllowedSigner[] | undefined
   /** Milliseconds since 1970. */
   readonly now: number
+  /** The file of the home's own key, which need not be there. */
+  readonly key: string
 }
 
 export const SIGNERS_FILE = 'allowed_signers'
@@ -19,6 +22,11 @@ export const SIGNERS_FILE = 'allowed_signers'
 export function signersPath({ auth }: Pick<Config, 'auth'>, home: string | undefined): string {
   const directory = auth.htpasswd === undefined ? resolve(home ?? '.', 'auth') : dirname(resolve(auth.htpasswd.path))
   return join(directory, SIGNERS_FILE)
+}
+
+/** What the home at `signers` trusts now. */
+export function readTrust(path: string, now: number): Trust {
+  return { signers: readSigners(path), now, key: join(dirname(path), KEY_FILE) }
 }
 
 /** Who may sign by the file at `path`; undefined where there is none. Throws a Problem for one that cannot be read. */

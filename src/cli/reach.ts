@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { accessSync, constants, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { readSigners, signersPath } from '../bundle/trust.ts'
+import { readTrust, signersPath } from '../bundle/trust.ts'
 import { Holds } from '../bundle/holds.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import { Problem } from '../config/problem.ts'
@@ -190,7 +190,7 @@ async function reachDirectory({ config, path }: LoadedConfig, clock: () => numbe
     holds: new Holds(randomUUID),
     clock,
     sync: () => opened.sync.open(),
-    trust: () => ({ signers: readSigners(signersPath(config, path && dirname(resolve(path)))), now: clock() }),
+    trust: () => readTrust(signersPath(config, path && dirname(resolve(path))), clock()),
     releases: () => opened.releases,
     standing: () => ({
       directory: { path: root, inode: statSync(root).ino },

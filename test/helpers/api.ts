@@ -79,7 +79,7 @@ export function makeApiParts({ collect, check, standing, pins }: Acts = {}): Api
     upkeep,
     grace: 86_400_000,
     jobs: new Jobs(Date.now),
-    trust: () => ({ signers: undefined, now: 0 }),
+    trust: () => ({ signers: undefined, now: 0, key: '/nonexistent' }),
     holds: new Holds(randomUUID),
     clock: Date.now,
     sync: () => {

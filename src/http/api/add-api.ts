@@ -1,6 +1,7 @@
 // The admin API over HTTP: on the registry's own address behind the gate, and on the local socket, whose mode is its
 // gate. What the routes do is in routes.ts.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { StreamedBundle } from '../../bundle/stream-bundle.ts'
 import { RegistryError, registryError } from '../../oci/errors.ts'
 import { sendJson, sendNothing } from '../answer.ts'
 import { sendError, toRegistryError } from '../errors.ts'
@@ -67,15 +68,25 @@ interface Call {
 
 async function answer({ name, parts, request, reply, host, user, local }: Call): Promise<unknown> {
   const reads = request.method === 'GET'
-  const { takes, largest } = ROUTES[name] as Route
+  const { gives, takes, largest } = ROUTES[name] as Route
   if (!reads) requireOwnOrigin(request, host, takes)
   const asked =
-    takes === 'archive' ? readQuery(request.raw.url ?? '') : reads ? {} : await readJson(request, reply, { largest })
+    (takes ?? gives) === 'archive'
+      ? readQuery(request.raw.url ?? '')
+      : reads
+        ? {}
+        : await readJson(request, reply, { largest })
   const call = prepareCall(name, asked)
   if (!local && call.localOnly !== undefined) throw registryError('DENIED', { message: call.localOnly })
   const { readOnly } = parts.standing()
   if (call.changes && readOnly !== undefined) throw registryError('UNSUPPORTED', { message: readOnly })
   if (!reads) request.log.info({ act: name, user: local ? 'local socket' : (user ?? 'anonymous') }, 'admin act')
+  if (gives === 'archive') {
+    const { bytes, name: file } = (await call.act(parts, () => undefined).catch(rethrow)) as StreamedBundle
+    bytes.on('error', (err) => request.log.error({ err, act: name }, 'an archive was not sent to its end'))
+    const disposition = `attachment; filename="${file}"`
+    return reply.headers({ 'content-type': 'application/x-tar', 'content-disposition': disposition }).send(bytes)
+  }
   if (!call.route.long) {
     const body = await call.act(parts, () => undefined).catch(rethrow)
     return sendJson(reply, body)

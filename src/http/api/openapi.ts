@@ -27,7 +27,9 @@ const Events = Type.Union([
   }),
 ])
 
-type Described = Pick<Route, 'summary' | 'body' | 'report' | 'long' | 'takes'>
+type Described = Pick<Route, 'summary' | 'body' | 'report' | 'long' | 'takes' | 'gives'>
+
+const ARCHIVE = { 'application/x-tar': { schema: { type: 'string', format: 'binary' } } }
 
 /** Describes the routes; the keys are method and path, as in `POST /gc`. */
 export function describeApi(routes: Readonly<Record<string, Described>>): object {
@@ -51,14 +53,19 @@ export function describeApi(routes: Readonly<Record<string, Described>>): object
   }
 }
 
-function describeRoute(method: string, path: string, { summary, body, report, long, takes }: Described): object {
+function describeRoute(method: string, path: string, { summary, body, report, long, takes, gives }: Described): object {
   const failure = { 'application/json': { schema: { $ref: '#/components/schemas/Failure' } } }
   return {
     operationId: `${method.toLowerCase()}-${path.slice(1).replace(/\W+/g, '-')}`,
     summary,
-    ...describeRequest(method, body, takes),
+    ...describeRequest(method, body, takes, gives),
     responses: {
-      200: long ? describeStream(report) : { description: 'done', content: { 'application/json': { schema: report } } },
+      200:
+        gives === 'archive'
+          ? { description: 'the archive', content: ARCHIVE }
+          : long
+            ? describeStream(report)
+            : { description: 'done', content: { 'application/json': { schema: report } } },
       ...Object.fromEntries(
         Object.entries(REFUSALS).map(([status, description]) => [status, { description, content: failure }]),
       ),
@@ -66,14 +73,14 @@ function describeRoute(method: string, path: string, { summary, body, report, lo
   }
 }
 
-function describeRequest(method: string, body: Route['body'], takes: Route['takes']): object {
-  if (takes === undefined) {
+function describeRequest(method: string, body: Route['body'], takes: Route['takes'], gives: Route['gives']): object {
+  if ((takes ?? gives) === undefined) {
     return method === 'GET' ? {} : { requestBody: { content: { 'application/json': { schema: body } } } }
   }
   const { properties = {} } = body as { properties?: Readonly<Record<string, { description?: string }>> }
   return {
     parameters: Object.entries(properties).map(([name, schema]) => ({ name, in: 'query', schema })),
-    requestBody: { required: true, content: { 'application/x-tar': { schema: { type: 'string', format: 'binary' } } } },
+    ...(takes !== undefined && { requestBody: { required: true, content: ARCHIVE } }),
   }
 }
 

@@ -22,6 +22,8 @@ export interface Route<Body extends TSchema = TSchema, Report = unknown> {
    * GET has none.
    */
   readonly takes?: 'archive'
+  /** The answer is a tar as a stream, and the options are the query. */
+  readonly gives?: 'archive'
   /** Why these options are taken on the local socket only. */
   readonly localOnly?: (body: Static<Body>) => string | undefined
   readonly act: (given: Given<Static<Body>>) => Promise<Report>

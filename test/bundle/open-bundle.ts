@@ -1,0 +1,114 @@
+import { existsSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { zstdCompressSync } from 'node:zlib'
+import t from 'tap'
+import type { Test } from 'tap'
+import { bundleSource } from '../../src/bundle/bundle-source.ts'
+import { openBundle } from '../../src/bundle/open-bundle.ts'
+import { digestOf } from '../../src/oci/digest.ts'
+import type { RepositoryName } from '../../src/oci/name.ts'
+import type { Tag } from '../../src/oci/reference.ts'
+import { localSource } from '../../src/registry/source.ts'
+import { makeBundle } from '../helpers/bundle.ts'
+import type { BundleOptions } from '../helpers/bundle.ts'
+import type { TestImage } from '../helpers/data-tar.ts'
+import { testImage } from '../helpers/data-tar.ts'
+import { makeContext, makeStore } from '../helpers/store.ts'
+
+const NOBODY = { signers: undefined, required: false, now: 0 }
+const A = 'team/a' as RepositoryName
+
+async function serve(
+  t: Test,
+  images: readonly TestImage[],
+  options: BundleOptions = {},
+  without: readonly number[] = [],
+) {
+  const directory = t.testdir()
+  const files = makeBundle(images, options).parts.flatMap((bytes, at) => {
+    if (without.includes(at + 1)) return []
+    const file = join(directory, `${at}.tar`)
+    writeFileSync(file, bytes)
+    return [file]
+  })
+  const opened = await openBundle(files, NOBODY)
+  t.teardown(() => opened.close())
+  const context = makeContext(makeStore(opened.directory, undefined, { keeps: () => false }), {
+    readOnly: () => 'a bundle',
+  })
+  return { files, opened, source: bundleSource(localSource(context), context, opened.blobs) }
+}
+
+async function pull(source: Awaited<ReturnType<typeof serve>>['source'], bytes: Buffer, start = 0, end = bytes.length) {
+  const blob = await source.pullBlob(A, digestOf(bytes), false)
+  const pieces: Uint8Array[] = []
+  await blob.send({ start, end }, async (piece) => void pieces.push(Buffer.from(piece)))
+  await blob.close()
+  return Buffer.concat(pieces)
+}
+
+const byTag = (tag: string) => ({ kind: 'tag', tag: tag as Tag }) as const
+const ANY = { accepts: () => true } as never
+
+t.test('a bundle gives its tags, manifests and blobs, whole and in part', async (t) => {
+  const image = testImage(A, 'v1', 'one', [3000, 200_000])
+  const { source } = await serve(t, [image])
+  t.equal((await source.pullManifest(A, byTag('v1'), ANY)).digest, image.digest)
+  for (const bytes of [...image.layers, image.config]) {
+    t.equal(await source.statBlob(A, digestOf(bytes)), bytes.length)
+    t.ok((await pull(source, bytes)).equals(bytes))
+    t.ok((await pull(source, bytes, 7, bytes.length - 5)).equals(bytes.subarray(7, -5)))
+  }
+})
+
+t.test('a blob that is cut is read over its parts', async (t) => {
+  const image = testImage(A, 'v1', 'one', [200, 200_000])
+  const { source } = await serve(t, [image], { parts: 3, sliceSize: 80_000 })
+  const large = image.layers[1] as Buffer
+  t.ok((await pull(source, large)).equals(large))
+  t.ok((await pull(source, large, 79_990, 160_010)).equals(large.subarray(79_990, 160_010)))
+})
+
+t.test('an image that misses a part is not served, and the others are', async (t) => {
+  const [one, two] = [testImage(A, 'v1', 'one'), testImage(A, 'v2', 'two')]
+  const second = new Set(two.layers.map((bytes) => digestOf(bytes)))
+  const { source } = await serve(t, [one, two], { parts: 2, partOf: (digest) => (second.has(digest) ? 2 : 1) }, [2])
+  t.equal((await source.pullManifest(A, byTag('v1'), ANY)).digest, one.digest)
+  await t.rejects(source.pullManifest(A, byTag('v2'), ANY), { code: 'MANIFEST_UNKNOWN' })
+  await t.rejects(source.pullBlob(A, digestOf(two.layers[0] as Buffer), false), { code: 'BLOB_UNKNOWN' })
+})
+
+t.test('a blob with wrong bytes is unknown, also one that turned wrong while it was served', async (t) => {
+  const image = testImage(A, 'v1', 'one', [3000, 200_000])
+  const large = image.layers[1] as Buffer
+  const bad = await serve(t, [image], {
+    bytesFor: (digest) => (digest === digestOf(large) ? Buffer.alloc(large.length) : undefined),
+  })
+  await t.rejects(bad.source.statBlob(A, digestOf(large)), { code: 'BLOB_UNKNOWN' })
+  const good = await serve(t, [image])
+  t.equal(await good.source.statBlob(A, digestOf(large)), large.length)
+  const handle = await open(good.files[0] as string, 'r+')
+  const { size } = await handle.stat()
+  await handle.write(Buffer.alloc(100_000), 0, 100_000, Math.floor(size / 2) - 50_000)
+  await handle.close()
+  await t.rejects(good.source.statBlob(A, digestOf(large)), { code: 'BLOB_UNKNOWN' })
+})
+
+t.test('what cannot be read from the middle, or is not whole, is refused', async (t) => {
+  const bytes = makeBundle([testImage(A, 'v1', 'one')]).parts[0] as Buffer
+  const directory = t.testdir({ 'packed.tar.zst': '', 'short.tar': '' })
+  const [packed, short] = [join(directory, 'packed.tar.zst'), join(directory, 'short.tar')]
+  writeFileSync(packed, zstdCompressSync(bytes))
+  writeFileSync(short, bytes.subarray(0, -1024))
+  await t.rejects(openBundle([packed], NOBODY), { message: /is packed/ })
+  await t.rejects(openBundle([short], NOBODY), { exitCode: 4, message: /its index says/ })
+  await t.rejects(openBundle([short], { ...NOBODY, required: true }), { message: /required/ })
+})
+
+t.test('nothing is left when it is closed', async (t) => {
+  const { opened } = await serve(t, [testImage(A, 'v1', 'one')])
+  t.ok(existsSync(opened.directory))
+  await opened.close()
+  t.notOk(existsSync(opened.directory))
+})
