@@ -74,7 +74,14 @@ export async function tryOc(
     const to = `${tarn.address}/uploaded-${slug(oc)}/openshift4`
     const what = `file://openshift/release:${small.version}*`
     await scene.oc(oc, ['image', 'mirror', ...common, `--from-dir=${written}`, what, to])
-    requireSame(await scene.tags(`uploaded-${slug(oc)}/openshift4`), small.expectedTags(oc.style))
+    const uploaded = await scene.tags(`uploaded-${slug(oc)}/openshift4`)
+    // Out of a directory oc 4.4 takes one tag of an image, whoever wrote it.
+    const expected = small.expectedTags(oc.style)
+    for (const [tag, digest] of expected) {
+      const isOther = [...uploaded].some(([other, same]) => other !== tag && same === digest)
+      if (oc.isOld && isOther && !uploaded.has(tag)) expected.delete(tag)
+    }
+    requireSame(uploaded, expected)
   })
   await recorder.check(`${oc.name} killed in the middle: nothing half is served, the next run heals`, async () => {
     const to = `killed-${slug(oc)}/openshift4`
