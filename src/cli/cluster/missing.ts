@@ -54,7 +54,7 @@ export async function lookForMissing(
     for (const image of readUsedImages(text, source)) used.set(formatImageSource(image), image)
   }
   if (used.size === 0) return undefined
-  const candidates = from.map(openRestorePlace)
+  const candidates = await Promise.all(from.map(openRestorePlace))
   const pairs = await given.pairs(registry, 'repository')
   const images = await findMissing({ layout: given.layout, pairs, registry, images: [...used.values()] })
   const lost = images.filter(({ state }) => state === 'missing' || state === 'incomplete')

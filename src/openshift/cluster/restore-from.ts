@@ -1,7 +1,8 @@
 // Where lost images can be had again: the places that a person names, and what each of them has of what is missing. Reads
-// names and sizes, never bytes; synchronous, for commands.
-import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
+// names, sizes and the indexes of bundles; for commands.
+import { createReadStream, readdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { readBundleHead } from '../../bundle/read-bundle.ts'
 import { Problem } from '../../config/problem.ts'
 import { readRegistryHost } from '../../config/registry-host.ts'
 import type { Digest } from '../../oci/digest.ts'
@@ -9,7 +10,7 @@ import { createLayout } from '../../storage/layout.ts'
 import { statFile } from '../../storage/stamp.ts'
 import { quoteWord } from './handout.ts'
 
-export type PlaceKind = 'data directory' | 'oc directory' | 'OCI layout' | 'archive' | 'registry'
+export type PlaceKind = 'data directory' | 'oc directory' | 'OCI layout' | 'bundle' | 'archive' | 'registry'
 
 export interface RestorePlace {
   /** As it was given. */
@@ -22,7 +23,7 @@ export interface RestorePlace {
 }
 
 /** Looks at a directory, a file or the name of a registry. Throws a Problem for what is none of them. */
-export function openRestorePlace(text: string): RestorePlace {
+export async function openRestorePlace(text: string): Promise<RestorePlace> {
   const plain = text.replace(/^(?:data|dir|oci|bundle):/, '')
   const stat = statSync(plain, { throwIfNoEntry: false })
   if (stat?.isFile()) return openArchive(text, plain)
@@ -43,22 +44,26 @@ export function openRestorePlace(text: string): RestorePlace {
   }
 }
 
-function openArchive(text: string, path: string): RestorePlace {
+async function openArchive(text: string, path: string): Promise<RestorePlace> {
   const file = quoteWord(path)
-  const isBundle =
-    readHead(path).includes('.tarn/state/bundles/') || text.startsWith('bundle:') || /\.bundle(?:\.|$)/.test(path)
-  const command = isBundle ? `tarn bundle apply ${file}` : `tarn import data:${file}`
-  return { text, kind: 'archive', has: () => undefined, command: () => command }
+  const carried = await readCarried(path)
+  if (carried === undefined) {
+    return { text, kind: 'archive', has: () => undefined, command: () => `tarn import data:${file}` }
+  }
+  return { text, kind: 'bundle', has: (digest) => carried.has(digest), command: () => `tarn bundle apply ${file}` }
 }
 
-/** The first block of a tar: the name of its first entry is in it. */
-function readHead(path: string): string {
-  const file = openSync(path, 'r')
+/** What a bundle carries, by the index at its beginning; undefined for any other file. */
+async function readCarried(path: string): Promise<ReadonlySet<Digest> | undefined> {
+  const bytes = createReadStream(path)
   try {
-    const block = Buffer.alloc(512)
-    return block.toString('latin1', 0, readSync(file, block))
+    const { index } = await readBundleHead(bytes)
+    return new Set(index.blobs.filter(({ part }) => part > 0).map(({ digest }) => digest))
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error
+    return undefined
   } finally {
-    closeSync(file)
+    bytes.destroy()
   }
 }
 
