@@ -13,7 +13,8 @@ export interface ImageName {
   readonly digest?: Digest
 }
 
-const HOST = /^(?:localhost|[A-Za-z0-9.-]*[.:][A-Za-z0-9.:-]*|\[[0-9A-Fa-f:]+\](?::\d+)?)$/
+const HOST =
+  /^(?:localhost|(?=.*[.:])[A-Za-z0-9][A-Za-z0-9-]*(?:\.[A-Za-z0-9-]+)*(?::\d{1,5})?|\[[0-9A-Fa-f:]+\](?::\d{1,5})?)$/
 
 /**
  * Reads `docker.io/library/busybox:1`, `team/app`, `app:1@sha256:…` or `1`; a name of a repository without a tag and a

@@ -200,3 +200,30 @@ t.test('into a registry that runs it goes over the local socket, past every logi
     t.ok(tagOf(there, name, cosign), name)
   }
 })
+
+t.test('a store of hauler comes in as it was saved, its signatures under the tags of cosign', async (t) => {
+  const { directory, run, here, there } = make(t)
+  const image = await pushImage(here, APP, ['base', 'app'])
+  const signature = await pushImage(here, APP, ['a signature'])
+  const name = { 'io.containerd.image.name': `quay.io/${APP}:1`, 'org.opencontainers.image.ref.name': `${APP}:1` }
+  const layout = join(directory, 'store')
+  mkdirSync(join(layout, 'blobs/sha256'), { recursive: true })
+  for (const bytes of [image, signature, ...['base', 'app', 'a signature'].map((text) => Buffer.from(text))])
+    writeFileSync(join(layout, 'blobs/sha256', hexOf(digestOf(bytes))), bytes)
+  const { config } = JSON.parse(image.toString()) as { config: { digest: string } }
+  const at = here.store.layout.blobData(config.digest as ReturnType<typeof digestOf>)
+  execFileSync('cp', [at, join(layout, 'blobs/sha256', config.digest.slice(7))])
+  const entry = (bytes: Buffer, kind: string) => ({
+    mediaType: 'application/vnd.oci.image.manifest.v1+json',
+    digest: digestOf(bytes),
+    size: bytes.length,
+    annotations: { ...name, kind },
+  })
+  const manifests = [entry(image, 'dev.hauler/image'), entry(signature, 'dev.hauler/sigs')]
+  writeFileSync(join(layout, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests }))
+  execFileSync('sh', ['-c', 'tar -cf - . | gzip > ../haul.tar.gz'], { cwd: layout })
+  const { code, stdout } = await run('import', `hauler:${join(directory, 'haul.tar.gz')}`)
+  t.equal(code, 0, stdout)
+  t.equal(tagOf(there, `quay.io/${APP}`, '1'), digestOf(image))
+  t.equal(tagOf(there, `quay.io/${APP}`, `sha256-${hexOf(digestOf(image))}.sig`), digestOf(signature))
+})
