@@ -16,6 +16,9 @@ import { linkImage } from './link-image.ts'
 import { isPassing, PATIENCE_MS } from './retry.ts'
 import type { Located } from './route.ts'
 
+// The client that asked comes for the blobs itself in a moment: the upstream is to answer it first.
+const HEAD_START_MS = 30
+
 export interface FillParts {
   readonly context: Context
   readonly blobs: Pick<BlobFetcher, 'fetch'>
@@ -95,6 +98,8 @@ export class Fill {
   async #fetchBlobs(blobs: readonly Descriptor[]): Promise<void> {
     const { turns, signal } = this.#parts
     const isSized = this.stored.manifest.kind !== 'schema1'
+    // An abort is told by the first turn.
+    await sleep(HEAD_START_MS, undefined, { signal, ref: false }).catch(() => undefined)
     const results = await Promise.allSettled(
       blobs.map(async ({ digest, size }) => {
         const release = await turns.take(signal)
