@@ -7,7 +7,7 @@ import type { Digest } from '../../src/oci/digest.ts'
 import type { SyncReport } from '../../src/mirror/sync/report.ts'
 import { openClient } from '../helpers/client.ts'
 import { findSocket } from '../helpers/home.ts'
-import { pushIndex, pushLayers, startUpstream } from '../helpers/mirror.ts'
+import { pushIndex, pushLayers, startUpstream, until } from '../helpers/mirror.ts'
 import { pushImage } from '../helpers/push.ts'
 import { setSyncScene } from '../helpers/sync.ts'
 import { runTarn } from '../helpers/tarn.ts'
@@ -261,6 +261,30 @@ t.test('one image by its name, at the place of the mirror or at another', async 
   const named = await other.sync(`${host}/team/app:v1`, 'lab/other:mine')
   t.same(resultsOf(named.report), { 'lab/other:mine': 'copied' })
   t.equal(named.report.bytes, 0, 'what is here is linked')
+})
+
+t.test('a sync and a pull of one blob make one transfer', async (t) => {
+  const { client, gateway, host } = await setSyncScene(t)
+  const image = await pushLayers(client, 'team/app', [layer('one', 100_000)], { reference: 'v1' })
+  const digest = image.layers[0] ?? ''
+  const mirror = `mirror: {anonymous: true, upstreams: [{host: "${host}", url: ["${gateway.origin}"], insecure: true}]}\n`
+  const other = await setSyncScene(t, mirror)
+  const serving = await other.home.serve()
+  await findSocket(other.home.data)
+  const held = Promise.withResolvers<void>()
+  gateway.hold = ({ url }) => (url.endsWith(digest) ? { after: 1000, until: held.promise } : undefined)
+  const syncing = other.sync(`${host}/team/app:v1`)
+  await until('the sync fetches the layer', () => gateway.count(`GET /v2/team/app/blobs/${digest}`) > 0)
+  // Its head comes while the rest is held back: the pull reads what the sync fetches.
+  const pulled = await fetch(`${serving.url}/v2/${host.replace(':', '_')}/team/app/blobs/${digest}`)
+  t.equal(pulled.status, 200)
+  held.resolve()
+  t.ok(Buffer.from(await pulled.arrayBuffer()).equals(layer('one', 100_000)))
+  const { code, report, stderr } = await syncing
+  t.equal(code, 0, stderr)
+  t.equal(report.counts.copied, 1)
+  t.equal(gateway.count(`GET /v2/team/app/blobs/${digest}`), 1)
+  await serving.end('SIGTERM')
 })
 
 t.test('into another registry and into an OCI layout, past this registry', async (t) => {
