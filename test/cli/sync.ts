@@ -74,10 +74,11 @@ t.test('through the running registry, which the command finds by itself', async 
   t.same(resultsOf(report), { 'lab/app:v1': 'copied' })
   t.match(stderr, /lab\/app:v1 {2}copied/)
   t.same(JSON.parse(readFileSync(join(home.directory, 'r.json'), 'utf8')), report)
-  t.match(serving.stderr(), /sync begins/)
   t.match(report.images[0]?.from, `${host}/team/app:v1`)
   // Its marks are known again: a tag that a sync set is not taken for one that somebody pushed.
   await serving.end('SIGTERM')
+  // The log of a process is whole when it has ended.
+  t.match(serving.stderr(), /sync begins/)
   await pushLayers(client, 'team/app', [layer('other')], { reference: 'v1' })
   t.same(resultsOf((await sync('s.yml')).report), { 'lab/app:v1': 'moved' })
 })
