@@ -27,7 +27,11 @@ export class Pieces {
     }
     stream.once('end', () => end({}))
     stream.once('error', (error) => end({ error }))
-    stream.once('close', () => end({ error: new Error('the stream was closed before its end') }))
+    const closed = (): void => end({ error: stream.errored ?? new Error('the stream was closed before its end') })
+    stream.once('close', closed)
+    // It may have ended while nobody read it yet.
+    if (stream.readableEnded) end({})
+    else if (stream.destroyed) closed()
   }
 
   /** The next piece, undefined at the end. Throws what the stream broke off with, after all that came before. */

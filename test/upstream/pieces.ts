@@ -49,3 +49,15 @@ t.test('a stream that is closed before its end is no whole one', async (t) => {
   stream.destroy()
   await t.rejects(next, { message: /before its end/ })
 })
+
+t.test('a stream that broke off before anybody read it tells that too', async (t) => {
+  const broken = new PassThrough()
+  broken.on('error', () => undefined)
+  broken.destroy(new Error('broken'))
+  await once(broken, 'close')
+  await t.rejects(new Pieces(broken).next(), { message: 'broken' })
+  const empty = new PassThrough()
+  empty.resume().end()
+  await once(empty, 'close')
+  t.equal(await new Pieces(empty).next(), undefined)
+})
