@@ -157,6 +157,11 @@ async function importOne({ place, only }: Asked, around: Surroundings): Promise<
       const copied = await copy(opened, found, images, { ...around, onProgress: progress.onEvent })
       const signatures = await storeSignatures(opened, around)
       progress.end()
+      if (opened.partial && copied.counts.failed > 0) {
+        outputOf(command, context).note(
+          'an archive that holds only what is new needs what the ones before it brought: import those first, or put all into one directory',
+        )
+      }
       const releases =
         place.kind === 'dir' && !dryRun
           ? await describeReleases(listedSource(opened.source, found), copied, around)
