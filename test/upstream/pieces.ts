@@ -54,7 +54,7 @@ t.test('a stream that broke off before anybody read it tells that too', async (t
   const broken = new PassThrough()
   broken.on('error', () => undefined)
   broken.destroy(new Error('broken'))
-  await once(broken, 'close')
+  await new Promise((resolve) => broken.once('close', resolve))
   await t.rejects(new Pieces(broken).next(), { message: 'broken' })
   const empty = new PassThrough()
   empty.resume().end()
