@@ -3,6 +3,7 @@
 import type { ImageSource } from '../exchange/image-source.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
+import { isRepositoryName } from '../oci/name.ts'
 import type { Reference } from '../oci/reference.ts'
 import type { Component } from './payload.ts'
 import type { StoreAnswer } from './signature-stores.ts'
@@ -24,17 +25,33 @@ export interface ReleasePlace extends ImagePlace {
   readonly findSignatures: (digest: Digest, stores: readonly string[]) => Promise<StoreAnswer>
 }
 
-/** Where each component is to be read. Asks the release's own repository for one of them. Throws as the source does. */
+/**
+ * Where each component is to be read. Asks for one of them: in the release's own repository, in one beside it (as oc-mirror
+ * lays them out), then where the payload says. Throws as the source does.
+ */
 export async function placeComponents(
   place: ReleasePlace,
   components: readonly Component[],
   signal?: AbortSignal,
 ): Promise<(component: Component) => ImagePlace> {
-  const { source, repository, elsewhere } = place
+  const { source, repository, elsewhere, origin } = place
   const own = (): ImagePlace => ({ source, repository })
   const [first] = components
-  if (elsewhere === undefined || first === undefined) return own
-  const found = await source.readManifest(repository, { kind: 'digest', digest: first.digest }, { signal })
-  if (found !== undefined) return own
+  if (first === undefined) return own
+  const isHome = origin?.startsWith(`${first.host}/`) === true
+  for (const each of [repository, ...(isHome ? [] : besides(repository, first))]) {
+    const found = await source.readManifest(each, { kind: 'digest', digest: first.digest }, { signal })
+    if (found !== undefined) return () => ({ source, repository: each })
+  }
+  if (elsewhere === undefined) return own
   return (component) => ({ source: elsewhere(component.host), repository: component.repository })
+}
+
+/** `om/openshift/release` for `om/openshift/release-images`; `om/<its own repository>` for `om/…/ocp-release`. */
+function besides(repository: RepositoryName | undefined, component: Component): RepositoryName[] {
+  if (repository === undefined) return []
+  const parts = repository.split('/')
+  const names = parts.map((_, index) => [...parts.slice(0, index), component.repository].join('/'))
+  if (repository.endsWith('release-images')) names.unshift(repository.slice(0, -'-images'.length))
+  return names.filter((name) => name !== repository).filter(isRepositoryName)
 }

@@ -1,7 +1,6 @@
 // Whether everything of a release is at a place: every component that its payload names, every blob of it with the right
 // bytes, a tag for each so that nothing collects it, and a signature that its keyrings accept. Changes nothing.
 import { createHash } from 'node:crypto'
-import type { ImageSource } from '../exchange/image-source.ts'
 import { readClosure, UnusableImage } from '../exchange/read-closure.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { algorithmOf } from '../oci/digest.ts'
@@ -12,7 +11,8 @@ import { makeTurns } from '../upstream/turns.ts'
 import type { Payload } from './find-payload.ts'
 import { findPayload } from './find-payload.ts'
 import { judgeRelease } from './judge-release.ts'
-import type { ReleasePlace } from './release-place.ts'
+import type { ImagePlace, ReleasePlace } from './release-place.ts'
+import { placeComponents } from './release-place.ts'
 import type { ReleaseFault, VerifyReport } from './release-report.ts'
 import type { TagStyle } from './release-tags.ts'
 import { releaseTags } from './release-tags.ts'
@@ -30,6 +30,12 @@ export interface VerifyOrder {
   readonly clock: () => number
 }
 
+interface BlobOf {
+  readonly blob: Descriptor
+  readonly component: string | undefined
+  readonly at: ImagePlace
+}
+
 const MANIFESTS_AT_A_TIME = 8
 const BLOBS_AT_A_TIME = 4
 
@@ -39,25 +45,32 @@ export async function verifyRelease(order: VerifyOrder): Promise<VerifyReport> {
   const began = clock()
   const payload = await findPayload(place.source, place, place.name, { signal })
   const faults: ReleaseFault[] = []
-  const blobs = new Map<Digest, { readonly blob: Descriptor; readonly component: string | undefined }>()
-  const images = new Map<Digest, string | undefined>([[payload.digest, undefined]])
-  for (const { digest, name } of payload.components) if (!images.has(digest)) images.set(digest, name)
+  const blobs = new Map<Digest, BlobOf>()
+  const placeOf = await placeComponents({ ...place, elsewhere: undefined }, payload.components, signal)
+  const images = new Map<Digest, { readonly component: string | undefined; readonly at: ImagePlace }>()
+  images.set(payload.digest, { component: undefined, at: place })
+  for (const component of payload.components) {
+    const { digest, name } = component
+    if (!images.has(digest)) images.set(digest, { component: name, at: placeOf(component) })
+  }
   let manifests = 0
   const turns = makeTurns(MANIFESTS_AT_A_TIME)
   await Promise.all(
-    [...images].map(async ([digest, component]) => {
+    [...images].map(async ([digest, { component, at }]) => {
       const release = await turns.take(signal)
       try {
-        const found = await readImage(place, digest, signal)
+        const found = await readImage(at, digest, signal)
         faults.push(...found.missing.map((fault) => ({ ...fault, ...(component !== undefined && { component }) })))
         manifests += found.manifests
-        for (const blob of found.blobs) if (!blobs.has(blob.digest)) blobs.set(blob.digest, { blob, component })
+        for (const blob of found.blobs) if (!blobs.has(blob.digest)) blobs.set(blob.digest, { blob, component, at })
       } finally {
         release()
       }
     }),
   )
-  faults.push(...(await checkTags(order, payload)))
+  // Beside it other tags are usual: of oc-mirror, `sha256-<hex>`.
+  const isOne = payload.components.every((component) => placeOf(component).repository === place.repository)
+  if (isOne) faults.push(...(await checkTags(order, payload)))
   let bytes = 0
   if (!fast) bytes = await checkBlobs(order, [...blobs.values()], faults)
   const { report: signature } = await judgeRelease(payload, { find: place.findSignatures, now: new Date(clock()) })
@@ -87,7 +100,7 @@ interface ReadOne {
 }
 
 async function readImage(
-  { source, repository }: ReleasePlace,
+  { source, repository }: ImagePlace,
   digest: Digest,
   signal: AbortSignal | undefined,
 ): Promise<ReadOne> {
@@ -157,17 +170,17 @@ async function checkTags({ place, style, signal }: VerifyOrder, payload: Payload
 }
 
 async function checkBlobs(
-  { place, signal, onProgress }: VerifyOrder,
-  blobs: readonly { readonly blob: Descriptor; readonly component: string | undefined }[],
+  { signal, onProgress }: VerifyOrder,
+  blobs: readonly BlobOf[],
   faults: ReleaseFault[],
 ): Promise<number> {
   let [bytes, done] = [0, 0]
   const turns = makeTurns(BLOBS_AT_A_TIME)
   await Promise.all(
-    blobs.map(async ({ blob, component }) => {
+    blobs.map(async ({ blob, component, at }) => {
       const release = await turns.take(signal)
       try {
-        const fault = await checkBlob(place, blob, signal, (count) => (bytes += count))
+        const fault = await checkBlob(at, blob, signal, (count) => (bytes += count))
         if (fault !== undefined) faults.push({ ...fault, ...(component !== undefined && { component }) })
       } finally {
         release()
@@ -179,7 +192,7 @@ async function checkBlobs(
 }
 
 async function checkBlob(
-  { source, repository }: { source: ImageSource; repository: ReleasePlace['repository'] },
+  { source, repository }: ImagePlace,
   blob: Descriptor,
   signal: AbortSignal | undefined,
   onBytes: (count: number) => void,

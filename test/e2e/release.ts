@@ -6,9 +6,10 @@ import { join } from 'node:path'
 import type { FixtureRelease } from '../fixtures/release.ts'
 import { makeRecorder, type E2EContext, type Row } from './helpers/suite.ts'
 import { replayOc } from './release/replay.ts'
-import { findOcs, requireSame, requireText, setScene } from './release/scene.ts'
+import { findOcs, findProgram, requireSame, requireText, setScene } from './release/scene.ts'
 import type { Scene } from './release/scene.ts'
 import { tryOc } from './release/with-oc.ts'
+import { tryOcMirror } from './release/with-oc-mirror.ts'
 
 export const name = 'release'
 
@@ -64,6 +65,10 @@ export async function run(context: E2EContext): Promise<Row[]> {
     if ('missing' in oc) recorder.skip(`what ${oc.name} writes and reads`, oc.missing)
     else await tryOc(scene, oc, [small, list, oc.isOld ? old : large], recorder)
   }
+  const ocMirror = await findProgram('OC_MIRROR', 'oc-mirror')
+  if (ocMirror === undefined)
+    recorder.skip('oc-mirror into Tarn', 'there is no oc-mirror in the PATH, and OC_MIRROR names none')
+  else await tryOcMirror(scene, ocMirror, small, recorder)
   return recorder.rows
 }
 

@@ -270,3 +270,28 @@ t.test('a removed component, a corrupted blob, a lost tag and a lost signature a
     kinds.join(', '),
   )
 })
+
+t.test('a release that oc-mirror laid out over two repositories is verified and mirrored from there', async (t) => {
+  const { release, order } = await setUp(t)
+  for (const [images, components] of [
+    ['om/openshift-release-dev/ocp-release', `om/${release.componentRepository}`],
+    ['om/openshift/release-images', 'om/openshift/release'],
+  ] as const) {
+    const source = sourceOf(
+      release.placed.map((each) => ({
+        ...each,
+        repository: each.repository === release.releaseRepository ? images : components,
+      })),
+    )
+    const place = {
+      ...order.from,
+      source,
+      repository: parseRepositoryName(images),
+      origin: undefined,
+      elsewhere: undefined,
+    }
+    const ask = { place, style: 'auto', fast: false, requireSignature: true, clock: order.clock } as const
+    t.same((await verifyRelease(ask)).faults, [])
+    t.equal((await mirrorRelease({ ...order, from: place })).counts.failed, 0)
+  }
+})

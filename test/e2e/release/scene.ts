@@ -111,7 +111,7 @@ export async function findOcs(): Promise<readonly (Oc | { readonly name: string;
   ]
 }
 
-async function findProgram(variable: string, command: string): Promise<string | undefined> {
+export async function findProgram(variable: string, command: string): Promise<string | undefined> {
   const named = process.env[variable]
   if (named !== undefined && named !== '') return named
   for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
