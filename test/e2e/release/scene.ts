@@ -142,3 +142,10 @@ export function requireText(text: string, ...parts: readonly (string | RegExp)[]
     if (!isThere) throw new Error(`${String(part)} is not in:\n${text}`)
   }
 }
+
+/** Throws unless all of the release is there but for its signature, which neither oc nor oc-mirror brings. */
+export async function requireWhole(scene: Scene, image: string): Promise<void> {
+  const { text } = await scene.run(['release', 'verify', image], [0, 4])
+  const lost = text.split('\n').filter((line) => /^(?:missing|wrong|other)/.test(line))
+  if (lost.length > 0) throw new Error(lost.join('\n'))
+}

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { FixtureRelease } from '../../fixtures/release.ts'
 import type { Recorder } from '../helpers/suite.ts'
 import type { Oc, Scene } from './scene.ts'
-import { requireSame, requireText } from './scene.ts'
+import { requireSame, requireText, requireWhole } from './scene.ts'
 
 const slug = ({ isOld }: Oc): string => (isOld ? 'old' : 'new')
 
@@ -52,7 +52,7 @@ export async function tryOc(
       await scene.run(['release', 'mirror', '--plain-http', upstream.address, list.reference, 'tarn-list/openshift4'])
       requireSame(await scene.tags('oc-list/openshift4'), list.expectedTags('arch'))
       requireSame(await scene.tags('tarn-list/openshift4'), list.expectedTags('arch'))
-      await scene.run(['release', 'verify', 'oc-list/openshift4:' + list.releaseTag])
+      await requireWhole(scene, `oc-list/openshift4:${list.releaseTag}`)
     })
   }
   await recorder.check(`method 2: ${oc.name} writes a directory, tar carries it, Tarn takes it in`, async () => {
@@ -96,7 +96,7 @@ export async function tryOc(
     }
     await scene.oc(oc, mirror(large, to))
     requireSame(await scene.tags(to), large.expectedTags(oc.style))
-    await scene.run(['release', 'verify', `${to}:${[...large.expectedTags(oc.style).keys()][0]}`])
+    await requireWhole(scene, `${to}:${[...large.expectedTags(oc.style).keys()][0]}`)
   })
   await recorder.check(`three ${oc.name} at once, 20 requests each: none is turned away`, async () => {
     const before = tarn.service.log().length
