@@ -4,6 +4,7 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { makeMachine } from '../e2e/helpers/machine.ts'
+import { measureBundle } from './bundle.ts'
 import { measureCollection } from './collect.ts'
 import type { Bench } from './helpers/bench.ts'
 import { describeMachine, drawTable, judge, replaceTable } from './helpers/table.ts'
@@ -18,6 +19,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   mirror: measureMirror,
   sync: measureSync,
   release: measureRelease,
+  bundle: measureBundle,
 }
 const checkout = join(import.meta.dirname, '..', '..')
 const progress = (line: string): void => void process.stderr.write(`${line}\n`)
@@ -52,7 +54,7 @@ async function main(): Promise<number> {
   try {
     const about = describeMachine()
     const results = await bench({ checkout, machine, rounds, seconds, progress })
-    const table = `${about}, ${rounds} rounds\n\n${drawTable(results.rows)}`
+    const table = `${about}, ${rounds} rounds\n\n${drawTable(results.rows, results.peer)}`
     const verdicts = judge(results)
     console.log(`${table}\n\n${verdicts.map((each) => each.line).join('\n')}`)
     if (values.write) await replaceTable(join(checkout, 'docs', 'benchmarks.md'), name, table)

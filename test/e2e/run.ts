@@ -29,6 +29,7 @@ const ORDER = [
   'sync',
   'cluster',
   'release',
+  'bundle',
   'conformance',
 ]
 const NOT_SUITES = new Set(['run', 'install'])

@@ -34,6 +34,8 @@ export interface Bound {
 export type Requirement = Comparison | Bound
 
 export interface Results {
+  /** What the other side is; docker-registry unless told. */
+  readonly peer?: string
   readonly rows: readonly Row[]
   readonly requirements: readonly Requirement[]
 }

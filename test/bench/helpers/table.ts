@@ -17,7 +17,7 @@ export function medianOf(values: readonly number[]): number {
 }
 
 /** The rows as a Markdown table of medians; the range of the rounds stands in brackets. */
-export function drawTable(rows: readonly Row[]): string {
+export function drawTable(rows: readonly Row[], peer = 'docker-registry'): string {
   const cells = rows.map((row) => [
     row.name,
     row.unit,
@@ -25,7 +25,7 @@ export function drawTable(rows: readonly Row[]): string {
     describe(row.peer),
     row.tarn.length === 0 || row.peer.length === 0 ? '' : formatRatio(medianOf(row.tarn) / medianOf(row.peer)),
   ])
-  const lines = [['measured', 'unit', 'Tarn', 'docker-registry', 'ratio'], ...cells]
+  const lines = [['measured', 'unit', 'Tarn', peer, 'ratio'], ...cells]
   const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...lines.map((line) => (line[column] ?? '').length)))
   const draw = (line: readonly string[]): string =>
     `| ${line.map((cell, column) => (column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join(' | ')} |`

@@ -1,0 +1,190 @@
+// Bundles as they are written: under tar, registry:2, ssh-keygen and sha256sum; the second month; one moment of a registry
+// that eight clients change; Tarn itself on a machine without network. `apply` is the suite of the other side.
+// More bundles beside the writers: TARN_E2E_BUNDLES (500 for the full count).
+import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { followReadme, loadImage } from './bundle/far-side.ts'
+import { plantImages } from './bundle/plant.ts'
+import { pairOf, startWriters } from './bundle/writers.ts'
+import { makePeer } from './exchange/peers.ts'
+import { makeContainerStorage } from './helpers/containers.ts'
+import type { E2EContext, Row } from './helpers/suite.ts'
+import { makeRecorder } from './helpers/suite.ts'
+
+export const name = 'bundle'
+
+const WRITERS = 8
+const BUNDLES = 6
+const OWNER = '1000'
+
+export async function run(context: E2EContext): Promise<Row[]> {
+  const recorder = makeRecorder(name, context)
+  const { machine, checkout, node } = context
+  const count = Number(process.env['TARN_E2E_BUNDLES'] ?? BUNDLES)
+  if (!Number.isSafeInteger(count) || count < 1) throw new Error('TARN_E2E_BUNDLES is no count')
+  const home = await machine.scratch('bundle')
+  const [data, config] = [join(home, 'data'), join(home, 'config.yml')]
+  const write = (path: string, root: string): void =>
+    writeFileSync(
+      path,
+      JSON.stringify({ version: 0.1, storage: { filesystem: { rootdirectory: root } }, http: { addr: '127.0.0.1:0' } }),
+    )
+  write(config, data)
+  const tarn = (args: readonly string[], codes: readonly number[] = [0]) =>
+    machine.run(node, [join(checkout, 'src/main.ts'), ...args, '--config', config], { cwd: home, codes })
+  const second = makePeer(context, 'registry:2', 'docker-registry')
+  const first = plantImages(data, 40, 500_000)
+  const at = (file: string): string => join(home, file)
+
+  await recorder.check('a directory of registry:2 is only read, and two runs write the same bytes', async () => {
+    await machine.run('chmod', ['-R', 'a-w', data])
+    await tarn(['bundle', 'create', at('march.tar')])
+    await machine.run('chmod', ['-R', 'u+w', data])
+    const before = (await machine.run('sha256sum', [at('march.tar')])).text.slice(0, 64)
+    if (readdirSync(data).includes('.tarn')) throw new Error('something was written into the directory')
+    rmSync(at('march.tar'))
+    await tarn(['bundle', 'create', at('march.tar')])
+    await machine.run('sha256sum', ['-c', '--quiet', 'SHA256SUMS'], { cwd: home })
+    const after = (await machine.run('sha256sum', [at('march.tar')])).text.slice(0, 64)
+    if (before !== after) throw new Error('two runs, and two bundles')
+  })
+
+  await recorder.check(
+    'unpacked over a tree of another owner: its owners stay, registry:2 collects and serves',
+    async () => {
+      const far = await machine.scratch('far')
+      plantImages(join(far, 'data'), 8, 100_000, 100)
+      await machine.run('chown', ['-R', `${OWNER}:${OWNER}`, far])
+      const owned = `find ${far} -uid ${OWNER} | sort`
+      const before = (await machine.run('sh', ['-c', owned])).text
+      await machine.run('tar', ['-xf', at('march.tar'), '-C', far])
+      const after = (await machine.run('sh', ['-c', owned])).text
+      if (before !== after) throw new Error(`owners changed: ${before.length} and ${after.length} characters of paths`)
+      await machine.run('chown', ['-R', `${OWNER}:${OWNER}`, far])
+      const peer = await second.start(join(far, 'data'))
+      const collected = await machine.run('docker-registry', ['garbage-collect', peer.configFile])
+      if (/eligible for deletion: sha256/.test(collected.text))
+        throw new Error(`it collects: ${collected.text.slice(-500)}`)
+      const planted = [...first, ...plantedNames(100, 8)]
+      for (const { repository, tag } of planted) {
+        await machine.run('skopeo', [
+          'inspect',
+          '--tls-verify=false',
+          '--raw',
+          `docker://${peer.address}/${repository}:${tag}`,
+        ])
+      }
+      for (const { repository, tag } of first.slice(0, 4)) {
+        const to = `dir:${await machine.scratch('pulled')}`
+        await machine.run('skopeo', [
+          'copy',
+          '--src-tls-verify=false',
+          `docker://${peer.address}/${repository}:${tag}`,
+          to,
+        ])
+      }
+      await peer.stop()
+    },
+  )
+
+  await recorder.check('BusyBox unpacks it too', async () => {
+    const box = await machine.run('sh', ['-c', 'command -v busybox || true'])
+    if (box.text === '') return
+    const place = await machine.scratch('busybox')
+    await machine.run('busybox', ['tar', '-xf', at('march.tar'), '-C', place])
+    await machine.run('diff', ['-r', join(place, 'data/docker'), join(data, 'docker')])
+  })
+
+  await recorder.check('ssh-keygen takes the signature, and not of another index', async () => {
+    for (const type of ['ed25519', 'ecdsa', 'rsa']) {
+      const key = at(`key-${type}`)
+      const line = await tarn(['bundle', 'keygen', '--type', type, '--out', key])
+      writeFileSync(at('allowed_signers'), `${line.text}\n`)
+      await tarn(['bundle', 'create', at('signed.tar'), 'team/app0', '--key', key])
+      const index = "tar -xOf signed.tar --wildcards 'data/.tarn/state/bundles/*.json'"
+      const verify = 'ssh-keygen -Y verify -f allowed_signers -I tarn -n tarn-bundle -s signed.tar.sig'
+      await machine.run('sh', ['-ec', `${index} | ${verify}`], { cwd: home })
+      await machine.run('sh', ['-ec', `(${index}; echo) | ${verify}`], { cwd: home, codes: [255] })
+    }
+  })
+
+  await recorder.check('the second month carries what is new: 5 % more blobs, at most 6 % of the bytes', async () => {
+    plantImages(data, 2, 500_000, 40)
+    await tarn(['bundle', 'create', at('april.tar'), '--against', at('march.tar')])
+    const share = statSync(at('april.tar')).size / statSync(at('march.tar')).size
+    context.progress(`bundle: the second month is ${(share * 100).toFixed(2)} % of the first`)
+    if (share > 0.06) throw new Error(`${(share * 100).toFixed(2)} %`)
+    const far = await machine.scratch('months')
+    for (const month of ['march.tar', 'april.tar']) await machine.run('tar', ['-xf', at(month), '-C', far])
+    await machine.run('diff', ['-r', join(far, 'data/docker'), join(data, 'docker')])
+  })
+
+  await recorder.check(
+    `${count} bundles of one moment each, while ${WRITERS} clients push, move and delete`,
+    async () => {
+      const busy = await context.startTarn()
+      const writers = startWriters(busy.url, WRITERS)
+      const command = (args: readonly string[]) =>
+        machine.run(node, [join(checkout, 'src/main.ts'), ...args, '--config', busy.configFile], { cwd: home })
+      try {
+        for (let made = 0; made < count; made += 1) {
+          await command(['bundle', 'create', at('moment.tar')])
+          await command(['bundle', 'verify', at('moment.tar')])
+          if (made % 3 === 0) await command(['gc', '--grace', '0s'])
+          checkMoment(await readTags(machine, at('moment.tar')), writers.steps)
+          if (made % 50 !== 0) continue
+          const site = await machine.scratch('site')
+          const far = join(site, 'config.yml')
+          await machine.run('mkdir', [join(site, 'data')])
+          write(far, join(site, 'data'))
+          await machine.run(node, [join(checkout, 'src/main.ts'), 'bundle', 'apply', at('moment.tar'), '--config', far])
+        }
+      } finally {
+        await writers.end()
+      }
+      context.progress(`bundle: ${writers.count()} acts of the writers meanwhile`)
+      await busy.stop()
+    },
+  )
+
+  await recorder.check('Tarn itself, unpacked on a machine without network as README.txt says', async () => {
+    const release = at('release')
+    await machine.run(node, [join(checkout, 'scripts/dist.mjs'), release], { timeout: 600_000 })
+    const media = await machine.scratch('media')
+    const wanted = first[0] ?? { repository: '', tag: '' }
+    await tarn(['bundle', 'create', join(media, 'march.tar'), wanted.repository, '--with-tarn', release])
+    const tags = await followReadme(context, media, wanted.repository)
+    if (!tags.includes(`"${wanted.tag}"`)) throw new Error(tags)
+    const version = await loadImage(context, media, await makeContainerStorage(machine))
+    if (!/^\d+\.\d+\.\d+$/.test(version)) throw new Error(`the image says ${version}`)
+  })
+  return recorder.rows
+}
+
+const plantedNames = (first: number, count: number) =>
+  Array.from({ length: count }, (_, at) => ({ repository: `team/app${(first + at) % 4}`, tag: `v${first + at}` }))
+
+/** `repository:tag` to digest, as the index of the bundle says. */
+async function readTags(machine: E2EContext['machine'], path: string): Promise<Map<string, string>> {
+  const index = await machine.run('tar', ['-xOf', path, '--wildcards', 'data/.tarn/state/bundles/*.json'])
+  const { blobs, repositories } = JSON.parse(index.text) as {
+    blobs: { digest: string }[]
+    repositories: { name: string; images: { manifest: number; tags: string[] }[] }[]
+  }
+  const tags = new Map<string, string>()
+  for (const { name: repository, images } of repositories) {
+    for (const { manifest, tags: own } of images) {
+      for (const tag of own) tags.set(`${repository}:${tag}`, blobs[manifest]?.digest ?? '')
+    }
+  }
+  return tags
+}
+
+/** In one moment the second of a pair is as far as the first, or one step behind. */
+function checkMoment(tags: ReadonlyMap<string, string>, steps: ReadonlyMap<string, number>): void {
+  for (let n = 0; n < WRITERS; n += 1) {
+    const [first, second] = pairOf(n).map((repository) => steps.get(tags.get(`${repository}:now`) ?? '') ?? 0)
+    const ahead = (first ?? 0) - (second ?? 0)
+    if (ahead !== 0 && ahead !== 1) throw new Error(`pair ${n}: the first is at ${first}, the second at ${second}`)
+  }
+}

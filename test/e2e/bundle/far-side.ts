@@ -1,0 +1,41 @@
+// The far side: Tarn as `npm run dist` makes it, on a machine that has no way out, with nothing but what came on the medium.
+import { readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { makeNetworkNamespace } from '../helpers/netns.ts'
+import type { E2EContext } from '../helpers/suite.ts'
+
+/** Does in a network namespace what README.txt says; gives the tags that the registry there lists. */
+export async function followReadme({ machine }: E2EContext, media: string, repository: string): Promise<string> {
+  const { prefix } = await makeNetworkNamespace(machine)
+  const place = await machine.scratch('far')
+  const readme = readFileSync(join(media, 'README.txt'), 'utf8')
+  const commands = readme
+    .split('\n')
+    .filter((line) => line.startsWith('   '))
+    .map((line) =>
+      line.trim().replaceAll('/media', media).replaceAll('/opt', place).replace('$(hostname -f)', 'localhost'),
+    )
+  const [sums = '', unpack = '', init = '', apply = '', serve = ''] = commands
+  // Nothing of this machine's Node or checkout.
+  const bare = { env: { PATH: '/usr/bin:/bin', HOME: place }, cwd: place, prefix }
+  for (const command of [sums, unpack, `printf 'secret-of-the-test\\n' | ${init} --password-stdin`, apply]) {
+    await machine.run('sh', ['-ec', command], bare)
+  }
+  const service = machine.start('sh', ['-c', `exec ${serve} --listen 127.0.0.1:5000`], bare)
+  await service.waitFor(/listening on/)
+  const ca = join(place, 'registry/certs/ca.crt')
+  const url = `https://localhost:5000/v2/${repository}/tags/list`
+  const asked = ['-sf', '--cacert', ca, '-u', 'admin:secret-of-the-test', url]
+  const answer = await machine.run('curl', asked, { prefix })
+  await service.stop()
+  return answer.text
+}
+
+/** Loads the image archive of the medium with podman; gives what the image says of itself. */
+export async function loadImage({ machine }: E2EContext, media: string, env: Record<string, string>): Promise<string> {
+  const archive = readdirSync(media).find((name) => name.includes('-image-linux-')) ?? ''
+  const loaded = await machine.run('podman', ['load', '-q', '-i', join(media, archive)], { env })
+  const name = /localhost\/tarn:\S+/.exec(loaded.text)?.[0] ?? ''
+  const run = ['run', '--rm', '--network', 'none', name, '--version']
+  return (await machine.run('podman', run, { env })).text
+}
