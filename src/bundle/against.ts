@@ -2,16 +2,21 @@
 import { readFileSync, statSync } from 'node:fs'
 import { Problem } from '../config/problem.ts'
 import type { Digest } from '../oci/digest.ts'
+import type { RepositoryName } from '../oci/name.ts'
 import type { BuildsOn, BundleIndex } from './bundle-index.ts'
 import { BUNDLE_FORMAT } from './bundle-index.ts'
 import { readFirstBytes } from './first-bytes.ts'
 import { LARGEST_INDEX, parseIndex } from './index-file.ts'
+import type { InventoryRepository } from './inventory.ts'
 import { parseInventory } from './inventory.ts'
+import type { PickedImage } from './picked.ts'
 import { BLOCK } from './tar-header.ts'
 
 export interface Against {
   readonly known: ReadonlySet<Digest>
   readonly buildsOn: readonly BuildsOn[]
+  /** Whether the far side has the image under exactly its tags: all that mention one of these tags must say so. */
+  readonly hasImage: (repository: RepositoryName, image: Pick<PickedImage, 'digest' | 'tags'>) => boolean
   /** The highest sequence that the far side has seen; 0 where none says. */
   readonly sequence: number
 }
@@ -23,11 +28,20 @@ const INDEX_NAME = /^data\/\.tarn\/state\/bundles\/[0-9a-f]{64}\.json$/
 export async function readAgainst(paths: readonly string[]): Promise<Against> {
   const known = new Set<Digest>()
   const buildsOn: BuildsOn[] = []
+  const manifests = new Set<string>()
+  const tags = new Map<string, Set<Digest>>()
   for (const path of paths) {
     try {
       const one = await readOne(path)
       for (const { digest } of one.blobs) known.add(digest)
       buildsOn.push(one.as)
+      for (const repository of one.repositories) {
+        for (const digest of repository.manifests) manifests.add(`${repository.name}@${digest}`)
+        for (const { tag, digest } of repository.tags) {
+          const key = `${repository.name}:${tag}`
+          tags.set(key, (tags.get(key) ?? new Set<Digest>()).add(digest))
+        }
+      }
     } catch (error) {
       if (!(error instanceof Problem)) throw error
       throw new Problem(`${path} tells nothing of the far side: ${error.message}`, {
@@ -37,10 +51,22 @@ export async function readAgainst(paths: readonly string[]): Promise<Against> {
       })
     }
   }
-  return { known, buildsOn, sequence: buildsOn.reduce((highest, one) => Math.max(highest, one.sequence), 0) }
+  const means = (key: string, digest: Digest): boolean => {
+    const said = tags.get(key)
+    return said?.size === 1 && said.has(digest)
+  }
+  const hasImage: Against['hasImage'] = (repository, { digest, tags: own }) =>
+    manifests.has(`${repository}@${digest}`) && own.every((tag) => means(`${repository}:${tag}`, digest))
+  return { known, buildsOn, hasImage, sequence: buildsOn.reduce((highest, one) => Math.max(highest, one.sequence), 0) }
 }
 
-async function readOne(path: string): Promise<{ as: BuildsOn; blobs: readonly { readonly digest: Digest }[] }> {
+interface Known {
+  readonly as: BuildsOn
+  readonly blobs: readonly { readonly digest: Digest }[]
+  readonly repositories: readonly InventoryRepository[]
+}
+
+async function readOne(path: string): Promise<Known> {
   const first = await readFirstBytes(path, BLOCK)
   if (first[0] !== OPEN_BRACE) return asBundle(await readBundleIndex(path, first))
   if (statSync(path).size > LARGEST_INDEX) throw new Problem('it is too large')
@@ -48,12 +74,24 @@ async function readOne(path: string): Promise<{ as: BuildsOn; blobs: readonly { 
   // Keys are sorted: the format of a bundle's index comes behind its blobs.
   if (bytes.includes(`"format":"${BUNDLE_FORMAT}"`)) return asBundle(parseIndex(bytes))
   const inventory = parseInventory(bytes)
-  return { as: { kind: 'inventory', id: inventory.id, sequence: inventory.sequence }, blobs: inventory.blobs }
+  const { id, sequence, blobs, repositories } = inventory
+  return { as: { kind: 'inventory', id, sequence }, blobs, repositories }
 }
 
 // What it needs and does not carry was there before it.
-function asBundle({ id, sequence, blobs }: BundleIndex) {
-  return { as: { kind: 'bundle' as const, id, sequence }, blobs }
+function asBundle({ id, sequence, blobs, repositories }: BundleIndex): Known {
+  const digestsAt = (places: readonly number[]): Digest[] => places.flatMap((place) => blobs[place]?.digest ?? [])
+  return {
+    as: { kind: 'bundle', id, sequence },
+    blobs,
+    repositories: repositories.map(({ name, manifests, images }) => ({
+      name,
+      manifests: digestsAt(manifests),
+      tags: images.flatMap(({ manifest, tags }) =>
+        digestsAt([manifest]).flatMap((digest) => tags.map((tag) => ({ tag, digest }))),
+      ),
+    })),
+  }
 }
 
 /** The index with which a bundle's file begins; `first` is its first block. */

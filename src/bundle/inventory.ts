@@ -2,6 +2,11 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, readdirSync } from 'node:fs'
 import type { Digest } from '../oci/digest.ts'
+import { isDigest } from '../oci/digest.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import { isRepositoryName } from '../oci/name.ts'
+import type { Tag } from '../oci/reference.ts'
+import { isTag } from '../oci/reference.ts'
 import { compare } from '../storage/repositories.ts'
 import type { BundleId, Layout } from '../storage/layout.ts'
 import { isBundleId } from '../storage/layout.ts'
@@ -15,9 +20,12 @@ import { makeFlaw } from './flaw.ts'
 import { LARGEST_INDEX, parseIndex } from './index-file.ts'
 import {
   allowOnly,
+  checkForm,
   parseDocument,
+  placeOf,
   readDigestField,
   readForm,
+  readList,
   readNumber,
   readObjects,
   readText,
@@ -32,6 +40,15 @@ export interface Inventory {
   readonly bundles: readonly { readonly id: BundleId; readonly sequence: number }[]
   /** By digest; sizes in bytes. */
   readonly blobs: readonly { readonly digest: Digest; readonly size: number }[]
+  /** By name: the manifests that it holds, and what its tags mean. */
+  readonly repositories: readonly InventoryRepository[]
+}
+
+export interface InventoryRepository {
+  readonly name: RepositoryName
+  readonly manifests: readonly Digest[]
+  /** By tag. */
+  readonly tags: readonly { readonly tag: Tag; readonly digest: Digest }[]
 }
 
 /**
@@ -40,8 +57,15 @@ export interface Inventory {
  */
 export function takeInventory(layout: Layout, report: WalkReport): Inventory {
   const sizes = new Map<Digest, number>()
+  const repositories: InventoryRepository[] = []
   for (const name of walkRepositories(layout, report)) {
-    const { layers, revisions } = readRepository(layout, name, report)
+    const { layers, revisions, tags } = readRepository(layout, name, report)
+    const manifests = revisions.flatMap(({ digest, target }) => (target === digest ? [digest] : [])).toSorted(compare)
+    const held = new Set(manifests)
+    const meanings = tags
+      .flatMap(({ tag, target }) => (target === undefined || !held.has(target) ? [] : [{ tag, digest: target }]))
+      .toSorted((a, b) => compare(a.tag, b.tag))
+    if (manifests.length > 0) repositories.push({ name, manifests, tags: meanings })
     for (const { digest, target } of [...layers, ...revisions]) {
       // The bytes of an alias lie under another digest than a bundle would look for.
       if (target !== digest || sizes.has(digest)) continue
@@ -52,7 +76,8 @@ export function takeInventory(layout: Layout, report: WalkReport): Inventory {
   const blobs = [...sizes].map(([digest, size]) => ({ digest, size })).toSorted((a, b) => compare(a.digest, b.digest))
   const bundles = readBundles(layout)
   const sequence = bundles.reduce((highest, bundle) => Math.max(highest, bundle.sequence), 0)
-  return { id: computeId(blobs), sequence, bundles, blobs }
+  repositories.sort((a, b) => compare(a.name, b.name))
+  return { id: computeId({ blobs, repositories }), sequence, bundles, blobs, repositories }
 }
 
 /** The bundles that were applied, and those that plain tar brought, which leave their index; by id. */
@@ -84,8 +109,8 @@ function readIndexes(layout: Layout): Inventory['bundles'] {
   })
 }
 
-export function writeInventory({ id, sequence, bundles, blobs }: Inventory): Buffer {
-  return writeCanonicalJson({ format: INVENTORY_FORMAT, id, sequence, bundles, blobs })
+export function writeInventory(inventory: Inventory): Buffer {
+  return writeCanonicalJson({ format: INVENTORY_FORMAT, ...inventory })
 }
 
 /** Reads an inventory. Throws a flaw that says what is wrong with it. */
@@ -95,7 +120,7 @@ export function parseInventory(bytes: Uint8Array): Inventory {
   if (format !== INVENTORY_FORMAT) {
     throw makeFlaw(`it is of the format ${JSON.stringify(format.slice(0, 64))}, and this is ${INVENTORY_FORMAT}`)
   }
-  allowOnly(top, ['format', 'id', 'sequence', 'bundles', 'blobs'])
+  allowOnly(top, ['format', 'id', 'sequence', 'bundles', 'blobs', 'repositories'])
   const inventory: Inventory = {
     id: readForm(top, 'id', isBundleId, 'an id'),
     sequence: readNumber(top, 'sequence', 0, Number.MAX_SAFE_INTEGER),
@@ -107,14 +132,31 @@ export function parseInventory(bytes: Uint8Array): Inventory {
       digest: readDigestField(fields, 'digest'),
       size: readNumber(fields, 'size', 0, Number.MAX_SAFE_INTEGER),
     })),
+    repositories: readObjects(top, 'repositories').map((fields) => ({
+      name: readForm(fields, 'name', isRepositoryName, 'the name of a repository'),
+      manifests: readList(fields, 'manifests').map((value) =>
+        checkForm(value, placeOf(fields, 'manifests'), isDigest, 'a digest'),
+      ),
+      tags: readObjects(fields, 'tags').map((tag) => ({
+        tag: readForm(tag, 'tag', isTag, 'a tag'),
+        digest: readDigestField(tag, 'digest'),
+      })),
+    })),
   }
   // A file that was cut or edited would leave out what is not there, or carry what is.
-  if (computeId(inventory.blobs) !== inventory.id) throw makeFlaw('the id of the inventory is not that of its content')
+  if (computeId(inventory) !== inventory.id) throw makeFlaw('the id of the inventory is not that of its content')
   return inventory
 }
 
-function computeId(blobs: Inventory['blobs']): BundleId {
+function computeId({ blobs, repositories }: Pick<Inventory, 'blobs' | 'repositories'>): BundleId {
   const hash = createHash('sha256')
-  for (const line of blobs.map(({ digest, size }) => `blob ${digest} ${size}\n`).toSorted()) hash.update(line)
+  const lines = [
+    ...blobs.map(({ digest, size }) => `blob ${digest} ${size}\n`),
+    ...repositories.flatMap(({ name, manifests, tags }) => [
+      ...manifests.map((digest) => `manifest ${name} ${digest}\n`),
+      ...tags.map(({ tag, digest }) => `tag ${name} ${tag} ${digest}\n`),
+    ]),
+  ]
+  for (const line of lines.toSorted()) hash.update(line)
   return hash.digest('hex') as BundleId
 }

@@ -35,6 +35,11 @@ interface Root {
   readonly tags: Set<Tag>
 }
 
+interface Taken {
+  readonly tags: Set<Tag>
+  readonly manifests: readonly Digest[]
+}
+
 /** Why something cannot be taken. */
 class NotWhole extends Error {}
 
@@ -58,8 +63,8 @@ class Picker {
   readonly #read = new Map<Digest, { readonly manifest: Manifest; readonly size: number }>()
   readonly #bySubject = new Map<Digest, Digest[]>()
   readonly #blobs = new Map<Digest, PickedBlob>()
-  readonly #layers = new Set<Digest>()
-  readonly #manifests = new Set<Digest>()
+  /** Of each manifest that was taken, the layers that it names itself. */
+  readonly #taken = new Map<Digest, readonly Digest[]>()
   readonly #configs: Descriptor[] = []
 
   constructor(store: Parts, moment: MomentRepository, options: PickOptions) {
@@ -82,7 +87,7 @@ class Picker {
   async pick(patterns: readonly ImagePattern[] | undefined): Promise<RepositoryPick> {
     const matched = new Set<ImagePattern>()
     const roots = this.#findRoots(patterns, matched)
-    const images = new Map<Digest, Set<Tag>>()
+    const images = new Map<Digest, Taken>()
     const skipped: { image: string; why: string }[] = []
     for (let at = 0; at < roots.length; at += 1) {
       const root = roots[at]
@@ -90,12 +95,12 @@ class Picker {
       if (at % IMAGES_PER_TURN === IMAGES_PER_TURN - 1) await setImmediate()
       const taken = images.get(root.digest)
       if (taken !== undefined) {
-        for (const tag of root.tags) taken.add(tag)
+        for (const tag of root.tags) taken.tags.add(tag)
         continue
       }
       try {
         const added = this.#addImage(root.digest)
-        images.set(root.digest, new Set(root.tags))
+        images.set(root.digest, { tags: new Set(root.tags), manifests: added })
         if (this.#options.referrers) roots.push(...this.#findTagged(added))
       } catch (error) {
         if (!(error instanceof NotWhole)) throw error
@@ -107,9 +112,12 @@ class Picker {
     return {
       repository: {
         name: this.#moment.name,
-        images: [...images].map(([digest, tags]) => ({ digest, tags: [...tags].toSorted(compare) })),
-        layers: [...this.#layers],
-        manifests: [...this.#manifests],
+        images: [...images].map(([digest, { tags, manifests }]) => ({
+          digest,
+          tags: [...tags].toSorted(compare),
+          manifests,
+          layers: [...new Set(manifests.flatMap((each) => this.#taken.get(each) ?? []))],
+        })),
       },
       blobs: [...this.#blobs.values()],
       configs: this.#configs,
@@ -162,8 +170,12 @@ class Picker {
         for (const referrer of this.#bySubject.get(digest) ?? []) this.#visitReferrer(referrer, found, bytes)
       }
     }
-    for (const digest of found.keys()) this.#manifests.add(digest)
-    for (const layers of found.values()) for (const { digest } of layers) this.#layers.add(digest)
+    for (const [digest, layers] of found) {
+      this.#taken.set(
+        digest,
+        layers.map((layer) => layer.digest),
+      )
+    }
     for (const [digest, blob] of bytes) if (!this.#blobs.has(digest)) this.#blobs.set(digest, blob)
     for (const digest of found.keys()) {
       const config = this.#read.get(digest)?.manifest.config
@@ -241,11 +253,13 @@ class Picker {
   }
 
   // registry:2's `garbage-collect -m` takes every manifest without a tag, children of a tagged index too.
-  #keepChildren(images: Map<Digest, Set<Tag>>): void {
-    for (const digest of this.#manifests) {
-      if ((images.get(digest)?.size ?? 0) > 0) continue
+  #keepChildren(images: Map<Digest, Taken>): void {
+    for (const digest of this.#taken.keys()) {
+      const image = images.get(digest) ?? { tags: new Set<Tag>(), manifests: [digest] }
+      if (image.tags.size > 0) continue
       const tag = parseTag(subjectTagOf(digest))
-      images.set(digest, new Set([this.#moment.tags.has(tag) ? parseTag(`${tag}.keep`) : tag]))
+      image.tags.add(this.#moment.tags.has(tag) ? parseTag(`${tag}.keep`) : tag)
+      images.set(digest, image)
     }
   }
 }

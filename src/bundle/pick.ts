@@ -77,7 +77,7 @@ export async function pickImages(
 }
 
 function pickSignatures({ layout }: Store, repositories: readonly PickedRepository[]): PickedSignature[] {
-  const manifests = new Set(repositories.flatMap((repository) => repository.manifests))
+  const manifests = new Set(repositories.flatMap(({ images }) => images.flatMap(({ manifests }) => manifests)))
   return listSigned(layout)
     .filter((digest) => manifests.has(digest))
     .flatMap((of) =>

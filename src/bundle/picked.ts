@@ -17,12 +17,18 @@ export interface PickedBlob {
   readonly whole: boolean
 }
 
+export interface PickedImage {
+  readonly digest: Digest
+  readonly tags: readonly Tag[]
+  /** All that comes with it, itself too. */
+  readonly manifests: readonly Digest[]
+  readonly layers: readonly Digest[]
+}
+
 export interface PickedRepository {
   readonly name: RepositoryName
   /** In any order; each digest once. */
-  readonly images: readonly { readonly digest: Digest; readonly tags: readonly Tag[] }[]
-  readonly layers: readonly Digest[]
-  readonly manifests: readonly Digest[]
+  readonly images: readonly PickedImage[]
 }
 
 export interface PickedSignature {

@@ -3,6 +3,7 @@
 import { Problem } from '../config/problem.ts'
 import type { Digest } from '../oci/digest.ts'
 import { digestOf } from '../oci/digest.ts'
+import type { RepositoryName } from '../oci/name.ts'
 import { compare } from '../storage/repositories.ts'
 import { computeBundleId } from './bundle-id.ts'
 import type { BuildsOn, BundleBlob, BundleContent, BundleIndex, BundleRepository } from './bundle-index.ts'
@@ -10,13 +11,15 @@ import { listEntries } from './entries.ts'
 import { LARGEST_INDEX, MOST_BLOBS, MOST_PARTS, writeIndex } from './index-file.ts'
 import type { Packed, PackedParts } from './pack.ts'
 import { packBlobs, tooSmall } from './pack.ts'
-import type { Picked, PickedBlob, PickedRepository } from './picked.ts'
+import type { Picked, PickedBlob, PickedImage, PickedRepository } from './picked.ts'
 import { LARGEST_SIGNATURE } from './signature.ts'
 import { BLOCK, TAR_END, headerSize, padSize } from './tar-header.ts'
 
 export interface PlanOptions {
-  /** What the far side has. */
+  /** Blobs that the far side has. */
   readonly known: ReadonlySet<Digest>
+  /** Whether it has an image under exactly these tags; undefined when nothing is known of that. */
+  readonly hasImage?: ((repository: RepositoryName, image: PickedImage) => boolean) | undefined
   readonly buildsOn: readonly BuildsOn[]
   readonly sequence: number
   /** Seconds since 1970 (SOURCE_DATE_EPOCH); undefined: when the newest image was made. */
@@ -43,7 +46,8 @@ const SLICE_TEXT = 140
 const HEAD_ENTRIES = 3
 
 /** Plans the bundle. Throws a Problem when there is nothing to carry, too much of it, or the parts are too small. */
-export async function planBundle(picked: Picked, options: PlanOptions, sliceDigests: SliceDigests): Promise<Plan> {
+export async function planBundle(everything: Picked, options: PlanOptions, sliceDigests: SliceDigests): Promise<Plan> {
+  const picked = leaveOutImages(everything, options)
   const { known, sequence, buildsOn } = options
   if (picked.repositories.length === 0) throw describeNothing(picked)
   if (picked.blobs.length > MOST_BLOBS) {
@@ -80,13 +84,29 @@ export async function planBundle(picked: Picked, options: PlanOptions, sliceDige
   return { index, indexBytes, sources, releaseSignatures }
 }
 
+/** Leaves out images that the far side has as they are; where that is all of them, they are told once more. */
+function leaveOutImages(picked: Picked, { known, hasImage }: PlanOptions): Picked {
+  if (hasImage === undefined) return picked
+  const isThere = (repository: RepositoryName, image: PickedImage): boolean =>
+    [...image.manifests, ...image.layers].every((digest) => known.has(digest)) && hasImage(repository, image)
+  const repositories = picked.repositories
+    .map(({ name, images }) => ({ name, images: images.filter((image) => !isThere(name, image)) }))
+    .filter(({ images }) => images.length > 0)
+  if (repositories.length === 0) return picked
+  const used = new Set(
+    repositories.flatMap(({ images }) => images.flatMap(({ manifests, layers }) => [...manifests, ...layers])),
+  )
+  const blobs = picked.blobs.filter(({ digest }) => used.has(digest))
+  return { ...picked, repositories, blobs, signatures: picked.signatures.filter(({ of }) => used.has(of)) }
+}
+
 function packParts(
   picked: Picked,
   draft: BundleIndex,
   carried: readonly PickedBlob[],
   partSize: number | undefined,
 ): PackedParts {
-  const uncut = new Set(picked.repositories.flatMap(({ manifests }) => manifests))
+  const uncut = new Set(picked.repositories.flatMap(({ images }) => images.flatMap(({ manifests }) => manifests)))
   if (partSize === undefined) return packBlobs(carried, { capacity: Infinity, tail: 0, uncut })
   // As large as the index can become: which parts it names is not known yet.
   const text = writeIndex({ ...draft, parts: MOST_PARTS }).byteLength + carried.length * String(MOST_PARTS).length
@@ -122,15 +142,16 @@ function makeContent(picked: Picked, blobs: readonly BundleBlob[]): BundleConten
     if (place === undefined) throw new Error(`${digest} was picked for a repository and not for the bundle`)
     return place
   }
-  const placesOf = (digests: readonly Digest[]): number[] => digests.map(placeOf).toSorted((a, b) => a - b)
+  const placesOf = (digests: readonly Digest[]): number[] =>
+    [...new Set(digests)].map(placeOf).toSorted((a, b) => a - b)
   const repositories = picked.repositories
-    .map(({ name, images, layers, manifests }: PickedRepository): BundleRepository => ({
+    .map(({ name, images }: PickedRepository): BundleRepository => ({
       name,
       images: images
         .map(({ digest, tags }) => ({ manifest: placeOf(digest), tags: tags.toSorted(compare) }))
         .toSorted((a, b) => a.manifest - b.manifest),
-      layers: placesOf(layers),
-      manifests: placesOf(manifests),
+      layers: placesOf(images.flatMap(({ layers }) => layers)),
+      manifests: placesOf(images.flatMap(({ manifests }) => manifests)),
     }))
     .toSorted((a, b) => compare(a.name, b.name))
   const signatures = sortSignatures(picked).map(({ of, number, bytes }) => {

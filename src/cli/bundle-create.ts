@@ -93,7 +93,8 @@ async function create(
     const { picked, layout } = here
     for (const pattern of picked.unmatched) output.note(`warning: nothing here is called ${pattern}`)
     for (const { image, why } of picked.skipped) output.note(`left out: ${image}: ${why}`)
-    const facts = { known: against.known, buildsOn: against.buildsOn, sequence, created, partSize }
+    const { known, buildsOn, hasImage } = against
+    const facts = { known, buildsOn, hasImage, sequence, created, partSize }
     const plan = await planBundle(picked, facts, sliceDigestsOf(layout))
     const files = await writeBundle(plan, { path, zstd, key, layout, onProgress: progress.onEvent })
     progress.end()

@@ -103,11 +103,11 @@ t.test('against an inventory only what is missing is carried, with the next numb
   for (const against of [inventory, first]) {
     const run = await runTarn(here.directory, ['--json', 'bundle', 'create', 'second.tar', '--against', against])
     t.equal(run.code, 0, run.stderr)
-    t.match(JSON.parse(run.stdout), { sequence: 8, images: 2, blobs: { carried: 2, needed: 2 } })
+    t.match(JSON.parse(run.stdout), { sequence: 8, images: 1, blobs: { carried: 2, needed: 0 } })
   }
   const again = await runTarn(far.directory, ['bundle', 'apply', join(here.directory, 'second.tar')])
   t.equal(again.code, 0, again.stderr)
-  t.match(again.stdout, /2 of 2 images are here/)
+  t.match(again.stdout, /1 of 1 images? (?:is|are) here/)
 })
 
 t.test('SOURCE_DATE_EPOCH is the time of every entry', async (t) => {

@@ -47,9 +47,14 @@ const PickReport = Type.Object({
   repositories: Type.Array(
     Type.Object({
       name: Type.String(),
-      images: Type.Array(Type.Object({ digest, tags: Type.Array(Type.String()) })),
-      layers: Type.Array(digest),
-      manifests: Type.Array(digest),
+      images: Type.Array(
+        Type.Object({
+          digest,
+          tags: Type.Array(Type.String()),
+          manifests: Type.Array(digest),
+          layers: Type.Array(digest),
+        }),
+      ),
     }),
   ),
   signatures: Type.Array(
