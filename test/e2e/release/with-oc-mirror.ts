@@ -1,0 +1,49 @@
+// oc-mirror v2 with Tarn as its target: straight from the registry, and from the archive that it wrote.
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { FixtureRelease } from '../../fixtures/release.ts'
+import type { Recorder } from '../helpers/suite.ts'
+import type { Scene } from './scene.ts'
+
+export async function tryOcMirror(scene: Scene, program: string, release: FixtureRelease, recorder: Recorder): Promise<void> {
+  const { tarn, site, authFile, context } = scene
+  const { machine } = context
+  const home = await machine.scratch('oc-mirror')
+  await mkdir(join(home, '.config', 'containers'), { recursive: true })
+  await writeFile(
+    join(home, '.config', 'containers', 'policy.json'),
+    JSON.stringify({ default: [{ type: 'insecureAcceptAnything' }] }),
+  )
+  const set = join(home, 'isc.yaml')
+  await writeFile(
+    set,
+    JSON.stringify({
+      apiVersion: 'mirror.openshift.io/v2alpha1',
+      kind: 'ImageSetConfiguration',
+      mirror: { platform: { release: release.reference } },
+    }),
+  )
+  const run = (args: readonly string[]) =>
+    machine.run(
+      program,
+      ['--v2', '-c', set, '--authfile', authFile, '--src-tls-verify=false', '--dest-tls-verify=false', '-p', '56017', ...args],
+      { env: { HOME: home, XDG_RUNTIME_DIR: home, OCP_SIGNATURE_URL: `${site.store}/` } },
+    )
+  const verify = (prefix: string) =>
+    scene.run(['release', 'verify', '--fast', `${prefix}/${release.releaseRepository}:${release.releaseTag}`], [0, 4])
+  const requireWhole = async (prefix: string): Promise<void> => {
+    const { text } = await verify(prefix)
+    const lost = text.split('\n').filter((line) => /^(?:missing|wrong|other)/.test(line))
+    if (lost.length > 0) throw new Error(lost.join('\n'))
+  }
+  await recorder.check('oc-mirror: mirror to mirror', async () => {
+    await run(['--workspace', `file://${join(home, 'workspace')}`, `docker://${tarn.address}/om`])
+    await requireWhole('om')
+  })
+  await recorder.check('oc-mirror: mirror to disk, disk to mirror', async () => {
+    const archive = `file://${join(home, 'archive')}`
+    await run([archive])
+    await run(['--from', archive, `docker://${tarn.address}/omd`])
+    await requireWhole('omd')
+  })
+}
