@@ -5,7 +5,12 @@ import type { FixtureRelease } from '../../fixtures/release.ts'
 import type { Recorder } from '../helpers/suite.ts'
 import type { Scene } from './scene.ts'
 
-export async function tryOcMirror(scene: Scene, program: string, release: FixtureRelease, recorder: Recorder): Promise<void> {
+export async function tryOcMirror(
+  scene: Scene,
+  program: string,
+  release: FixtureRelease,
+  recorder: Recorder,
+): Promise<void> {
   const { tarn, site, authFile, context } = scene
   const { machine } = context
   const home = await machine.scratch('oc-mirror')
@@ -26,7 +31,18 @@ export async function tryOcMirror(scene: Scene, program: string, release: Fixtur
   const run = (args: readonly string[]) =>
     machine.run(
       program,
-      ['--v2', '-c', set, '--authfile', authFile, '--src-tls-verify=false', '--dest-tls-verify=false', '-p', '56017', ...args],
+      [
+        '--v2',
+        '-c',
+        set,
+        '--authfile',
+        authFile,
+        '--src-tls-verify=false',
+        '--dest-tls-verify=false',
+        '-p',
+        '56017',
+        ...args,
+      ],
       { env: { HOME: home, XDG_RUNTIME_DIR: home, OCP_SIGNATURE_URL: `${site.store}/` } },
     )
   const verify = (prefix: string) =>
