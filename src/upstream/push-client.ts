@@ -11,9 +11,10 @@ import type { Patience } from './patience.ts'
 import { insist } from './patience.ts'
 import type { PushBlobAsk } from './push-blob.ts'
 import { pushBlob } from './push-blob.ts'
+import { removeTagByDigest } from './push-untag.ts'
 import { checkDigest } from './push-upload.ts'
 import { headBlob } from './read-blob.ts'
-import { headManifest } from './read-manifest.ts'
+import { getManifest, headManifest } from './read-manifest.ts'
 import type { Throttle } from './throttle.ts'
 import { makeThrottle } from './throttle.ts'
 import type { Transport } from './transport.ts'
@@ -44,6 +45,7 @@ export interface PushManifestAsk extends AskOptions {
   readonly mediaType: string
 }
 
+const LARGEST_MANIFEST = 16_777_216
 const LARGEST_BLOB = 1_099_511_627_776
 // A registry looks for everything that a manifest names before it takes it.
 const STORING_MS = 300_000
@@ -56,6 +58,7 @@ export class PushClient {
   readonly #throttle: Throttle
   readonly #patience: Patience
   readonly #whole: number
+  readonly #clock: () => number
 
   /** Throws an UpstreamError 'refused' for a url that is none, and for plain http without `insecure`. */
   constructor(options: PushOptions) {
@@ -67,6 +70,7 @@ export class PushClient {
     this.#turns = { blobs: makeTurns(concurrency), manifests: makeTurns(concurrency) }
     this.#throttle = makeThrottle({ bytesPerSecond: bandwidth, clock: elapsed ?? (() => performance.now()) })
     this.#patience = patience
+    this.#clock = options.clock
     this.#whole = timeouts?.whole ?? TIMEOUTS.whole
   }
 
@@ -141,31 +145,42 @@ export class PushClient {
     })
   }
 
-  /** Takes a tag, or a manifest with all its tags, away; false when it was not there. */
+  /**
+   * Takes a tag, or a manifest with all its tags, away; false when it was not there. What a tag led to stays, also in a
+   * registry that deletes by digest only.
+   */
   async remove(repository: RepositoryName, reference: Reference, options: AskOptions = {}): Promise<boolean> {
-    const path = `/manifests/${reference.kind === 'tag' ? reference.tag : reference.digest}`
-    return this.#small(options, async (signal) => {
-      const ask = {
-        method: 'DELETE',
-        lane: 'manifests',
-        repository,
-        path,
-        actions: 'delete,pull,push',
-        signal,
-      } as const
-      try {
-        return await whether(
-          this.#endpoint.ask({ ...ask, expect: [200, 202, 204] }).then((incoming) => incoming.discard()),
-        )
-      } catch (error) {
-        if (!(error instanceof UpstreamError) || !isForbidden(error, reference)) throw error
-        throw new UpstreamError('failed', `${this.host} does not let ${reference.kind}s be deleted`, {
-          hint: 'deletion is switched off there; registry:2 deletes by digest only, when storage.delete.enabled is true',
-          cause: error,
-          ...(error.status !== undefined && { status: error.status }),
-        })
-      }
+    try {
+      return await this.#small(options, (signal) => this.#delete(repository, reference, signal))
+    } catch (error) {
+      if (!(error instanceof UpstreamError)) throw error
+      // So registry:2 says that it takes a tag for a digest that is none; where nothing may be deleted it says that.
+      if (reference.kind === 'tag' && error.code === 'DIGEST_INVALID')
+        return this.#removeByDigest(repository, reference.tag, options)
+      throw isForbidden(error) ? noDeletion(this.host, error) : error
+    }
+  }
+
+  async #removeByDigest(repository: RepositoryName, tag: Tag, options: AskOptions): Promise<boolean> {
+    const reference = { kind: 'tag', tag } as const
+    const before = await this.#small(options, (signal) =>
+      absent(getManifest(this.#endpoint, { repository, reference, largest: LARGEST_MANIFEST, signal })),
+    )
+    if (before === undefined) return false
+    await removeTagByDigest(repository, tag, before, {
+      ...options,
+      now: this.#clock(),
+      pushBlob: (ask) => this.pushBlob(ask),
+      pushManifest: (ask) => this.pushManifest(ask),
+      deleteManifest: (digest) => this.remove(repository, { kind: 'digest', digest }, options),
     })
+    return true
+  }
+
+  #delete(repository: RepositoryName, reference: Reference, signal: AbortSignal): Promise<boolean> {
+    const path = `/manifests/${reference.kind === 'tag' ? reference.tag : reference.digest}`
+    const ask = { method: 'DELETE', lane: 'manifests', repository, path, actions: 'delete,pull,push', signal } as const
+    return whether(this.#endpoint.ask({ ...ask, expect: [200, 202, 204] }).then((incoming) => incoming.discard()))
   }
 
   /** Ends all connections. */
@@ -191,9 +206,18 @@ export class PushClient {
   }
 }
 
-/** registry:2 takes a tag in this place for a digest that is none. */
-function isForbidden({ status, code }: UpstreamError, { kind }: Reference): boolean {
-  return status === 405 || code === 'UNSUPPORTED' || (kind === 'tag' && code === 'DIGEST_INVALID')
+function noDeletion(host: string, cause: UpstreamError): UpstreamError {
+  const { status, code } = cause
+  return new UpstreamError('failed', `${host} lets nothing be deleted`, {
+    hint: 'deletion is switched off there: storage.delete.enabled of registry:2 and Tarn',
+    cause,
+    ...(status !== undefined && { status }),
+    ...(code !== undefined && { code }),
+  })
+}
+
+function isForbidden({ status, code }: UpstreamError): boolean {
+  return status === 405 || code === 'UNSUPPORTED'
 }
 
 async function whether(act: Promise<unknown>): Promise<boolean> {

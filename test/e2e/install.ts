@@ -28,6 +28,8 @@ const PACKAGES: Record<string, string> = {
   curl: 'curl',
   openssl: 'openssl',
   git: 'git',
+  gpg: 'gpg',
+  gpgconf: 'gpgconf',
   tar: 'tar',
   zstd: 'zstd',
   xargs: 'findutils',

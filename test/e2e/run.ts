@@ -27,6 +27,7 @@ const ORDER = [
   'mirror',
   'apply',
   'sync',
+  'signatures',
   'cluster',
   'release',
   'bundle',
