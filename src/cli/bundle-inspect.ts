@@ -79,7 +79,7 @@ export function bundleInspectCommand(context: CommandContext): Command {
 function findLayout(config: string | undefined): Layout | undefined {
   const loaded = loadCommandConfig({ env: process.env, ...(config !== undefined && { path: config }) })
   const layout = createLayout(resolve(loaded.config.storage.filesystem.rootdirectory))
-  return existsSync(layout.blobs) ? layout : undefined
+  return existsSync(layout.root) ? layout : undefined
 }
 
 function describe(

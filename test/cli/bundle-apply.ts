@@ -1,0 +1,88 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { digestOf } from '../../src/oci/digest.ts'
+import { parseInventory } from '../../src/bundle/inventory.ts'
+import { makeBundle } from '../helpers/bundle.ts'
+import { openClient } from '../helpers/client.ts'
+import { testImage } from '../helpers/data-tar.ts'
+import { makeHome } from '../helpers/home.ts'
+import { runTarn } from '../helpers/tarn.ts'
+
+const IMAGES = [testImage('team/a', 'v1', 'one'), testImage('team/b', 'v2', 'two')]
+const SECOND = new Set((IMAGES[1]?.layers ?? []).map((bytes) => digestOf(bytes)))
+
+function makeParts(directory: string): string[] {
+  const { parts } = makeBundle(IMAGES, { parts: 2, partOf: (digest) => (SECOND.has(digest) ? 2 : 1) })
+  return parts.map((bytes, at) => {
+    const file = join(directory, `march.part-${at + 1}.tar`)
+    writeFileSync(file, bytes)
+    return file
+  })
+}
+
+t.test('parts come in through the registry that runs, and are served at once', async (t) => {
+  const home = makeHome(t)
+  const [one = '', two = ''] = makeParts(home.directory)
+  const serving = await home.serve()
+  const first = await runTarn(home.directory, ['bundle', 'apply', one])
+  t.equal(first.code, 3, first.stderr)
+  t.match(first.stdout, /1 of 2 images wait for part 2:\n {2}team\/b:v2/)
+  const second = await runTarn(home.directory, ['bundle', 'apply', two, '--receipt', 'back.json'])
+  t.equal(second.code, 0, second.stderr)
+  t.match(second.stdout, /2 of 2 images are here, 1 tag set/)
+  t.equal(parseInventory(readFileSync(join(home.directory, 'back.json'))).blobs.length, 8)
+  const client = openClient({ url: serving.url })
+  t.teardown(() => client.close())
+  for (const { repository, tag, digest } of IMAGES) {
+    const answer = await client.send('HEAD', `/v2/${repository}/manifests/${tag}`)
+    t.equal(answer.headers['docker-content-digest'], digest)
+  }
+})
+
+t.test('the same in a directory at rest; a dry run changes nothing; --json tells all', async (t) => {
+  const home = makeHome(t)
+  const files = makeParts(home.directory)
+  const tried = await runTarn(home.directory, ['bundle', 'apply', '--dry-run', ...files])
+  t.match(tried.stdout, /would come in/)
+  t.notOk(existsSync(join(home.data, 'docker')))
+  const done = await runTarn(home.directory, ['--json', 'bundle', 'apply', ...files])
+  t.equal(done.code, 0, done.stderr)
+  const { files: reports } = JSON.parse(done.stdout) as { files: unknown[] }
+  t.match(reports, [{ images: { here: 1 } }, { images: { here: 2 }, waiting: [] }])
+})
+
+t.test('a flaw is told with exit code 4, through the registry too, and verify says the same', async (t) => {
+  const home = makeHome(t)
+  const [one = ''] = makeParts(home.directory)
+  const bytes = readFileSync(one)
+  bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1
+  writeFileSync(one, bytes)
+  for (const words of [['verify'], ['apply']]) {
+    const { code, stdout, stderr } = await runTarn(home.directory, ['bundle', ...words, one])
+    t.equal(code, 4)
+    t.match(stdout + stderr, /other bytes than its name says|does not hold|another header|checksum|stands where/)
+  }
+  await home.serve()
+  const served = await runTarn(home.directory, ['bundle', 'apply', one])
+  t.equal(served.code, 4, served.stderr)
+  t.match(served.stderr, /^error: .*\nhint: /m)
+})
+
+t.test('what is no bundle, or not there, is told', async (t) => {
+  const home = makeHome(t)
+  writeFileSync(join(home.directory, 'note.txt'), 'hello')
+  t.equal((await runTarn(home.directory, ['bundle', 'apply', 'note.txt'])).code, 4)
+  t.equal((await runTarn(home.directory, ['bundle', 'apply', 'nowhere.tar'])).code, 2)
+  t.equal((await runTarn(home.directory, ['bundle', 'inspect', 'nowhere.tar'])).code, 2)
+})
+
+t.test('inspect tells what is new here', async (t) => {
+  const home = makeHome(t)
+  const [one = '', two = ''] = makeParts(home.directory)
+  const before = await runTarn(home.directory, ['bundle', 'inspect', one, two])
+  t.match(before.stdout, /unsigned[\s\S]*team\/a:v1 +sha256:\w+ +new/)
+  await runTarn(home.directory, ['bundle', 'apply', one, two])
+  const after = await runTarn(home.directory, ['bundle', 'inspect', one])
+  t.match(after.stdout, /new here: 0 blobs[\s\S]*applied already: part 1, 2 of 2[\s\S]*team\/b:v2 +sha256:\w+ +here/)
+})
