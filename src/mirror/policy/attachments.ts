@@ -1,6 +1,7 @@
 // Signatures of cosign beside an image: the manifest at the tag `sha256-<hex>.sig`, whose layers are what was signed and
 // whose annotations are the signatures. Bounded: anybody who may push there can put anything there.
 import type { Digest } from '../../oci/digest.ts'
+import { RegistryError } from '../../oci/errors.ts'
 import { readManifest } from '../../oci/manifest.ts'
 import type { Manifest } from '../../oci/manifest.ts'
 import type { RepositoryName } from '../../oci/name.ts'
@@ -32,6 +33,9 @@ export async function readAttachments(place: AttachmentPlace, image: Digest): Pr
     manifest = readManifest((await client.getManifest(repository, { kind: 'tag', tag }, { signal })).bytes)
   } catch (error) {
     if (error instanceof UpstreamError && error.kind === 'notFound') return []
+    // Whoever may push there may push what is no manifest: that is about this image, and no fault of ours.
+    if (error instanceof RegistryError)
+      throw new UpstreamError('invalid', `its signatures at ${tag} cannot be read: ${error.message}`, { cause: error })
     throw error
   }
   const layers = manifest.layers.filter(
