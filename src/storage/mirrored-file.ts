@@ -18,6 +18,8 @@ export interface MirroredTag {
   readonly checkedAt: number
   /** A sync means this tag, whatever it leads to. */
   readonly synced?: true
+  /** The names of the syncs that do, of letters, digits, `.`, `_` and `-`. */
+  readonly by?: readonly string[]
 }
 
 export interface MirroredManifest {
@@ -57,8 +59,9 @@ export function formatMarks(home: string, name: RepositoryName, { tags, manifest
   for (const [digest, { upstream, at, synced }] of manifests) {
     lines.push(`manifest ${digest} ${upstream} ${at}${synced === true ? ' synced' : ''}\n`)
   }
-  for (const [tag, { digest, upstream, checkedAt, synced }] of tags) {
-    lines.push(`tag ${tag} ${digest} ${upstream} ${checkedAt}${synced === true ? ' synced' : ''}\n`)
+  for (const [tag, { digest, upstream, checkedAt, synced, by = [] }] of tags) {
+    const names = by.length > 0 ? ` ${by.join(',')}` : ''
+    lines.push(`tag ${tag} ${digest} ${upstream} ${checkedAt}${synced === true ? ` synced${names}` : ''}\n`)
   }
   const body = lines.join('')
   return `${HEADER} ${sealOf(home, name, body)}\n${body}`
@@ -106,12 +109,16 @@ function takeLine({ tags, manifests }: OwnMarks, line: string): void {
     const [upstream = '', at = '', last] = rest
     if (/^\d+$/.test(at)) manifests.set(first, { upstream, at: Number(at), ...readSynced(last) })
   } else if (kind === 'tag' && isTag(first)) {
-    const [digest = '', upstream = '', checkedAt = '', last] = rest
+    const [digest = '', upstream = '', checkedAt = '', last, names] = rest
     if (!isDigest(digest) || !/^\d+$/.test(checkedAt)) return
-    tags.set(first, { digest, upstream, checkedAt: Number(checkedAt), ...readSynced(last) })
+    tags.set(first, { digest, upstream, checkedAt: Number(checkedAt), ...readSynced(last), ...readBy(names) })
   }
 }
 
 function readSynced(word: string | undefined): { readonly synced?: true } {
   return word === 'synced' ? { synced: true } : {}
+}
+
+function readBy(words = ''): { readonly by?: readonly string[] } {
+  return /^[\w.,-]+$/u.test(words) ? { by: words.split(',') } : {}
 }

@@ -92,17 +92,43 @@ export class Mirrored {
   }
 
   /**
-   * Notes that a sync means these tags, and these manifests by their digests; what has no mark was pushed and stays so.
-   * For good when this returns; where it was noted before it costs a stat.
+   * Notes that a sync, `by` its name, means these tags, and these manifests by their digests; what has no mark was pushed
+   * and stays so. For good when this returns; where it was noted before it costs a stat.
    */
-  async markSynced(name: RepositoryName, tags: readonly Tag[], manifests: readonly Digest[]): Promise<void> {
+  async markSynced(
+    name: RepositoryName,
+    tags: readonly Tag[],
+    manifests: readonly Digest[],
+    by?: string,
+  ): Promise<void> {
     const known = this.#table(name)
     const isNew = (mark: { readonly synced?: true } | undefined): boolean => mark !== undefined && mark.synced !== true
-    if (!tags.some((tag) => isNew(known.tags.get(tag))) && !manifests.some((each) => isNew(known.manifests.get(each))))
+    const isNewBy = (mark: MirroredTag | undefined): boolean =>
+      isNew(mark) || (mark !== undefined && by !== undefined && mark.by?.includes(by) !== true)
+    if (
+      !tags.some((tag) => isNewBy(known.tags.get(tag))) &&
+      !manifests.some((each) => isNew(known.manifests.get(each)))
+    )
       return
     await this.#change(name, (table) => {
-      for (const tag of tags) addSynced(table.tags, tag)
+      for (const tag of tags) {
+        addSynced(table.tags, tag)
+        const mark = table.tags.get(tag)
+        if (by === undefined || mark === undefined) continue
+        table.tags.set(tag, { ...mark, by: [...new Set([...(mark.by ?? []), by])].toSorted() })
+      }
       for (const digest of manifests) addSynced(table.manifests, digest)
+    })
+  }
+
+  /** Notes that the sync `by` does not mean these tags any more. For good when this returns. */
+  async leaveSynced(name: RepositoryName, tags: readonly Tag[], by: string): Promise<void> {
+    if (!tags.some((tag) => this.tag(name, tag)?.by?.includes(by))) return
+    await this.#change(name, (table) => {
+      for (const tag of tags) {
+        const mark = table.tags.get(tag)
+        if (mark?.by !== undefined) table.tags.set(tag, { ...mark, by: mark.by.filter((each) => each !== by) })
+      }
     })
   }
 

@@ -291,3 +291,17 @@ t.test('marking what is marked already writes nothing', async (t) => {
   await mirrored.markSynced(A, [LATEST, OLD], [TWO])
   t.equal(statSync(layout.mirrored(A)).ino, before)
 })
+
+t.test('of a tag that syncs mean it is known which, until they leave it', async (t) => {
+  const directory = t.testdir({})
+  const { mirrored } = makeStore(directory, undefined, HOME)
+  const byOf = (): unknown => makeStore(directory, undefined, HOME).mirrored.tag(A, LATEST)?.by
+  await mirrored.markTag(A, LATEST, ONE, 'quay.io')
+  await mirrored.markSynced(A, [LATEST], [], 'b.yml-1')
+  await mirrored.markSynced(A, [LATEST], [], 'a.yml-1')
+  await mirrored.markTag(A, LATEST, TWO, 'quay.io')
+  t.same(byOf(), ['a.yml-1', 'b.yml-1'])
+  await mirrored.leaveSynced(A, [LATEST, OLD], 'b.yml-1')
+  t.same(byOf(), ['a.yml-1'])
+  t.match(mirrored.tag(A, LATEST), { digest: TWO, synced: true })
+})
