@@ -22,6 +22,8 @@ import { selectImages } from './select.ts'
 
 export interface RemoveOptions {
   readonly dryRun: boolean
+  /** Asked of each tag while nobody else can change it; one of which it is false counts as not selected. */
+  readonly isStill?: (name: RepositoryName, tag: Tag, digest: Digest) => boolean
 }
 
 export interface RemovedFrom {
@@ -59,7 +61,7 @@ export interface RemoveReport {
 export async function removeImages(
   context: Context,
   patterns: readonly string[],
-  { dryRun }: RemoveOptions,
+  { dryRun, isStill = () => true }: RemoveOptions,
 ): Promise<RemoveReport> {
   const selection = selectImages(patterns)
   if (!dryRun) requireWritable(context)
@@ -80,7 +82,7 @@ export async function removeImages(
       if (!dryRun) requireWritable(context)
       // Not earlier: of what is pinned from here on, Pins looks when this is done whether it is still there.
       pinned = readPinned(store)
-      const { plan, whole } = await makePlan(store, name, wanted, { pinned, matched, freeable })
+      const { plan, whole } = await makePlan(store, name, wanted, { pinned, matched, freeable, isStill })
       for (const { tag, digest, why } of plan.refused) {
         refused.push({ image: digest === undefined ? `${name}:${tag}` : `${name}@${digest}`, why })
       }
@@ -123,13 +125,14 @@ interface Surroundings {
   /** Takes the patterns that match something. */
   readonly matched: Set<ImagePattern>
   readonly freeable: Freeable
+  readonly isStill: NonNullable<RemoveOptions['isStill']>
 }
 
 async function makePlan(
   store: Store,
   name: RepositoryName,
   patterns: readonly ImagePattern[],
-  { pinned, matched, freeable }: Surroundings,
+  { pinned, matched, freeable, isStill }: Surroundings,
 ): Promise<{ plan: RemovalPlan; whole: boolean }> {
   const tags = await readTags(store, name)
   const manifests = await readManifests(store, name)
@@ -137,7 +140,9 @@ async function makePlan(
   const wantedDigests = new Set<Digest>()
   let whole = false
   for (const pattern of patterns) {
-    const someTags = [...tags.keys()].filter((tag) => pattern.matchesTag(tag))
+    const someTags = [...tags]
+      .filter(([tag, digest]) => pattern.matchesTag(tag) && isStill(name, tag, digest))
+      .map(([tag]) => tag)
     const someDigests = [...manifests.keys()].filter((digest) => pattern.matchesDigest(digest))
     for (const tag of someTags) wantedTags.add(tag)
     for (const digest of someDigests) wantedDigests.add(digest)

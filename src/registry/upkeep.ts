@@ -10,7 +10,7 @@ import { Checker } from './check.ts'
 import type { CollectReport } from './collect.ts'
 import { Collector } from './collect.ts'
 import type { Context } from './context.ts'
-import type { RemoveReport } from './remove-images.ts'
+import type { RemoveOptions, RemoveReport } from './remove-images.ts'
 import { removeImages } from './remove-images.ts'
 import type { RetentionProgress } from './retention.ts'
 import type { RetentionReport } from './retention-report.ts'
@@ -27,7 +27,7 @@ export interface Upkeep {
     onProgress?: (progress: RetentionProgress) => void,
   ): Promise<RetentionReport>
   /** Removes the images that the patterns select. */
-  remove(patterns: readonly string[], options: { readonly dryRun: boolean }): Promise<RemoveReport>
+  remove(patterns: readonly string[], options: RemoveOptions): Promise<RemoveReport>
   /**
    * Ends at its next step whatever is under way and may write, and gives when it has; to be called before the lock is
    * freed. Afterwards nothing is removed any more.

@@ -71,6 +71,20 @@ t.test('removes a tag, and its manifest when no other tag needs it; the bytes st
   t.ok(existsSync(store.layout.blobData(digestOf(layer))))
 })
 
+t.test('a tag that is not any more what somebody saw is left', async (t) => {
+  const { store, context, pushImage } = make(t)
+  const { bytes } = await pushImage(A, 'layer', 'v1', 'v2')
+  const asked: string[] = []
+  const isStill = (name: string, tag: string, digest: string): boolean => {
+    asked.push(`${name}:${tag} ${digest}`)
+    return tag === 'v2'
+  }
+  const report = await removeImages(context, ['team/a:v1', 'team/a:v2'], { dryRun: false, isStill })
+  t.match(report, { tags: 1, repositories: [{ tags: ['v2'] }], missing: ['team/a:v1'] })
+  t.equal(store.tags.resolve(A, V1), digestOf(bytes))
+  t.same(asked, [`team/a:v1 ${digestOf(bytes)}`, `team/a:v2 ${digestOf(bytes)}`])
+})
+
 t.test('a dry run changes nothing and says the same', async (t) => {
   const { store, context, push, pushImage } = make(t)
   const { bytes } = await pushImage(A, 'one', 'v1')
