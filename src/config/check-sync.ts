@@ -10,6 +10,7 @@ import { readRegistryHost } from './registry-host.ts'
 import type { WrittenEntry, WrittenSync } from './schema-sync.ts'
 import type { MapNode, RawNode } from './tree.ts'
 import { findNode } from './tree.ts'
+import { pathOf } from './upstreams.ts'
 import { imageHostOf } from './well-known.ts'
 
 /** Adds the faults of `file`, which is right key by key, to `findings`; `root` knows the places. */
@@ -90,7 +91,9 @@ interface Destination {
 
 function destinationOf({ to }: WrittenEntry, { host, repository }: ImageSource): Destination {
   const isPrefix = repository === undefined
-  return { path: to ?? (isPrefix ? host : `${host}/${repository}`), isPrefix }
+  // As long as the mirror's configuration has no other path for the host.
+  const path = pathOf({ host })
+  return { path: to ?? (isPrefix ? path : `${path}/${repository}`), isPrefix }
 }
 
 function meets(one: Destination, other: Destination): boolean {

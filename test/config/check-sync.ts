@@ -51,6 +51,11 @@ const WRONG: [name: string, entries: string, fault: string][] = [
     '- {from: quay.io, to: x, prune: {}}\n- {from: quay.io/b, to: x/y}',
     's.yml:3: sync[0].prune: another entry brings',
   ],
+  [
+    'or brings to where a host with a port lies',
+    '- {from: "a.test:5000/b", prune: {}}\n- {from: quay.io/b, to: a.test_5000/b}',
+    's.yml:3: sync[0].prune: another entry brings',
+  ],
 ]
 
 for (const [name, entries, fault] of WRONG) {
