@@ -31,8 +31,8 @@ export function syncFamilies(numbers: SyncNumbers | undefined): MetricFamily[] {
     ),
     bySync(
       'tarn_sync_last_run_failed',
-      '1 when the last run of a sync did not bring everything.',
-      last.map(([id, { outcome }]) => [id, outcome === 'done' ? 0 : 1]),
+      '1 when the last run of a sync that nobody stopped did not bring everything.',
+      last.map(([id, { isFailed }]) => [id, isFailed ? 1 : 0]),
     ),
     bySync(
       'tarn_sync_last_success_timestamp_seconds',

@@ -11,12 +11,14 @@ import type { Transfer } from '../transfer.ts'
 import type { BlobsUnderWay } from './blobs-under-way.ts'
 import type { Patience } from './patience.ts'
 import type { Step } from './plan.ts'
-import type { ImageWork } from './read-plan.ts'
+import type { ImageToBring } from './read-plan.ts'
 
 export interface CopyImageParts {
   readonly context: Context
   readonly fetching: Fetching
   readonly patience: Patience
+  /** Whose images these are. */
+  readonly owner: string
   /** Aborted when the run is to end. */
   readonly signal: AbortSignal
 }
@@ -24,7 +26,7 @@ export interface CopyImageParts {
 type BlobStep = Extract<Step, { act: 'blob' }>
 
 /** True when its tag leads to it at the end; false when somebody pushed the tag meanwhile. Throws what keeps it from that. */
-export async function copyImage(work: ImageWork, blobs: BlobsUnderWay, parts: CopyImageParts): Promise<boolean> {
+export async function copyImage(work: ImageToBring, blobs: BlobsUnderWay, parts: CopyImageParts): Promise<boolean> {
   const { context } = parts
   const { planned, image, located } = work
   const { store } = context
@@ -54,13 +56,14 @@ export async function copyImage(work: ImageWork, blobs: BlobsUnderWay, parts: Co
     located.name,
     tag === undefined ? [] : [tag],
     tag === undefined ? [image.root.digest] : [],
+    parts.owner,
   )
   return tag === undefined || store.tags.resolve(located.name, tag) === image.root.digest
 }
 
 async function fetchAll(
   steps: readonly BlobStep[],
-  { located, image }: ImageWork,
+  { located, image }: ImageToBring,
   underWay: BlobsUnderWay,
   { fetching, patience, signal }: CopyImageParts,
 ): Promise<void> {
@@ -105,7 +108,7 @@ async function received(transfer: Transfer): Promise<void> {
 }
 
 async function linkAll(
-  { planned, image, located, readAt }: ImageWork,
+  { planned, image, located, readAt }: ImageToBring,
   manifests: readonly Digest[],
   context: Context,
 ): Promise<boolean> {

@@ -10,6 +10,7 @@ import type { Reference, Tag } from '../../oci/reference.ts'
 import type { UpstreamClient } from '../../upstream/client.ts'
 import { UpstreamError } from '../../upstream/upstream-error.ts'
 import { readSmallBlob } from '../read-small-blob.ts'
+import { inParallel } from './in-parallel.ts'
 
 export interface DatesParts {
   /** A manifest or a config that lies here already; undefined when it does not. */
@@ -31,6 +32,8 @@ const LARGEST_CONFIG = 8 * 1024 * 1024
 // An index of indexes is rare, and deeper ones are nobody's honest work.
 const DEEPEST = 3
 const MOST_KEPT = 20_000
+// Clients may pull from the same upstream meanwhile.
+const AT_A_TIME = 6
 
 /** Keeps what it has read, so that one who has to wait in the middle goes on from there. */
 export class Dates {
@@ -51,10 +54,8 @@ export class Dates {
       const date = await unlessUntrue(this.#ofReference(place, { kind: 'tag', tag }))
       if (date !== undefined) dates.set(tag, date)
     }
-    const all = await Promise.allSettled(tags.map(read))
-    // Thrown at the end, when all who got an answer have left it here.
-    const failed = all.find((one) => one.status === 'rejected')
-    if (failed !== undefined) throw failed.reason
+    // What fails is thrown when all who got an answer have left it here.
+    await inParallel(tags, AT_A_TIME, read)
     return dates
   }
 

@@ -1,6 +1,7 @@
 // The images that the entries of an order mean: where an entry names many, its upstream is asked for its lists. What one
 // entry fails with does not keep the others.
 import { formatImageSource } from '../../config/image-source.ts'
+import { Problem } from '../../config/problem.ts'
 import type { SyncEntry } from '../../config/sync-file.ts'
 import type { RepositoryName } from '../../oci/name.ts'
 import type { Tag } from '../../oci/reference.ts'
@@ -10,6 +11,7 @@ import type { Located } from '../route.ts'
 import type { Upstream } from '../upstream.ts'
 import type { KnownUpstreams } from './destination.ts'
 import { destinationOf } from './destination.ts'
+import { besideClients, inParallel } from './in-parallel.ts'
 import type { Meaning } from './mean-images.ts'
 import { meanOne, meanRepositories, meanTags } from './mean-images.ts'
 import type { UnreadImage } from './plan.ts'
@@ -42,7 +44,7 @@ export interface FindParts {
   readonly datesOf: (located: Located, tags: readonly Tag[], signal: AbortSignal) => Promise<ReadonlyMap<Tag, number>>
 }
 
-/** Throws what is no answer of an upstream. */
+/** Throws what is neither an answer of an upstream nor something that a person must mend for one registry. */
 export async function findImages(entries: readonly SyncEntry[], parts: FindParts): Promise<FoundImages> {
   return joinFound(await Promise.all(entries.map((entry) => findOfEntry(entry, parts))))
 }
@@ -63,7 +65,8 @@ async function findOfEntry(entry: SyncEntry, parts: FindParts): Promise<FoundIma
     const { repositories } = await parts.patient(source.host, () =>
       upstream.client.listRepositories({ signal: parts.signal }),
     )
-    const found = meanRepositories(entry, repositories).map(async (repository) => {
+    const meant = meanRepositories(entry, repositories)
+    const found = await inParallel(meant, besideClients(upstream.config), async (repository) => {
       try {
         return await findOfRepository(entry, repository, upstream, parts)
       } catch (error) {
@@ -71,7 +74,7 @@ async function findOfEntry(entry: SyncEntry, parts: FindParts): Promise<FoundIma
         return giveUp(entry, error, repository)
       }
     })
-    return joinFound(await Promise.all(found))
+    return joinFound(found)
   } catch (error) {
     return giveUp(entry, error)
   }
@@ -122,8 +125,10 @@ function askFor(entry: SyncEntry, located: Located, { images }: Meaning, tags?: 
 }
 
 function giveUp({ source, to, platforms }: SyncEntry, error: unknown, repository?: RepositoryName): FoundImages {
-  if (!(error instanceof UpstreamError)) throw error
+  // A login or an authority that one registry lacks is no matter of the others.
+  if (!(error instanceof UpstreamError || error instanceof Problem)) throw error
   const from = formatImageSource({ ...source, ...(repository !== undefined && { repository }) })
-  const unread = { from, to: to ?? ('' as RepositoryName), platforms, why: error.message }
+  const why = error instanceof Problem && error.hint !== undefined ? `${error.message} (${error.hint})` : error.message
+  const unread = { from, to: to ?? ('' as RepositoryName), platforms, why }
   return { asks: [], unread: [unread], places: [] }
 }

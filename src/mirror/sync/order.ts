@@ -54,6 +54,11 @@ export function orderImage(entry: SyncEntry): SyncOrder {
   return { id: ONE_IMAGE, name: formatImageSource(entry.source), entries: [entry], registries: new Map(), limits: {} }
 }
 
+/** The sync that an id is of: those that one file runs at times of their own are all of that file. */
+export function ownerOf(id: string): string {
+  return /^(.*-[0-9a-f]{8})-[0-9a-f]{4}$/u.exec(id)?.[1] ?? id
+}
+
 function hashOf(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 8)
 }

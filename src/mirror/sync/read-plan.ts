@@ -1,15 +1,19 @@
 // Reads all that a plan needs, many images at a time: what the entries mean, the manifests of it, what is here of that, and
 // what would be pruned. Nothing is written.
+import type { RepositoryName } from '../../oci/name.ts'
+import type { Tag } from '../../oci/reference.ts'
 import type { Context } from '../../registry/context.ts'
 import { findManifest } from '../../registry/pull-manifest.ts'
 import type { Fetching } from '../fetching.ts'
 import type { Located } from '../route.ts'
-import type { FindParts, MeantPlace } from './find-images.ts'
+import type { FindParts, FoundImages, MeantPlace } from './find-images.ts'
 import { findImages } from './find-images.ts'
 import type { GoneTags } from './gone.ts'
 import { findGone } from './gone.ts'
 import { readHere } from './here.ts'
+import { besideClients, inParallel } from './in-parallel.ts'
 import type { SyncOrder } from './order.ts'
+import { ownerOf } from './order.ts'
 import type { Plan, PlannedImage, UnreadImage } from './plan.ts'
 import { planImages } from './plan.ts'
 import { findSynced } from './prune.ts'
@@ -23,10 +27,17 @@ import { skipUnlessFailed } from './failed-before.ts'
 /** An image that was read, and what is to be done for it. */
 export interface ImageWork {
   readonly planned: PlannedImage
-  readonly image: FetchedImage
+  /** Undefined where nothing is to be done: its manifests are not needed any more. */
+  readonly image: FetchedImage | undefined
   readonly located: Located
   /** When its upstream said what it is; milliseconds since 1970. */
   readonly readAt: number
+}
+
+export type ImageToBring = ImageWork & { readonly image: FetchedImage }
+
+export function isToBring(work: ImageWork): work is ImageToBring {
+  return work.image !== undefined
 }
 
 export interface ReadPlan {
@@ -34,6 +45,8 @@ export interface ReadPlan {
   /** What can be worked on; the others of the plan failed. */
   readonly work: readonly ImageWork[]
   readonly gone: readonly GoneTags[]
+  /** Tags that this sync brought and does not mean any more, and others do. */
+  readonly left: readonly { readonly to: RepositoryName; readonly tags: readonly Tag[] }[]
 }
 
 export interface ReadPlanParts extends Omit<FindParts, 'upstreamOf'> {
@@ -49,7 +62,7 @@ export interface ReadPlanParts extends Omit<FindParts, 'upstreamOf'> {
 }
 
 /** Throws what is no answer of an upstream. */
-export async function readPlan(order: Pick<SyncOrder, 'entries'>, parts: ReadPlanParts): Promise<ReadPlan> {
+export async function readPlan(order: Pick<SyncOrder, 'id' | 'entries'>, parts: ReadPlanParts): Promise<ReadPlan> {
   const { context, clock, only, policies } = parts
   parts.onProgress({ phase: 'list', done: 0 })
   const found = skipUnlessFailed(await findImages(order.entries, parts), only)
@@ -67,11 +80,17 @@ export async function readPlan(order: Pick<SyncOrder, 'entries'>, parts: ReadPla
   const work = read.flatMap((image, index) => {
     const [ask, planned] = [asks[index], plan.images[index]]
     if ('why' in image || ask === undefined || planned === undefined || planned.state === 'failed') return []
-    return [{ planned, image, located: ask.located, readAt }]
+    return [{ planned, image: planned.steps.length > 0 ? image : undefined, located: ask.located, readAt }]
   })
   // Of what failed before, nobody knows what else is meant.
-  const gone = only === undefined ? found.places.flatMap((place) => findGoneOf(place, context) ?? []) : []
-  return { plan, work, gone }
+  const pruned = only === undefined ? found.places.filter(({ entry }) => entry.prune !== undefined) : []
+  const looked = pruned.map((place) => lookAtPlace(place, meantAt(found), context, ownerOf(order.id)))
+  return {
+    plan,
+    work,
+    gone: looked.flatMap(({ gone }) => gone ?? []),
+    left: looked.flatMap(({ left }) => (left.tags.length > 0 ? left : [])),
+  }
 }
 
 async function readAll(asks: readonly ImageAsk[], parts: ReadPlanParts): Promise<(FetchedImage | UnreadImage)[]> {
@@ -79,20 +98,27 @@ async function readAll(asks: readonly ImageAsk[], parts: ReadPlanParts): Promise
   const lists = new ReferrerLists(signal)
   let done = 0
   onProgress({ phase: 'read', done, total: asks.length })
-  return Promise.all(
-    asks.map(async (ask) => {
-      const image = await readImage(ask, {
-        manifests: fetching.manifests,
-        local: (name, digest) => findManifest(context, name, { kind: 'digest', digest }),
-        hasTag: (name, tag) => context.store.tags.resolve(name, tag) !== undefined,
-        listReferrers: (of, subject) => lists.list(of, subject),
-        patient,
-      })
-      done += 1
-      onProgress({ phase: 'read', done, total: asks.length })
-      return image
-    }),
+  const readOne = async (ask: ImageAsk): Promise<FetchedImage | UnreadImage> => {
+    const image = await readImage(ask, {
+      manifests: fetching.manifests,
+      local: (name, digest) => findManifest(context, name, { kind: 'digest', digest }),
+      hasTag: (name, tag) => context.store.tags.resolve(name, tag) !== undefined,
+      listReferrers: (of, subject) => lists.list(of, subject),
+      patient,
+    })
+    done += 1
+    onProgress({ phase: 'read', done, total: asks.length })
+    return image
+  }
+  // The mirror's own client may be the same: somebody who pulls must not wait behind thousands of questions.
+  const read = new Map<ImageAsk, FetchedImage | UnreadImage>()
+  const lanes = Map.groupBy(asks, ({ located }) => located.upstream)
+  await Promise.all(
+    [...lanes].map(([{ config }, lane]) =>
+      inParallel(lane, besideClients(config), async (ask) => read.set(ask, await readOne(ask))),
+    ),
   )
+  return asks.flatMap((ask) => read.get(ask) ?? [])
 }
 
 // Two entries may mean one image; two images cannot have one tag.
@@ -110,7 +136,22 @@ function dropDoubles(asks: readonly ImageAsk[]): { asks: ImageAsk[]; doubles: Un
   return { asks: [...places.values()], doubles }
 }
 
-function findGoneOf({ entry, to, meant }: MeantPlace, context: Context): GoneTags | undefined {
-  if (entry.prune === undefined) return undefined
-  return findGone({ to, synced: findSynced(context, to), meant, maxShare: entry.prune.maxShare })
+// Two entries may bring images to one place, which only the configuration of the mirror decides.
+function meantAt({ asks, unread }: FoundImages): (to: RepositoryName) => Tag[] {
+  const byPlace = Map.groupBy([...asks.map(({ image }) => image), ...unread], ({ to }) => to)
+  return (to) => (byPlace.get(to) ?? []).flatMap(({ tag }) => tag ?? [])
+}
+
+function lookAtPlace(
+  { entry, to, meant }: MeantPlace,
+  meantAt: (to: RepositoryName) => readonly Tag[],
+  context: Context,
+  owner: string,
+): { readonly gone: GoneTags | undefined; readonly left: ReadPlan['left'][number] } {
+  const { own, shared } = findSynced(context, to, owner)
+  const all = new Set([...meant, ...meantAt(to)])
+  return {
+    gone: findGone({ to, synced: own, meant: all, maxShare: entry.prune?.maxShare ?? 0 }),
+    left: { to, tags: shared.filter((tag) => !all.has(tag)) },
+  }
 }

@@ -8,8 +8,17 @@ export interface SyncTally {
   readonly images: Record<SyncResult, number>
   /** Of blobs that came from upstreams. */
   bytes: number
-  /** By the id of the sync; how its last run ended. Milliseconds since 1970. */
-  readonly last: Map<string, { readonly endedAt: number; readonly outcome: SyncOutcome; readonly goodAt?: number }>
+  /** By the id of the sync; how its last run ended. */
+  readonly last: Map<string, LastRun>
+}
+
+/** Times in milliseconds since 1970. */
+export interface LastRun {
+  readonly endedAt: number
+  readonly outcome: SyncOutcome
+  /** Of the last run that nobody ended before its end. */
+  readonly isFailed: boolean
+  readonly goodAt?: number
 }
 
 // One image at a time from the command line has one id; somebody who gives a thousand files is not in the metrics whole.
@@ -26,6 +35,14 @@ export function noteReport(tally: SyncTally, report: SyncReport, endedAt: number
   note(tally, report.id, report.outcome, endedAt)
 }
 
+/** A run of an earlier life, so that an alarm does not end with the process; nothing is counted. */
+export function recallReport({ last }: SyncTally, { id, outcome, startedAt, seconds }: SyncReport): void {
+  const endedAt = Date.parse(startedAt) + seconds * 1000
+  if (last.has(id) || Number.isNaN(endedAt)) return
+  const isFailed = outcome === 'failed' || outcome === 'partly'
+  last.set(id, { endedAt, outcome, isFailed, ...(outcome === 'done' && { goodAt: endedAt }) })
+}
+
 /** A run that ended without a report. */
 export function noteFailure(
   tally: SyncTally,
@@ -38,9 +55,12 @@ export function noteFailure(
 
 function note(tally: SyncTally, id: string, outcome: SyncOutcome, endedAt: number): void {
   tally.runs[outcome] += 1
-  const goodAt = outcome === 'done' ? endedAt : tally.last.get(id)?.goodAt
+  const before = tally.last.get(id)
+  const goodAt = outcome === 'done' ? endedAt : before?.goodAt
+  // Who ends a run, or the window that does, knows of it; it says nothing of the next one.
+  const isFailed = outcome === 'stopped' ? before?.isFailed === true : outcome !== 'done'
   tally.last.delete(id)
   const [oldest] = tally.last.keys()
   if (tally.last.size >= MOST && oldest !== undefined) tally.last.delete(oldest)
-  tally.last.set(id, { endedAt, outcome, ...(goodAt !== undefined && { goodAt }) })
+  tally.last.set(id, { endedAt, outcome, isFailed, ...(goodAt !== undefined && { goodAt }) })
 }

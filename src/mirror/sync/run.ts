@@ -5,8 +5,10 @@ import { isNoRoom } from '../../storage/room.ts'
 import { BlobsUnderWay } from './blobs-under-way.ts'
 import { copyImage } from './copy-image.ts'
 import type { CopyImageParts } from './copy-image.ts'
+import { inParallel } from './in-parallel.ts'
 import type { Plan, PlannedImage, PlannedState } from './plan.ts'
-import type { ImageWork } from './read-plan.ts'
+import type { ImageToBring, ImageWork } from './read-plan.ts'
+import { isToBring } from './read-plan.ts'
 import type { ActiveImage, SyncedImage, SyncEvent, SyncResult } from './report.ts'
 import { nameHere } from './report.ts'
 
@@ -82,10 +84,7 @@ class Run {
       const isWork = known.has(planned) && planned.steps.length > 0
       if (!isWork) this.#end(planned, { result: RESULTS[planned.state], why: planned.why })
     }
-    const lanes = Map.groupBy(
-      work.filter(({ planned }) => planned.steps.length > 0),
-      ({ located }) => located.upstream.client,
-    )
+    const lanes = Map.groupBy(work.filter(isToBring), ({ located }) => located.upstream.client)
     await this.#markHere(work)
     const timer = setInterval(() => this.#tell(), TELL_EVERY_MS)
     this.#tell()
@@ -99,7 +98,7 @@ class Run {
     return { images, blobs: this.#blobs, bytes: this.#bytes, fault: this.#fault }
   }
 
-  async #copy(work: ImageWork): Promise<void> {
+  async #copy(work: ImageToBring): Promise<void> {
     const { planned } = work
     if (this.#signal.aborted) return this.#end(planned, { result: 'failed', why: this.#whyEnded() })
     const { elapsed } = this.#parts
@@ -173,20 +172,12 @@ class Run {
       }
       try {
         const tags = images.flatMap(({ planned }) => planned.tag ?? [])
-        const digests = images.flatMap(({ planned, image }) => (planned.tag === undefined ? image.root.digest : []))
-        await mirrored.markSynced(name, tags, digests)
+        const digests = images.flatMap(({ planned }) => (planned.tag === undefined ? (planned.digest ?? []) : []))
+        await mirrored.markSynced(name, tags, digests, this.#parts.owner)
       } catch (error) {
         if (!isNoRoom(error)) throw error
         return this.#giveUp(error)
       }
     }
   }
-}
-
-async function inParallel<T>(items: readonly T[], most: number, act: (item: T) => Promise<void>): Promise<void> {
-  const rest = items.values()
-  const work = async (): Promise<void> => {
-    for (const item of rest) await act(item)
-  }
-  await Promise.all(Array.from({ length: Math.min(most, items.length) }, work))
 }

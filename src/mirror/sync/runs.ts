@@ -4,7 +4,7 @@ import { Problem } from '../../config/problem.ts'
 import type { SyncOrder, SyncWishes, Syncing } from './order.ts'
 import type { SyncEvent, SyncPlanReport, SyncProgress, SyncReport } from './report.ts'
 import type { SyncTally } from './run-tally.ts'
-import { makeSyncTally, noteFailure, noteReport } from './run-tally.ts'
+import { makeSyncTally, noteFailure, noteReport, recallReport } from './run-tally.ts'
 
 export type Starter = 'request' | 'schedule'
 
@@ -84,11 +84,17 @@ export class SyncRuns implements Syncing {
       noteReport(this.tally, report, clock())
       return report
     } catch (error) {
-      noteFailure(this.tally, order, signal.aborted, running.startedAt)
+      noteFailure(this.tally, order, signal.aborted, clock())
       throw error
     } finally {
       this.#running.delete(running)
     }
+  }
+
+  /** Takes up how the last run of this id ended, where this process has not run it yet. */
+  recall(id: string): void {
+    const last = this.lastReport(id)
+    if (last !== undefined) recallReport(this.tally, last)
   }
 
   /** Ends the runs of this id, or all of them; gives the ids. What came stays for the next run. */

@@ -12,7 +12,7 @@ import type { ScheduledFiles, ScheduledSync } from './scheduled-files.ts'
 
 export interface SyncScheduleParts {
   readonly files: ScheduledFiles
-  readonly runs: Pick<SyncRuns, 'run' | 'stop' | 'isRunning'>
+  readonly runs: Pick<SyncRuns, 'run' | 'stop' | 'isRunning' | 'recall'>
   /** Milliseconds since 1970. */
   readonly clock: () => number
   /** 0 to 1. */
@@ -46,6 +46,8 @@ export class SyncSchedule {
   readonly #parts: SyncScheduleParts
   readonly #standing = new Map<string, Standing>()
   readonly #running = new Set<Promise<void>>()
+  /** Ids of the runs that it began and that have not ended. */
+  readonly #own = new Set<string>()
   /** Runs that a window ended: they go on by themselves. */
   readonly #interrupted = new Set<string>()
 
@@ -59,7 +61,7 @@ export class SyncSchedule {
     const timer = setInterval(() => this.tick(), EVERY_MS).unref()
     return () => {
       clearInterval(timer)
-      for (const { order } of this.#syncs()) if (this.#parts.runs.isRunning(order)) this.#parts.runs.stop(order.id)
+      for (const id of this.#own) this.#parts.runs.stop(id)
       this.#standing.clear()
     }
   }
@@ -117,13 +119,15 @@ export class SyncSchedule {
     const { order, cron, windows } = sync
     const { runs, logger } = this.#parts
     let standing = this.#standing.get(order.id)
+    if (standing === undefined) runs.recall(order.id)
     if (standing === undefined || standing.cron !== cron) {
       standing = { cron, nextAt: this.#plan(cron, now), isWaiting: standing?.isWaiting ?? false }
       this.#standing.set(order.id, standing)
     }
     const may = isOpen(windows, minuteOf(now))
     const isRunning = runs.isRunning(order)
-    if (isRunning && !may && !this.#interrupted.has(order.id)) {
+    // A run that somebody asked for is theirs to end.
+    if (this.#own.has(order.id) && !may && !this.#interrupted.has(order.id)) {
       logger.info({ sync: order.name }, 'the window of a sync has closed: it goes on when the next one opens')
       this.#interrupted.add(order.id)
       standing.isWaiting = true
@@ -151,6 +155,7 @@ export class SyncSchedule {
   /** Never throws: a failed run is told by the log and the metrics. */
   async #run({ order }: ScheduledSync): Promise<void> {
     const { runs, logger } = this.#parts
+    this.#own.add(order.id)
     try {
       const report = await runs.run(order, {}, 'schedule')
       if (report.outcome === 'failed' || report.outcome === 'partly')
@@ -158,6 +163,8 @@ export class SyncSchedule {
     } catch (error) {
       if (this.#interrupted.has(order.id)) return
       logger.error({ sync: order.name, why: messageOf(error) }, 'a scheduled sync failed')
+    } finally {
+      this.#own.delete(order.id)
     }
   }
 }

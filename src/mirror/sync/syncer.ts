@@ -16,6 +16,7 @@ import type { Upstream } from '../upstream.ts'
 import { failedIn } from './failed-before.ts'
 import type { FindParts } from './find-images.ts'
 import type { SyncOrder, SyncWishes, Syncing } from './order.ts'
+import { ownerOf } from './order.ts'
 import { Patience } from './patience.ts'
 import type { PatienceLimits } from './patience.ts'
 import type { Plan } from './plan.ts'
@@ -23,7 +24,7 @@ import { reportPlan } from './plan-report.ts'
 import { prune } from './prune.ts'
 import type { ReadPlan } from './read-plan.ts'
 import { readPlan } from './read-plan.ts'
-import type { PrunedTags, SyncOutcome, SyncPlanReport, SyncReport } from './report.ts'
+import type { PrunedTags, SyncEvent, SyncOutcome, SyncPlanReport, SyncReport } from './report.ts'
 import { countResults } from './report.ts'
 import { readReport, writeReport } from './report-file.ts'
 import { runPlan } from './run.ts'
@@ -55,6 +56,25 @@ export interface SyncerParts {
   readonly patience?: Partial<PatienceLimits> | undefined
 }
 
+/** What a report says beside whose it is and when. */
+type Ending = Omit<SyncReport, 'dryRun' | 'id' | 'name' | 'startedAt' | 'seconds'>
+
+interface Reading {
+  /** As `from` of the images that failed the last time. */
+  readonly only: ReadonlySet<string> | undefined
+  readonly signal: AbortSignal
+  readonly onEvent: (event: SyncEvent) => void
+}
+
+const NOTHING: Omit<Ending, 'outcome'> = {
+  images: [],
+  pruned: [],
+  counts: countResults([]),
+  blobs: 0,
+  bytes: 0,
+  planned: { blobs: 0, bytes: 0 },
+}
+
 export class Syncer implements Syncing {
   readonly #parts: SyncerParts
 
@@ -64,7 +84,8 @@ export class Syncer implements Syncing {
 
   async plan(order: SyncOrder, wishes: SyncWishes): Promise<SyncPlanReport> {
     const startedAt = new Date(this.#parts.clock()).toISOString()
-    return this.#read(order, wishes, async ({ plan, gone }) => ({
+    const reading = this.#prepare(order, wishes)
+    return this.#read(order, reading, async ({ plan, gone }) => ({
       dryRun: true,
       id: order.id,
       name: order.name,
@@ -74,89 +95,115 @@ export class Syncer implements Syncing {
   }
 
   async run(order: SyncOrder, wishes: SyncWishes): Promise<SyncReport> {
-    const { context, clock, elapsed, logger, remove } = this.#parts
+    const { context, clock, elapsed, logger } = this.#parts
     requireWritable(context)
+    const reading = this.#prepare(order, wishes)
     const [startedAt, since] = [clock(), elapsed()]
-    logger.info({ sync: order.name }, 'sync begins')
-    const report = await this.#read(order, wishes, async (read, patience, signal) => {
-      const { plan, work, gone } = read
-      this.#requireRoom(plan)
-      const onEvent = wishes.onEvent ?? (() => undefined)
-      const parts = { context, fetching: this.#parts.fetching(), patience, elapsed, onEvent, signal }
-      const result = await runPlan(plan, work, parts)
-      let pruned: PrunedTags[] = []
-      if (gone.length > 0 && result.fault === undefined && !signal.aborted) {
-        onEvent({ phase: 'prune', done: 0, total: gone.length })
-        pruned = await prune(gone, { context, remove, confirmed: wishes.confirmed === true })
-      }
-      return {
-        dryRun: false as const,
+    const keep = (ending: Ending): Promise<SyncReport> =>
+      this.#keep({
+        dryRun: false,
         id: order.id,
         name: order.name,
         startedAt: new Date(startedAt).toISOString(),
         seconds: Math.round(elapsed() - since) / 1000,
-        outcome: outcomeOf(result, pruned, signal.aborted),
-        ...(result.fault !== undefined && { fault: describeFault(result.fault) }),
-        images: result.images,
-        pruned,
-        counts: countResults(result.images),
-        blobs: result.blobs,
-        bytes: result.bytes,
-        planned: { blobs: plan.blobs, bytes: plan.bytes },
-      }
-    })
-    await this.#keep(report)
-    const { outcome, counts, bytes, seconds } = report
-    const facts = { sync: order.name, outcome, ...counts, bytes, seconds }
-    if (outcome === 'done') logger.info(facts, 'sync ended')
-    else logger.warn(facts, 'sync ended')
-    return report
+        ...ending,
+      })
+    logger.info({ sync: order.name }, 'sync begins')
+    try {
+      const confirmed = wishes.confirmed === true
+      return await keep(
+        await this.#read(order, reading, (read, patience) =>
+          this.#carryOut(order, { ...reading, confirmed }, read, patience),
+        ),
+      )
+    } catch (error) {
+      // Somebody ended it before it had a plan.
+      if (reading.signal.aborted) return keep({ ...NOTHING, outcome: 'stopped' })
+      await keep({ ...NOTHING, outcome: 'failed', fault: describeFault(error) })
+      throw error
+    }
   }
 
   lastReport(id: string): SyncReport | undefined {
     return readReport(this.#parts.context.store, id)
   }
 
-  async #read<T>(
-    order: SyncOrder,
-    { missing = false, signal: stop, onEvent = () => undefined }: SyncWishes,
-    act: (read: ReadPlan, patience: Patience, signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    const { context, configured, shared, open, elapsed, random, clock, forbidden, lists } = this.#parts
-    const why = forbidden()
+  /** What stands before a run is begun; throws a Problem where it cannot be. */
+  #prepare(order: SyncOrder, { missing = false, signal: stop, onEvent = () => undefined }: SyncWishes): Reading {
+    const why = this.#parts.forbidden()
     if (why !== undefined)
       throw new Problem(`nothing can be synced: ${why}`, { hint: 'a sync connects to other registries' })
-    const only = missing ? failedIn(this.#requireLast(order)) : undefined
+    const only = missing ? failedIn(this.#requireLast(order), order.entries) : undefined
+    const { signal } = this.#parts.fetching()
+    return { only, onEvent, signal: stop === undefined ? signal : AbortSignal.any([signal, stop]) }
+  }
+
+  async #read<T>(
+    order: SyncOrder,
+    { only, signal, onEvent }: Reading,
+    act: (read: ReadPlan, patience: Patience) => Promise<T>,
+  ): Promise<T> {
+    const { context, configured, shared, open, elapsed, random, clock, lists } = this.#parts
     // Signatures lie where a person says that they lie.
     const fetcher = openFetcher({ reach: 'anywhere' })
-    const policies = new ImagePolicies(order.entries, { fetcher, clock })
-    const fetching = this.#parts.fetching()
     const upstreams = new SyncUpstreams(order, { configured, shared, open })
-    const signal = stop === undefined ? fetching.signal : AbortSignal.any([fetching.signal, stop])
     const patience = new Patience({ elapsed, signal, random, limits: this.#parts.patience ?? {} })
     try {
       const read = await readPlan(order, {
         context,
-        fetching,
+        fetching: this.#parts.fetching(),
         clock,
         upstreamOf: (host) => upstreams.find(host),
         known: configured,
         signal,
         patient: (host, ask) => patience.run(host, ask),
         ...lists,
-        policies,
+        policies: new ImagePolicies(order.entries, { fetcher, clock }),
         onProgress: onEvent,
         only,
       })
-      return await act(read, patience, signal)
+      return await act(read, patience)
     } finally {
       await Promise.all([upstreams.close(), fetcher.close()])
     }
   }
 
+  async #carryOut(
+    order: SyncOrder,
+    { signal, onEvent, confirmed }: Reading & { readonly confirmed: boolean },
+    { plan, work, gone, left }: ReadPlan,
+    patience: Patience,
+  ): Promise<Ending> {
+    const { context, elapsed, remove } = this.#parts
+    this.#requireRoom(plan)
+    const owner = ownerOf(order.id)
+    const parts = { context, fetching: this.#parts.fetching(), patience, owner, elapsed, onEvent, signal }
+    const result = await runPlan(plan, work, parts)
+    let pruned: PrunedTags[] = []
+    if (result.fault === undefined && !signal.aborted) {
+      // What cannot be written down now is left by the next run.
+      for (const { to, tags } of left) await context.store.mirrored.leaveSynced(to, tags, owner).catch(() => undefined)
+      if (gone.length > 0) {
+        onEvent({ phase: 'prune', done: 0, total: gone.length })
+        pruned = await prune(gone, { context, remove, owner, confirmed })
+      }
+    }
+    return {
+      outcome: outcomeOf(result, pruned, signal.aborted),
+      ...(result.fault !== undefined && { fault: describeFault(result.fault) }),
+      images: result.images,
+      pruned,
+      counts: countResults(result.images),
+      blobs: result.blobs,
+      bytes: result.bytes,
+      planned: { blobs: plan.blobs, bytes: plan.bytes },
+    }
+  }
+
   #requireLast({ id, name }: SyncOrder): SyncReport {
     const last = this.lastReport(id)
-    if (last !== undefined) return last
+    // Single images share an id: the report may be about another one.
+    if (last?.name === name) return last
     throw new Problem(`there is no report of an earlier sync of ${name}`, {
       hint: 'leave --missing out: what is here is not fetched again',
       exitCode: 2,
@@ -186,12 +233,19 @@ export class Syncer implements Syncing {
   }
 
   // A report that cannot be kept was given to whoever asked all the same.
-  async #keep(report: SyncReport): Promise<void> {
+  async #keep(report: SyncReport): Promise<SyncReport> {
+    const { context, logger } = this.#parts
+    const { name, outcome, counts, bytes, seconds, fault } = report
     try {
-      await writeReport(this.#parts.context.store, report)
+      // Somebody else may keep the directory now.
+      if (context.rules.readOnly() === undefined) await writeReport(context.store, report)
     } catch (error) {
-      this.#parts.logger.warn({ sync: report.name, why: messageOf(error) }, 'the report of a sync could not be kept')
+      logger.warn({ sync: name, why: messageOf(error) }, 'the report of a sync could not be kept')
     }
+    const facts = { sync: name, outcome, ...counts, bytes, seconds, ...(fault && { why: fault.message }) }
+    if (outcome === 'done') logger.info(facts, 'sync ended')
+    else logger.warn(facts, 'sync ended')
+    return report
   }
 }
 
@@ -208,6 +262,6 @@ function describeFault(fault: unknown): { message: string; hint?: string } {
       message: 'no space left for the data directory',
       hint: 'free some and give the command again: what came is not fetched again',
     }
-  const hint = fault instanceof UpstreamError ? fault.hint : undefined
+  const hint = fault instanceof UpstreamError || fault instanceof Problem ? fault.hint : undefined
   return { message: messageOf(fault), ...(hint !== undefined && { hint }) }
 }

@@ -4,6 +4,7 @@ import type { SyncEntry } from '../../config/sync-file.ts'
 import type { Fetcher } from '../../upstream/fetch-small.ts'
 import { UpstreamError } from '../../upstream/upstream-error.ts'
 import { Verifier } from '../policy/verifier.ts'
+import { inParallel } from './in-parallel.ts'
 import type { PlannedImage, UnreadImage } from './plan.ts'
 import type { FetchedImage, ImageAsk } from './read-image.ts'
 
@@ -22,6 +23,8 @@ export interface VerifyRun {
   readonly patient: <T>(host: string, act: () => Promise<T>) => Promise<T>
 }
 
+// Of all upstreams together: so many images' signatures are asked for.
+const AT_A_TIME = 16
 const TAKEN = new Set<PlannedImage['state']>(['new', 'moved', 'incomplete'])
 
 /** The policies of one run, each read once. */
@@ -45,14 +48,14 @@ export class ImagePolicies {
     planned: readonly Pick<PlannedImage, 'state'>[],
     run: VerifyRun,
   ): Promise<(FetchedImage | UnreadImage)[]> {
-    return Promise.all(
-      read.map(async (image, index) => {
-        const [ask, state] = [asks[index], planned[index]?.state]
+    const all = read.map((image, index) => ({ image, ask: asks[index], state: planned[index]?.state }))
+    return [
+      ...(await inParallel(all, AT_A_TIME, async ({ image, ask, state }) => {
         if (ask === undefined || 'why' in image || state === undefined || !TAKEN.has(state)) return image
         const why = await this.#whyNot(ask, image, run)
         return why === undefined ? image : { ...ask.image, why }
-      }),
-    )
+      })),
+    ]
   }
 
   async #whyNot(ask: ImageAsk, image: FetchedImage, { signal, patient }: VerifyRun): Promise<string | undefined> {

@@ -19,7 +19,12 @@ interface Begun {
 }
 
 /** A schedule over one file, a clock that stands still, and runs that end when the test says so. */
-function setScene(t: Test, text: string, start = new Date(2026, 0, 5, 12, 0).getTime()) {
+function setScene(
+  t: Test,
+  text: string,
+  start = new Date(2026, 0, 5, 12, 0).getTime(),
+  lastReport: (id: string) => SyncReport | undefined = () => undefined,
+) {
   const path = join(t.testdir({}), 's.yml')
   const write = (content: string): void => writeFileSync(path, content)
   write(text)
@@ -42,7 +47,7 @@ function setScene(t: Test, text: string, start = new Date(2026, 0, 5, 12, 0).get
   const clock = (): number => now
   const runs = new SyncRuns({
     clock,
-    open: () => ({ run, plan: () => Promise.reject(new Error('no')), lastReport: () => undefined }),
+    open: () => ({ run, plan: () => Promise.reject(new Error('no')), lastReport }),
   })
   const files = new ScheduledFiles([path], (message) => logger.error(message))
   const schedule = new SyncSchedule({ files, runs, clock, random: () => 0.5, logger })
@@ -126,6 +131,22 @@ t.test('outside its window a sync waits, at the end of it it stops, and at the n
   t.equal(begun.length, 2, 'and it goes on the next evening')
 })
 
+t.test('a run that somebody began outside the window is not ended by it', async (t) => {
+  const text = 'version: 1\nsync: [{from: quay.io/org/app, schedule: "0 14 * * *", window: "22:00-06:00"}]\n'
+  const { begun, schedule, pass, runs } = setScene(t, text)
+  const end = schedule.start()
+  const [{ id = '' } = {}] = schedule.list()
+  const order = schedule.find(id)
+  if (order === undefined) throw new Error('not scheduled')
+  const run = runs.run(order, {})
+  await pass(HOUR)
+  t.match(runs.list(), [{ by: 'request', isEnding: false }])
+  end()
+  t.match(runs.list(), [{ by: 'request', isEnding: false }], 'nor by the end of the schedule')
+  begun[0]?.end()
+  t.equal((await run).outcome, 'done')
+})
+
 t.test('a run that fails is an error in the log, with what failed', async (t) => {
   const { begun, log, pass, runs } = setScene(t, DAILY)
   await pass(3 * HOUR)
@@ -189,3 +210,33 @@ t.test('the end of the schedule ends what it began', async (t) => {
   await schedule.settled()
   t.same(runs.list(), [])
 })
+
+t.test(
+  'how the last run of an earlier life ended is known from the beginning, and a stop says nothing of it',
+  async (t) => {
+    const startedAt = '2026-01-04T14:00:00.000Z'
+    const { begun, pass, runs } = setScene(t, DAILY, undefined, (id) => ({
+      ...reportOf({ id, name: 's.yml' } as SyncOrder, 'partly'),
+      startedAt,
+      seconds: 60,
+    }))
+    await pass(MINUTE)
+    t.match(
+      [...runs.tally.last.values()],
+      [{ outcome: 'partly', isFailed: true, endedAt: Date.parse(startedAt) + MINUTE }],
+    )
+    t.match(runs.tally.runs, { partly: 0 }, 'it was counted then')
+    await pass(3 * HOUR)
+    runs.stop()
+    await pass(MINUTE)
+    t.match([...runs.tally.last.values()], [{ outcome: 'stopped', isFailed: true }])
+    await pass(24 * HOUR)
+    begun[1]?.end()
+    await pass(MINUTE)
+    t.match([...runs.tally.last.values()], [{ outcome: 'done', isFailed: false }])
+    await pass(24 * HOUR)
+    runs.stop()
+    await pass(MINUTE)
+    t.match([...runs.tally.last.values()], [{ outcome: 'stopped', isFailed: false }])
+  },
+)
