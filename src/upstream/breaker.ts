@@ -52,6 +52,11 @@ export class Breaker {
     return this.#probe === undefined ? Math.max(0, left) : Math.max(1000, left)
   }
 
+  /** Lets the next request try it at once: somebody asks for it by name. */
+  hasten(): void {
+    if (this.#probe === undefined) this.#retryAt = Math.min(this.#retryAt, this.#options.clock())
+  }
+
   /** Lets a request pass, or gives undefined while the upstream counts as offline. */
   admit(): Pass | undefined {
     if (this.#delay > 0 && (this.#probe !== undefined || this.wait > 0)) return undefined

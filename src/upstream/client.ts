@@ -103,6 +103,11 @@ export class UpstreamClient {
     return this.#endpoints.every((endpoint) => endpoint.isAway)
   }
 
+  /** What counts as offline is tried again by the next request, whenever its turn would be. */
+  hasten(): void {
+    for (const endpoint of this.#endpoints) endpoint.hasten()
+  }
+
   /** What a tag or digest names, without its bytes. Throws an UpstreamError, as all of these do. */
   async headManifest(
     repository: RepositoryName,

@@ -107,6 +107,11 @@ export class Endpoint {
     return this.#breaker.wait > 0
   }
 
+  /** Takes it for away no longer than until the next request. */
+  hasten(): void {
+    this.#breaker.hasten()
+  }
+
   // A clock that was set back must not make a pause longer than it was asked for.
   #pauseOf(lane: Lane): number {
     const left = this.#pausedUntil[lane] - this.#options.clock()

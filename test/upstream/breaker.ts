@@ -35,6 +35,21 @@ t.test('after the delay one request passes, and the others wait for what it find
   t.ok(breaker.admit())
 })
 
+t.test('who asks for it by name may try it before its time, one at a time', async (t) => {
+  const { breaker, fail } = start()
+  fail()
+  fail()
+  t.equal(breaker.admit(), undefined)
+  breaker.hasten()
+  const probe = breaker.admit()
+  t.ok(probe)
+  t.equal(breaker.admit(), undefined)
+  breaker.hasten()
+  t.equal(breaker.admit(), undefined)
+  probe?.fail()
+  t.equal(breaker.wait, 2000)
+})
+
 t.test('the delay grows with each new try that fails, up to the longest', async (t) => {
   const { time, breaker, fail } = start()
   fail()

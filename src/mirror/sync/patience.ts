@@ -65,8 +65,14 @@ export class Patience {
           // It is there: to be told to wait is an answer.
           asked += pause
           if (asked > this.#limits.asked) throw error
-        } else if (this.#isOver(host, began, pause)) throw error
-        await this.#wait(pause)
+          await this.#wait(pause)
+          continue
+        }
+        const left = this.#leftOf(host, began)
+        if (left <= 0) throw error
+        // Who cannot be reached asks for nothing: a longer pause is our own, and one more try costs little.
+        if (error.kind !== 'unreachable' && pause > left) throw this.#giveUp(host, error)
+        await this.#wait(Math.min(pause, left))
       }
     }
   }
@@ -77,11 +83,18 @@ export class Patience {
     this.#givenUp.delete(host)
   }
 
-  #isOver(host: string, began: number, pause: number): boolean {
+  /** Milliseconds for which the upstream is still waited for. */
+  #leftOf(host: string, began: number): number {
+    if (this.#givenUp.has(host)) return 0
     const since = Math.max(began, this.#answered.get(host) ?? began)
-    const isOver = this.#givenUp.has(host) || this.#parts.elapsed() - since + pause > this.#limits.silence
-    if (isOver) this.#givenUp.add(host)
-    return isOver
+    const left = this.#limits.silence - (this.#parts.elapsed() - since)
+    if (left <= 0) this.#givenUp.add(host)
+    return left
+  }
+
+  #giveUp(host: string, error: UpstreamError): UpstreamError {
+    this.#givenUp.add(host)
+    return error
   }
 
   /** Milliseconds; undefined for what is not going to be different. */

@@ -47,7 +47,11 @@ export class SyncUpstreams {
     // Of two with one host the last is what clients mean. What they may not ask for (`allow`, `deny`) is no matter here:
     // somebody names it.
     const mirrors = shared.findLast(({ config }) => config.host === host)
-    if (mirrors !== undefined && Object.keys(said).length === 0) return mirrors
+    if (mirrors !== undefined && Object.keys(said).length === 0) {
+      // Pulls may have found it away a while ago: a sync looks for itself.
+      mirrors.client.hasten()
+      return mirrors
+    }
     const usual = configured.findLast((config) => config.host === host) ?? usualUpstream(host)
     // Who writes another address has its own token server there.
     const config = { ...usual, ...(said.url && { origins: [] }), ...said }

@@ -99,3 +99,23 @@ t.test('a stop ends it with the reason of who stopped', async (t) => {
     reason,
   )
 })
+
+t.test(
+  'an upstream that counts as offline for longer than it is waited for is tried once more before it is given up',
+  async (t) => {
+    const { patience, pauses } = make()
+    const offline = (): UpstreamError => new UpstreamError('unreachable', 'taken for offline', { retryAfter: 300_000 })
+    t.equal(await patience.run('up', failing(1, offline)), 'done')
+    t.same(pauses, [10_000])
+    const again = make()
+    await t.rejects(again.patience.run('up', failing(2, offline)), { message: 'taken for offline' })
+    t.same(again.pauses, [10_000])
+  },
+)
+
+t.test('a server that names a longer time than it is waited for is not asked before it', async (t) => {
+  const { patience, pauses } = make()
+  const busy = (): UpstreamError => new UpstreamError('failed', 'busy', { status: 503, retryAfter: 300_000 })
+  await t.rejects(patience.run('up', failing(1, busy)), { message: 'busy' })
+  t.same(pauses, [])
+})
