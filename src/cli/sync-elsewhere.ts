@@ -67,7 +67,7 @@ export async function syncToPlace(
   const why = outward.forbidden()
   if (why !== undefined)
     throw new Problem(`nothing can be synced: ${why}`, { hint: 'a sync connects to other registries' })
-  const upstreams = outward.openUpstreams(saidOf(order, to, registry))
+  const upstreams = outward.openUpstreams(saidOf(order, to, registry), order.limits)
   let target: ImageTarget | undefined
   try {
     target = await openPlace(to, upstreams, common)

@@ -28,9 +28,9 @@ export function openOutward(config: Config, parts: OpenOutwardParts): Outward {
       offline || config.mirror?.offline === true
         ? 'this registry is offline, by its configuration or its command'
         : undefined,
-    openUpstreams: (registries) =>
+    openUpstreams: (registries, limits = {}) =>
       new SyncUpstreams(
-        { registries, limits: {} },
+        { registries, limits },
         {
           configured: settleMirror(config, { directory: resolve(home) })?.upstreams ?? [],
           shared,

@@ -10,10 +10,14 @@ export interface Outward {
   /** Why no connection outwards may be opened, as a sentence. */
   readonly forbidden: () => string | undefined
   /**
-   * The registries that one act asks, by the names that images have for them; `said` stands above the configuration. Opens
+   * The registries that one act asks, by the names that images have for them; `said` stands above the configuration, `limits`
+   * hold for all of which it says nothing else. Opens
    * no connection. `find` throws a Problem for what a person must mend.
    */
-  readonly openUpstreams: (said: SyncFile['registries']) => {
+  readonly openUpstreams: (
+    said: SyncFile['registries'],
+    limits?: SyncFile['limits'],
+  ) => {
     find(host: string): Upstream
     close(): Promise<void>
   }

@@ -52,10 +52,15 @@ export function openSync(config: Config, parts: OpenSyncParts): SyncOpened {
       onNoRoom: () => undefined,
       ...(upstream?.patience && { patience: upstream.patience }),
     })
-    void new FillRecords(context.store.layout)
+    void sweep(fetching)
+    return fetching
+  }
+  // Where there is a mirror it does this itself.
+  const sweep = async (fetching: Fetching): Promise<void> => {
+    if (context.rules.readOnly() !== undefined) return
+    await new FillRecords(context.store.layout)
       .sweep(clock(), FORSAKEN_MS, (digest) => fetching.transfers.find(digest) !== undefined)
       .catch(() => undefined)
-    return fetching
   }
   const dates = new Dates({
     local: (digest) => context.store.blobs.readSmall(digest, digest, LARGEST_CONFIG).catch(() => undefined),
@@ -79,6 +84,7 @@ export function openSync(config: Config, parts: OpenSyncParts): SyncOpened {
             dates.of({ client, repository, signal }, tags),
         },
         logger,
+        onEnded: async () => own && sweep(own),
         clock,
         elapsed,
         random: () => random(1).readUInt8() / 255,

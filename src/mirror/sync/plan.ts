@@ -24,6 +24,8 @@ export interface ReadImage extends MeantImage {
   readonly read: ReadonlyMap<Digest, FoundManifest>
   /** Signatures and whatever else refers to it; with a tag where it goes by one. */
   readonly followers: readonly (FoundManifest & { readonly tag?: Tag })[]
+  /** What of that could not be read and does not keep the image, in words. */
+  readonly leftOut?: string
 }
 
 /** An image that could not be read. */
@@ -110,6 +112,7 @@ function planImage(image: ReadImage, here: Here, counted: Map<Digest, number>): 
     ...(before !== undefined && before.digest !== root.digest && { before: before.digest }),
     platforms: platformsOf(root, manifests),
     missingPlatforms: missing,
+    ...(image.leftOut !== undefined && { why: image.leftOut }),
   }
   // A tag that is right already is nobody's loss, whoever set it.
   if (before !== undefined && !before.isOurs && before.digest !== root.digest)

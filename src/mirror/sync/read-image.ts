@@ -67,8 +67,9 @@ export async function readImage(ask: ImageAsk, parts: ReadImageParts): Promise<F
         throw new UpstreamError('invalid', `${image.from} has more parts than can be true`)
       wanted = walkWanted(root, image.platforms, read)
     }
-    const followers = referrers ? await readFollowers(ask, wanted.manifests, parts) : []
-    return { ...image, root, read, followers }
+    const leftOut: string[] = []
+    const followers = referrers ? await readFollowers(ask, wanted.manifests, parts, leftOut) : []
+    return { ...image, root, read, followers, ...(leftOut.length > 0 && { leftOut: describeLeftOut(leftOut) }) }
   } catch (error) {
     if (error instanceof UpstreamError) return { ...image, why: error.message }
     throw error
@@ -109,12 +110,13 @@ async function readFollowers(
   ask: ImageAsk,
   subjects: readonly FoundManifest[],
   parts: ReadImageParts,
+  leftOut: string[],
 ): Promise<Follower[]> {
   const followers = new Map<string, Follower>()
   const queue: FoundManifest[] = [...subjects]
   const asked = new Set(subjects.map(({ digest }) => digest))
   for (let subject = queue.shift(); subject !== undefined; subject = queue.shift()) {
-    for (const follower of await readFollowersOf(ask, subject, parts)) {
+    for (const follower of await readFollowersOf(ask, subject, parts, leftOut)) {
       followers.set(follower.tag ?? follower.digest, follower)
       if (asked.has(follower.digest) || follower.tag !== undefined || followers.size > MOST_MANIFESTS) continue
       asked.add(follower.digest)
@@ -124,26 +126,51 @@ async function readFollowers(
   return [...followers.values()]
 }
 
-async function readFollowersOf(ask: ImageAsk, subject: FoundManifest, parts: ReadImageParts): Promise<Follower[]> {
+async function readFollowersOf(
+  ask: ImageAsk,
+  subject: FoundManifest,
+  parts: ReadImageParts,
+  leftOut: string[],
+): Promise<Follower[]> {
   const { descriptors, via } = await patiently(ask, parts, () => parts.listReferrers(ask, subject.digest))
-  const byDigest = descriptors.slice(0, MOST).map(({ digest }) => unlessUntrue(readDigest(ask, digest, parts)))
+  for (const { digest } of descriptors.slice(MOST)) leftOut.push(`${digest}: more than ${MOST} refer to one manifest`)
+  const byDigest = descriptors
+    .slice(0, MOST)
+    .map(({ digest }) =>
+      unlessUntrue(readDigest(ask, digest, parts), (why) => leftOut.push(`${digest}: ${why.message}`)),
+    )
   // As copy-referrers.ts brings them.
   const base = subjectTagOf(subject.digest)
   const cosign = subject.manifest.subject ? [] : ENDINGS.map((end) => `${base}${end}`)
   const tags = [...(via === 'tag' ? [base] : []), ...cosign].map(parseTag)
   const byTag = tags
     .filter((tag) => ask.tags?.has(tag) !== false)
-    .map((tag) => unlessUntrue(readReference(ask, { kind: 'tag', tag }, parts).then((found) => ({ ...found, tag }))))
+    .map((tag) =>
+      unlessUntrue(
+        readReference(ask, { kind: 'tag', tag }, parts).then((found) => ({ ...found, tag })),
+        // Most images have none of these tags.
+        (why) => why.kind !== 'notFound' && leftOut.push(`${tag}: ${why.message}`),
+      ),
+    )
   const found: (Follower | undefined)[] = await Promise.all([...byDigest, ...byTag])
   return found.filter((follower) => follower !== undefined)
 }
 
 // One that is not there or cannot be true is left out; a list or an answer that did not come is no empty one (R20).
-async function unlessUntrue<T>(reading: Promise<T>): Promise<T | undefined> {
+async function unlessUntrue<T>(
+  reading: Promise<T>,
+  onLeftOut: (why: UpstreamError) => unknown,
+): Promise<T | undefined> {
   try {
     return await reading
   } catch (error) {
     if (!(error instanceof UpstreamError) || !['notFound', 'invalid', 'refused'].includes(error.kind)) throw error
+    onLeftOut(error)
     return undefined
   }
+}
+
+function describeLeftOut(leftOut: readonly string[]): string {
+  const [first = ''] = leftOut
+  return `left out of what refers to it: ${leftOut.length === 1 ? first : `${leftOut.length}, such as ${first}`}`
 }

@@ -74,7 +74,12 @@ export async function readPlan(order: Pick<SyncOrder, 'id' | 'entries'>, parts: 
   const makePlan = (): Plan => planImages([...read, ...doubles, ...found.unread], here)
   let plan = makePlan()
   if (!policies.isEmpty) {
-    read = await policies.filter(asks, read, plan.images, parts)
+    const { mirrored } = context.store
+    const isSynced = ({ to, tag, digest }: Pick<PlannedImage, 'to' | 'tag' | 'digest'>): boolean =>
+      tag === undefined
+        ? digest !== undefined && mirrored.manifest(to, digest)?.synced === true
+        : mirrored.tag(to, tag)?.synced === true
+    read = await policies.filter(asks, read, plan.images, { ...parts, isSynced })
     plan = makePlan()
   }
   const work = read.flatMap((image, index) => {
@@ -121,8 +126,8 @@ async function readAll(asks: readonly ImageAsk[], parts: ReadPlanParts): Promise
   return asks.flatMap((ask) => read.get(ask) ?? [])
 }
 
-// Two entries may mean one image; two images cannot have one tag.
-function dropDoubles(asks: readonly ImageAsk[]): { asks: ImageAsk[]; doubles: UnreadImage[] } {
+// Two entries may mean one image, when they want the same of it; two images cannot have one tag.
+export function dropDoubles(asks: readonly ImageAsk[]): { asks: ImageAsk[]; doubles: UnreadImage[] } {
   const places = new Map<string, ImageAsk>()
   const doubles: UnreadImage[] = []
   for (const ask of asks) {
@@ -132,8 +137,16 @@ function dropDoubles(asks: readonly ImageAsk[]): { asks: ImageAsk[]; doubles: Un
     if (first === undefined) places.set(place, ask)
     else if (first.image.from !== image.from)
       doubles.push({ ...image, why: `another entry brings ${first.image.from} to the same tag` })
+    else if (wishesOf(first) !== wishesOf(ask))
+      doubles.push({ ...image, why: 'another entry means it too, and wants other platforms, referrers or signatures' })
   }
   return { asks: [...places.values()], doubles }
+}
+
+function wishesOf({ image, referrers, signing }: ImageAsk): string {
+  const { platforms } = image
+  const wanted = typeof platforms === 'string' ? platforms : platforms.toSorted()
+  return JSON.stringify([wanted, referrers, signing?.onlySigned === true, signing?.policy])
 }
 
 // Two entries may bring images to one place, which only the configuration of the mirror decides.

@@ -32,7 +32,7 @@ export interface SyncedImage {
   /** Of blobs that came from the upstream for this image; a blob of several images counts for one of them. */
   readonly bytes: number
   readonly seconds: number
-  /** Why it failed or was kept. */
+  /** Why it failed or was kept, or what of its referrers was left out. */
   readonly why?: string
 }
 

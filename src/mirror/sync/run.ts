@@ -113,7 +113,7 @@ class Run {
     }
     try {
       const isLed = await copyImage(work, blobs, { ...this.#parts, signal: this.#signal })
-      if (isLed) end(RESULTS[planned.state])
+      if (isLed) end(RESULTS[planned.state], planned.why)
       else end('kept', 'somebody pushed this tag here meanwhile')
     } catch (error) {
       if (isNoRoom(error)) this.#giveUp(error)

@@ -54,6 +54,8 @@ export interface SyncerParts {
   /** 0 to 1. */
   readonly random: () => number
   readonly patience?: Partial<PatienceLimits> | undefined
+  /** Puts in order what runs leave; awaited at the end of each. */
+  readonly onEnded?: () => Promise<void>
 }
 
 /** What a report says beside whose it is and when. */
@@ -118,9 +120,11 @@ export class Syncer implements Syncing {
       )
     } catch (error) {
       // Somebody ended it before it had a plan.
-      if (reading.signal.aborted) return keep({ ...NOTHING, outcome: 'stopped' })
+      if (reading.signal.aborted) return await keep({ ...NOTHING, outcome: 'stopped' })
       await keep({ ...NOTHING, outcome: 'failed', fault: describeFault(error) })
       throw error
+    } finally {
+      await this.#parts.onEnded?.()
     }
   }
 

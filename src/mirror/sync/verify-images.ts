@@ -1,5 +1,5 @@
 // Asks the policies of a sync about what is going to be taken: what they do not let in fails, with the reason, and nothing
-// of it is fetched. What is here already was let in before and is not asked about again.
+// of it is fetched. What a sync brought was let in before and is not asked about again; what came by a pull was not.
 import type { SyncEntry } from '../../config/sync-file.ts'
 import type { Fetcher } from '../../upstream/fetch-small.ts'
 import { UpstreamError } from '../../upstream/upstream-error.ts'
@@ -21,7 +21,11 @@ export interface VerifyRun {
   readonly signal: AbortSignal
   /** Runs what asks the upstream `host`, again if need be. */
   readonly patient: <T>(host: string, act: () => Promise<T>) => Promise<T>
+  /** Whether a sync brought what is here, under its tag or by its digest. */
+  readonly isSynced: (image: VerifiedImage) => boolean
 }
+
+type VerifiedImage = Pick<PlannedImage, 'state' | 'to' | 'tag' | 'digest'>
 
 // Of all upstreams together: so many images' signatures are asked for.
 const AT_A_TIME = 16
@@ -45,13 +49,15 @@ export class ImagePolicies {
   async filter(
     asks: readonly ImageAsk[],
     read: readonly (FetchedImage | UnreadImage)[],
-    planned: readonly Pick<PlannedImage, 'state'>[],
+    planned: readonly VerifiedImage[],
     run: VerifyRun,
   ): Promise<(FetchedImage | UnreadImage)[]> {
-    const all = read.map((image, index) => ({ image, ask: asks[index], state: planned[index]?.state }))
+    const all = read.map((image, index) => ({ image, ask: asks[index], here: planned[index] }))
     return [
-      ...(await inParallel(all, AT_A_TIME, async ({ image, ask, state }) => {
-        if (ask === undefined || 'why' in image || state === undefined || !TAKEN.has(state)) return image
+      ...(await inParallel(all, AT_A_TIME, async ({ image, ask, here }) => {
+        if (ask === undefined || 'why' in image || here === undefined) return image
+        const isAsked = TAKEN.has(here.state) || (here.state === 'here' && !run.isSynced(here))
+        if (!isAsked) return image
         const why = await this.#whyNot(ask, image, run)
         return why === undefined ? image : { ...ask.image, why }
       })),

@@ -172,3 +172,21 @@ t.test('a referrer that is gone is left out; one that did not come yet fails the
   const { read } = open({ ...common, manifests: [amd64, sbom], faults })
   t.match(await read(amd64, { referrers: true }), { why: 'limited: GET' })
 })
+
+t.test('what is left out of what refers to an image is told, but for tags that are not there', async (t) => {
+  const common = { tags: { 1: amd64 }, manifests: [amd64] }
+  t.notOk('leftOut' in (await open(common).read(amd64, { referrers: true })))
+  const gone = open({ ...common, referrers: [[amd64, sbom]] as const })
+  t.match(await gone.read(amd64, { referrers: true }), {
+    leftOut: `left out of what refers to it: ${sbom.digest}: up.test does not have it`,
+  })
+  const broken = open({ ...common, faults: { [`HEAD ${SIG}`]: 'invalid' } })
+  t.match(await broken.read(amd64, { referrers: true }), { leftOut: /\.sig: invalid: HEAD/ })
+  const many = Array.from({ length: 102 }, (_, index) => imageOf(`sbom-${index}`, { x: 1 }))
+  const flood = open({
+    tags: { 1: amd64 },
+    manifests: [amd64, ...many],
+    referrers: many.map((each) => [amd64, each] as const),
+  })
+  t.match(await flood.read(amd64, { referrers: true }), { leftOut: /: 2, such as sha256:.*more than 100 refer/ })
+})

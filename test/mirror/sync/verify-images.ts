@@ -2,11 +2,14 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import type { FetchedImage, ImageAsk } from '../../../src/mirror/sync/read-image.ts'
 import type { SyncReport } from '../../../src/mirror/sync/report.ts'
+import { ImagePolicies } from '../../../src/mirror/sync/verify-images.ts'
 import { makeHome } from '../../helpers/home.ts'
 import { startUpstream } from '../../helpers/mirror.ts'
 import { OCI_MANIFEST, pushBlob, pushImage, pushManifest } from '../../helpers/push.ts'
 import { cosignPayload, makeSignatureImage, makeSigningKey, signPayload } from '../../helpers/signing.ts'
+import { imageOf, meantOf } from '../../helpers/sync-facts.ts'
 import { runTarn } from '../../helpers/tarn.ts'
 
 t.test(
@@ -80,3 +83,38 @@ t.test(
     t.match(await sync(), { code: 3, report: { counts: { here: 1, failed: 2 } } }, 'to accept anything is no signature')
   },
 )
+
+t.test('what came by a pull is asked about, and what a sync brought is not', async (t) => {
+  const directory = t.testdir({ 'policy.json': JSON.stringify({ default: [{ type: 'reject' }] }) })
+  const signing = { onlySigned: false, policy: join(directory, 'policy.json') }
+  const policies = new ImagePolicies([signing], {
+    fetcher: { get: () => Promise.reject(new Error('nothing is fetched here')) },
+    clock: Date.now,
+  })
+  const root = { ...imageOf('amd64', { a: 1 }), stored: { bytes: Buffer.alloc(1) } }
+  const image = { ...meantOf('1', root), root, read: new Map() } as unknown as FetchedImage
+  const ask = {
+    image: { from: image.from, to: image.to, tag: image.tag, platforms: 'all' },
+    located: { name: 'app', repository: 'app', upstream: { client: {}, config: { host: 'up.example' } } },
+    reference: { kind: 'tag', tag: '1' },
+    referrers: false,
+    signing,
+  } as unknown as ImageAsk
+  const filter = async (state: 'here' | 'new' | 'kept', isSynced: boolean): Promise<boolean> => {
+    const [result] = await policies.filter(
+      [ask],
+      [image],
+      [{ state, to: image.to, ...(image.tag && { tag: image.tag }) }],
+      {
+        signal: new AbortController().signal,
+        patient: (_host, act) => act(),
+        isSynced: () => isSynced,
+      },
+    )
+    return result !== undefined && 'why' in result && result.why.startsWith('not verified')
+  }
+  t.equal(await filter('here', false), true)
+  t.equal(await filter('here', true), false)
+  t.equal(await filter('new', true), true)
+  t.equal(await filter('kept', false), false)
+})
