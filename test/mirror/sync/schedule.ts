@@ -135,8 +135,8 @@ t.test('a run that somebody began outside the window is not ended by it', async 
   const text = 'version: 1\nsync: [{from: quay.io/org/app, schedule: "0 14 * * *", window: "22:00-06:00"}]\n'
   const { begun, schedule, pass, runs } = setScene(t, text)
   const end = schedule.start()
-  const [{ id = '' } = {}] = schedule.list()
-  const order = schedule.find(id)
+  const [scheduled] = schedule.list()
+  const order = schedule.find(scheduled?.id ?? '')
   if (order === undefined) throw new Error('not scheduled')
   const run = runs.run(order, {})
   await pass(HOUR)

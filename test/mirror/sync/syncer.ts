@@ -2,12 +2,15 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { Problem } from '../../../src/config/problem.ts'
 import { readArguments } from '../../../src/mirror/sync/arguments.ts'
-import { orderImage } from '../../../src/mirror/sync/order.ts'
+import { orderFile, orderImage } from '../../../src/mirror/sync/order.ts'
 import type { SyncReport } from '../../../src/mirror/sync/report.ts'
 import { countResults } from '../../../src/mirror/sync/report.ts'
 import { writeReport } from '../../../src/mirror/sync/report-file.ts'
 import type { SyncerParts } from '../../../src/mirror/sync/syncer.ts'
 import { Syncer } from '../../../src/mirror/sync/syncer.ts'
+import { ManifestFetcher } from '../../../src/mirror/fetch-manifest.ts'
+import { makeTally } from '../../../src/mirror/tally.ts'
+import { openUpstream, send, sendJson, startFake } from '../../helpers/upstream.ts'
 import { makeContext, makeStore } from '../../helpers/store.ts'
 
 const order = (image: string) => orderImage(readArguments(image, undefined))
@@ -89,4 +92,34 @@ t.test('a registry of which something must be mended fails its images and not th
   })
   const report = await syncer.run(order('quay.io/a/b:1'), {})
   t.match(report, { outcome: 'partly', images: [{ from: 'quay.io/a/b:1', result: 'failed', why: /credentials/ }] })
+})
+
+t.test('so many images are read at a time that clients who pull find a turn', async (t) => {
+  const tags = Array.from({ length: 40 }, (_, index) => `v${index}`)
+  let [underWay, most] = [0, 0]
+  const fake = await startFake(t, ({ url }, response) => {
+    if (url.includes('/tags/list')) return sendJson(response, { name: 'team/app', tags })
+    underWay += 1
+    most = Math.max(most, underWay)
+    // Long enough for all who may ask at the same time to do so.
+    const answer = (turns: number): void => {
+      if (turns > 0) return void setImmediate(answer, turns - 1)
+      underWay -= 1
+      send(response, 404)
+    }
+    answer(200)
+  })
+  const signal = new AbortController().signal
+  const { syncer } = setScene(t, {
+    fetching: () => {
+      const manifests = new ManifestFetcher({ tally: makeTally(), elapsed: () => 0, signal: () => signal })
+      return { signal, manifests } as ReturnType<SyncerParts['fetching']>
+    },
+    open: () => openUpstream(t, [fake.origin], { concurrency: 100 }),
+  })
+  const text = 'version: 1\nsync: [{from: up.test/team/app, to: app}]\n'
+  const report = await syncer.run(orderFile(text, '/s.yml', '/'), {})
+  t.equal(report.counts.failed, 40)
+  t.ok(most > 1)
+  t.ok(most <= 6, `${most} at a time`)
 })
