@@ -24,14 +24,6 @@ export function hasAllSlices(store: Store, blob: BundleBlob): boolean {
   return slices.length > 0 && slicePaths(store, blob).every((path, at) => statFile(path)?.size === slices[at]?.size)
 }
 
-/** How many slices of blobs that are not whole lie here. */
-export function countSlices(store: Store, blobs: readonly BundleBlob[]): number {
-  return blobs.reduce((sum, blob) => {
-    const { slices = [] } = blob
-    return sum + slicePaths(store, blob).filter((path, at) => statFile(path)?.size === slices[at]?.size).length
-  }, 0)
-}
-
 /** Puts the slices of a part where they belong, and joins the blobs of which there are all now. Throws BadArchive. */
 export async function joinSlices(context: Context, { head, slices }: BundlePart, incoming: Incoming): Promise<void> {
   const { store } = context

@@ -23,6 +23,8 @@ interface ApplyCommandOptions {
   readonly config?: string
 }
 
+type Reported = ApplyReport & { readonly file: string }
+
 const MOST_NAMED = 20
 
 /** `tarn bundle apply FILE…`. */
@@ -52,7 +54,7 @@ async function apply(
   // Only here: other commands need neither the lock nor the API.
   const { reach } = await import('./reach.ts')
   const reached = await reach(home, context, { removes: !dryRun })
-  const reports: (ApplyReport & { readonly file: string })[] = []
+  const reports: Reported[] = []
   try {
     for (const file of paths) {
       const progress = watchProgress(command, context)
@@ -70,10 +72,22 @@ async function apply(
     await reached.close()
   }
   if (receipt !== undefined && !dryRun) writeReceipt(receipt, findDataDirectory(home))
-  output.result({ files: reports }, formatApplied(reports))
-  if (lastOfEach(reports).some(({ waiting, heldBack }) => waiting.length > 0 || heldBack.length > 0)) {
+  const told = dryRun ? foreseeAll(reports) : reports
+  output.result({ files: told }, formatApplied(told))
+  if (lastOfEach(told).some(({ waiting, heldBack }) => waiting.length > 0 || heldBack.length > 0)) {
     process.exitCode = EXIT.partly
   }
+}
+
+/** A dry run takes nothing, so that each part is alone: what one waits for and another that was given brings does not wait. */
+function foreseeAll(reports: readonly Reported[]): Reported[] {
+  return reports.map((report) => {
+    const own = reports.filter(({ bundle }) => bundle.id === report.bundle.id)
+    const given = new Set(own.map(({ bundle }) => bundle.part))
+    if (given.size < report.bundle.parts) return report
+    const waiting = report.waiting.filter(({ part }) => part === 0)
+    return { ...report, waiting, images: { ...report.images, here: report.images.all - waiting.length } }
+  })
 }
 
 /** The inventory of what is here now, in the place of an earlier one. */
@@ -92,7 +106,7 @@ function nameFile(error: unknown, file: string, count: number): unknown {
 }
 
 /** What bundles brought, for people. */
-export function formatApplied(reports: readonly (ApplyReport & { readonly file: string })[]): string {
+export function formatApplied(reports: readonly Reported[]): string {
   const lines = reports.map((report) => formatFile(report))
   for (const report of lastOfEach(reports)) {
     const own = reports.filter(({ bundle }) => bundle.id === report.bundle.id)
@@ -102,14 +116,7 @@ export function formatApplied(reports: readonly (ApplyReport & { readonly file: 
   return lines.join('\n')
 }
 
-function formatFile({
-  file,
-  blobs,
-  bundle,
-  dryRun,
-  seconds,
-  signature,
-}: ApplyReport & { readonly file: string }): string {
+function formatFile({ file, blobs, bundle, dryRun, seconds, signature }: Reported): string {
   const verb = dryRun ? 'would come in' : 'came in'
   const signed =
     signature.state === 'unsigned'
