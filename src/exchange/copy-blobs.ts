@@ -70,7 +70,7 @@ export class BlobCopies {
     try {
       const open = async (): Promise<Readable> => {
         const raw = await source.openBlob(from, blob, { signal })
-        return verified(raw, blob, { onBytes })
+        return verified(raw, blob, { onBytes, hashed: target.hashes === true })
       }
       const outcome = await tryAgain(async () => {
         if (await target.hasBlob(to, blob, { signal })) return 'here'

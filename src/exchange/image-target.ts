@@ -16,6 +16,8 @@ export type OpenBytes = () => Promise<Readable>
 export interface ImageTarget {
   /** For messages and reports. */
   readonly name: string
+  /** It hashes the bytes of a blob itself and refuses wrong ones as WrongBytes: then only their number is checked on the way. */
+  readonly hashes?: true
   /** Whether the repository has the bytes already. */
   hasBlob(repository: RepositoryName, blob: Descriptor, options?: AskedWith): Promise<boolean>
   /**

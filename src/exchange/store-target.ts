@@ -8,11 +8,13 @@ import { beginUpload, cancelUpload, finishUpload, mountBlob } from '../registry/
 import { pushManifest } from '../registry/push-manifest.ts'
 import { algorithmOf } from '../oci/digest.ts'
 import type { ImageTarget } from './image-target.ts'
+import { WrongBytes } from './verified.ts'
 
 /** `close` closes whatever `onClose` does, such as the directory. */
 export function storeTarget(context: Context, name: string, onClose?: () => Promise<void>): ImageTarget {
   return {
     name,
+    hashes: true,
     async hasBlob(repository, { digest, size }) {
       try {
         return (await statBlob(context, repository, digest)) === size
@@ -35,6 +37,8 @@ export function storeTarget(context: Context, name: string, onClose?: () => Prom
         return 'sent'
       } catch (error) {
         await cancelUpload(context, key).catch(() => undefined)
+        if (error instanceof RegistryError && error.code === 'DIGEST_INVALID')
+          throw new WrongBytes(`the bytes of ${digest} have another digest`)
         throw error
       }
     },

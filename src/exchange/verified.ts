@@ -14,14 +14,20 @@ export class WrongBytes extends Error {
 export interface VerifiedOptions {
   /** Told of bytes as they pass. */
   readonly onBytes?: (count: number) => void
+  /** Whoever takes the bytes hashes them too: once is enough. */
+  readonly hashed?: boolean
 }
 
 /**
  * Passes the bytes on and holds the last of them back until all are right, so that who counts them can never think that
  * a wrong blob is complete. Destroying it destroys `bytes`.
  */
-export function verified(bytes: Readable, blob: Descriptor, { onBytes }: VerifiedOptions = {}): Readable {
-  const stream = Readable.from(check(bytes, blob, onBytes), { objectMode: false, highWaterMark: 1024 * 1024 })
+export function verified(
+  bytes: Readable,
+  blob: Descriptor,
+  { onBytes, hashed = false }: VerifiedOptions = {},
+): Readable {
+  const stream = Readable.from(check(bytes, blob, onBytes, hashed), { objectMode: false, highWaterMark: 1024 * 1024 })
   // The generator notices it only when it has been begun.
   stream.once('close', () => bytes.destroy())
   return stream
@@ -31,15 +37,16 @@ async function* check(
   bytes: Readable,
   { digest, size }: Descriptor,
   onBytes: ((count: number) => void) | undefined,
+  hashed: boolean,
 ): AsyncGenerator<Uint8Array> {
-  const hash = createHash(algorithmOf(digest))
+  const hash = hashed ? undefined : createHash(algorithmOf(digest))
   let held: Uint8Array | undefined
   let received = 0
   for await (const chunk of bytes as AsyncIterable<Uint8Array>) {
     if (chunk.byteLength === 0) continue
     received += chunk.byteLength
     if (received > size) throw new WrongBytes(`${digest} is longer than the ${size} bytes that its manifest says`)
-    hash.update(chunk)
+    hash?.update(chunk)
     if (held !== undefined) {
       onBytes?.(held.byteLength)
       yield held
@@ -47,7 +54,8 @@ async function* check(
     held = chunk
   }
   if (received < size) throw new WrongBytes(`${digest} has ${received} bytes, its manifest says ${size}`)
-  if (hash.digest('hex') !== hexOf(digest)) throw new WrongBytes(`the bytes of ${digest} have another digest`)
+  if (hash !== undefined && hash.digest('hex') !== hexOf(digest))
+    throw new WrongBytes(`the bytes of ${digest} have another digest`)
   if (held === undefined) return
   onBytes?.(held.byteLength)
   yield held
