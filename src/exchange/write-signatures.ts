@@ -1,9 +1,9 @@
 // Signatures of releases beside the images of a directory, as `oc adm release mirror --to-dir` leaves them: one ConfigMap for
 // each, which `oc apply` gives to a cluster.
-import { hexOf } from '../oci/digest.ts'
 import type { Layout } from '../storage/layout.ts'
 import { readSignatures } from '../storage/signatures.ts'
 import type { CopiedImage } from './copy-images.ts'
+import { makeSignatureConfigMap, signatureFileName } from './signature-config-map.ts'
 import { writeDirectory } from './write-directory.ts'
 
 /** Writes those of the images that are there. */
@@ -19,20 +19,7 @@ export async function writeSignatureMaps(
   for (const digest of digests) {
     const signatures = readSignatures(layout, digest)
     if (signatures.length === 0) continue
-    const name = `sha256-${hexOf(digest)}`
-    const map = {
-      kind: 'ConfigMap',
-      apiVersion: 'v1',
-      metadata: {
-        name,
-        namespace: 'openshift-config-managed',
-        creationTimestamp: null,
-        labels: { 'release.openshift.io/verification-signatures': '' },
-      },
-      binaryData: Object.fromEntries(
-        signatures.map(({ number, bytes }) => [`${name}-${number}`, bytes.toString('base64')]),
-      ),
-    }
-    await writer.write(`config/signature-sha256-${hexOf(digest).slice(0, 16)}.json`, Buffer.from(JSON.stringify(map)))
+    const map = makeSignatureConfigMap({ digest, signatures })
+    await writer.write(`config/${signatureFileName(digest)}`, Buffer.from(JSON.stringify(map)))
   }
 }

@@ -2,7 +2,7 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Digest } from '../oci/digest.ts'
-import { makeSignatureConfigMap, signatureFileName } from './cluster/signature-config-maps.ts'
+import { makeSignatureConfigMap, signatureFileName } from '../exchange/signature-config-map.ts'
 
 /** Keeps one signature after the other; a file holds all of its digest. */
 export function keepSignatures(directory: string): (digest: Digest, bytes: Buffer) => Promise<boolean> {
