@@ -88,8 +88,6 @@ export async function run(context: E2EContext): Promise<Row[]> {
   )
 
   await recorder.check('BusyBox unpacks it too', async () => {
-    const box = await machine.run('sh', ['-c', 'command -v busybox || true'])
-    if (box.text === '') return
     const place = await machine.scratch('busybox')
     await machine.run('busybox', ['tar', '-xf', at('march.tar'), '-C', place])
     await machine.run('diff', ['-r', join(place, 'data/docker'), join(data, 'docker')])

@@ -32,6 +32,7 @@ const PACKAGES: Record<string, string> = {
   gpgconf: 'gpgconf',
   tar: 'tar',
   zstd: 'zstd',
+  busybox: 'busybox',
   xargs: 'findutils',
 }
 
