@@ -48,7 +48,8 @@ export class EventStream {
   /** Ends the stream with its last line; further calls do nothing. */
   end(last: LastEvent): void {
     if (this.#ended) return
-    this.#progress = undefined
+    // An act of less than a tick would else have told no step at all.
+    this.#sendProgress()
     this.#put(last)
     this.#ended = true
     clearInterval(this.#timer)

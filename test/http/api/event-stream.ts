@@ -42,9 +42,22 @@ t.test('of much progress at most ten lines a second are sent, the first at once'
   await once(stream.readable, 'end')
   t.same(
     lines.filter(({ event }) => event === 'progress').map(({ done }) => done),
-    [1, 100, 200, 300, 400],
-    'the newest counts, not the oldest',
+    [1, 100, 200, 300, 400, 450],
+    'the newest counts, not the oldest, and the last is told',
   )
+})
+
+t.test('an act that ends within a tick has told its newest step', async (t) => {
+  const stream = new EventStream()
+  stream.progress({ phase: 'waiting', done: 0 })
+  stream.progress({ phase: 'blobs', done: 1 })
+  stream.progress({ phase: 'links', done: 2 })
+  stream.end({ event: 'report', report: {} })
+  t.same(await readAll(stream), [
+    { event: 'progress', phase: 'waiting', done: 0 },
+    { event: 'progress', phase: 'links', done: 2 },
+    { event: 'report', report: {} },
+  ])
 })
 
 t.test('a client that does not read makes nobody keep more than a bounded number of lines', async (t) => {
