@@ -1,27 +1,8 @@
 // The command `tarn`: puts the commands together and turns how they end into an exit code. It does nothing itself.
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
-import { bundleCommand } from './bundle.ts'
-import { certCommand } from './cert.ts'
-import { checkCommand } from './check.ts'
-import { clusterCommand } from './cluster/cluster.ts'
 import type { CommandContext } from './context.ts'
-import { garbageCollectCommand } from './garbage-collect.ts'
-import { gcCommand } from './gc.ts'
-import { initCommand } from './init.ts'
-import { inspectCommand } from './inspect.ts'
-import { lsCommand } from './ls.ts'
 import { EXIT, reportError, toleratePipe } from './output.ts'
-import { pinCommand } from './pin.ts'
-import { releaseCommand } from './release/release.ts'
-import { retainCommand } from './retain.ts'
-import { rmCommand } from './rm.ts'
-import { serveCommand } from './serve.ts'
-import { startCommand } from './start.ts'
-import { importCommand } from './import.ts'
-import { exportCommand } from './export.ts'
-import { syncCommand } from './sync.ts'
-import { userCommand } from './user.ts'
 
 /** Runs the command line `args` (without the program's own name) and gives the exit code. Never throws. */
 export async function runProgram(args: readonly string[], context: CommandContext): Promise<number> {
@@ -31,7 +12,9 @@ export async function runProgram(args: readonly string[], context: CommandContex
   // There is no other place to complain about it.
   toleratePipe(context.stderr, () => undefined)
   try {
-    await makeProgram(context).parseAsync(asRelease(asServe(args)), { from: 'user' })
+    const meant = asRelease(asServe(args))
+    const program = await makeProgram(meant, context)
+    await program.parseAsync(meant, { from: 'user' })
     return Number(process.exitCode ?? EXIT.done)
   } catch (error) {
     // commander has written its own lines already; it says 0 for --help and --version.
@@ -40,33 +23,48 @@ export async function runProgram(args: readonly string[], context: CommandContex
   }
 }
 
-function makeProgram(context: CommandContext): Command {
+type LoadCommand = () => Promise<(context: CommandContext) => Command>
+
+// As help shows them. Only the one that is given is loaded: to load all takes longer than most of them work.
+const COMMANDS: ReadonlyMap<string, LoadCommand> = new Map<string, LoadCommand>(
+  Object.entries({
+    serve: async () => (await import('./serve.ts')).serveCommand,
+    start: async () => (await import('./start.ts')).startCommand,
+    init: async () => (await import('./init.ts')).initCommand,
+    user: async () => (await import('./user.ts')).userCommand,
+    cert: async () => (await import('./cert.ts')).certCommand,
+    sync: async () => (await import('./sync.ts')).syncCommand,
+    bundle: async () => (await import('./bundle.ts')).bundleCommand,
+    release: async () => (await import('./release/release.ts')).releaseCommand,
+    import: async () => (await import('./import.ts')).importCommand,
+    export: async () => (await import('./export.ts')).exportCommand,
+    ls: async () => (await import('./ls.ts')).lsCommand,
+    inspect: async () => (await import('./inspect.ts')).inspectCommand,
+    rm: async () => (await import('./rm.ts')).rmCommand,
+    pin: async () => (await import('./pin.ts')).pinCommand,
+    gc: async () => (await import('./gc.ts')).gcCommand,
+    check: async () => (await import('./check.ts')).checkCommand,
+    'garbage-collect': async () => (await import('./garbage-collect.ts')).garbageCollectCommand,
+    retain: async () => (await import('./retain.ts')).retainCommand,
+    cluster: async () => (await import('./cluster/cluster.ts')).clusterCommand,
+  }),
+)
+
+async function makeProgram(args: readonly string[], context: CommandContext): Promise<Command> {
   const program = new Command('tarn')
     .description('A mirror registry: OCI distribution server, mirror and air-gap bundle in one process.')
     .version(readVersion())
     .option('--json', 'one JSON document on stdout')
     .option('--quiet', 'no notes')
-    .addCommand(serveCommand())
-    .addCommand(startCommand(context))
-    .addCommand(initCommand(context))
-    .addCommand(userCommand(context))
-    .addCommand(certCommand(context))
-    .addCommand(syncCommand(context))
-    .addCommand(bundleCommand(context))
-    .addCommand(releaseCommand(context))
-    .addCommand(importCommand(context))
-    .addCommand(exportCommand(context))
-    .addCommand(lsCommand(context))
-    .addCommand(inspectCommand(context))
-    .addCommand(rmCommand(context))
-    .addCommand(pinCommand(context))
-    .addCommand(gcCommand(context))
-    .addCommand(checkCommand(context))
-    .addCommand(garbageCollectCommand(context))
-    .addCommand(retainCommand(context))
-    .addCommand(clusterCommand(context))
+  for (const load of findLoaders(args)) program.addCommand((await load())(context))
   speakOurWay(program, program.name(), context)
   return program
+}
+
+// All of them for help, and for what is no command.
+function findLoaders(args: readonly string[]): LoadCommand[] {
+  const named = COMMANDS.get(args.find((arg) => !arg.startsWith('-')) ?? '')
+  return named === undefined ? [...COMMANDS.values()] : [named]
 }
 
 // Settings of commander are not passed on to commands that were made before.

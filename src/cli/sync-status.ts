@@ -6,9 +6,11 @@ import { outputOf } from './context.ts'
 import { readHome } from './home.ts'
 import { formatLeft } from './progress.ts'
 import { printable } from './printable.ts'
+import type { Reached } from './reach.ts'
 import { formatBytes, formatCount, formatTable } from './table.ts'
 
 type Status = ReportOf<'GET /sync'>
+type Last = Status['others'][number]
 
 /** Prints what runs and what is planned. */
 export async function showSyncStatus(
@@ -16,17 +18,11 @@ export async function showSyncStatus(
   command: Command,
   context: CommandContext,
 ): Promise<void> {
-  const output = outputOf(command, context)
-  const home = readHome(options, command, context)
-  const { reach } = await import('./reach.ts')
-  const reached = await reach(home, context, { removes: false })
-  try {
+  await askAndTell(options, command, context, async (reached) => {
     const status = await reached.call('GET /sync', {})
     const served = reached.served ? [] : ['no registry runs here, so nothing is synced by itself']
-    output.result(status, [...served, formatStatus(status, context.clock())].join('\n'))
-  } finally {
-    await reached.close()
-  }
+    return [status, [...served, formatStatus(status, context.clock())].join('\n')]
+  })
 }
 
 /** Ends the syncs that run, or the one of this id. */
@@ -36,21 +32,32 @@ export async function stopSyncs(
   command: Command,
   context: CommandContext,
 ): Promise<void> {
+  await askAndTell(options, command, context, async (reached) => {
+    const report = await reached.call('DELETE /sync', id === undefined ? {} : { id })
+    const { stopped } = report
+    return [report, stopped.length === 0 ? 'no sync runs' : `ending: ${stopped.map(printable).join(', ')}`]
+  })
+}
+
+async function askAndTell(
+  options: { readonly config?: string },
+  command: Command,
+  context: CommandContext,
+  ask: (reached: Reached) => Promise<readonly [report: unknown, text: string]>,
+): Promise<void> {
   const output = outputOf(command, context)
   const home = readHome(options, command, context)
   const { reach } = await import('./reach.ts')
   const reached = await reach(home, context, { removes: false })
   try {
-    const report = await reached.call('DELETE /sync', id === undefined ? {} : { id })
-    const { stopped } = report
-    output.result(report, stopped.length === 0 ? 'no sync runs' : `ending: ${stopped.map(printable).join(', ')}`)
+    output.result(...(await ask(reached)))
   } finally {
     await reached.close()
   }
 }
 
 /** `now` in milliseconds since 1970. */
-export function formatStatus({ running, scheduled, problems }: Status, now: number): string {
+export function formatStatus({ running, scheduled, others, problems }: Status, now: number): string {
   const runs = running.map(({ name, by, isEnding, progress, ended, failed }) => [
     printable(name),
     isEnding ? 'ending' : by === 'schedule' ? 'by schedule' : 'by command',
@@ -63,16 +70,24 @@ export function formatStatus({ running, scheduled, problems }: Status, now: numb
     printable(id),
     schedule,
     isWaiting ? 'waits for its window' : nextAt === null ? 'never' : `in ${formatLeft(Date.parse(nextAt) - now)}`,
-    last === null ? 'never' : `${last.outcome}, ${formatLeft(now - Date.parse(last.startedAt))} ago`,
-    last === null || last.counts.failed === 0 ? '' : `${formatCount(last.counts.failed, 'image')} failed`,
+    ...(last === null ? ['never', ''] : formatLast(last, now)),
   ])
+  const lasts = others.map((last) => [printable(last.name), printable(last.id), ...formatLast(last, now)])
   return [
     runs.length === 0
       ? 'nothing is being synced'
       : formatTable([['SYNC', 'BEGUN', 'PHASE', 'IMAGES', 'BYTES'], ...runs], []),
     ...(plans.length === 0 ? [] : ['', formatTable([['SCHEDULED', 'ID', 'CRON', 'NEXT', 'LAST', ''], ...plans], [])]),
+    ...(lasts.length === 0 ? [] : ['', formatTable([['BY COMMAND', 'ID', 'LAST', ''], ...lasts], [])]),
     ...problems.map(({ file, problem }) => printable(`not used as it is: ${file}: ${problem}`)),
   ].join('\n')
+}
+
+// What nobody knows the end of is no outcome.
+function formatLast({ outcome, startedAt, counts }: Last, now: number): [last: string, failed: string] {
+  const how = outcome === 'cutOff' ? 'was cut off' : outcome
+  const failed = counts.failed === 0 ? '' : `${formatCount(counts.failed, 'image')} failed`
+  return [`${how}, ${formatLeft(now - Date.parse(startedAt))} ago`, failed]
 }
 
 function formatShare(bytes: number, total: number | undefined): string {

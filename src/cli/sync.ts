@@ -10,7 +10,6 @@ import type { OptionsOf, ReportOf } from '../http/api/routes.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import type { ImageSource } from '../config/image-source.ts'
 import type { ElsewhereReport } from '../exchange/sync-elsewhere.ts'
-import { readOrder } from '../http/api/sync-route.ts'
 import { readArguments } from '../mirror/sync/arguments.ts'
 import { orderFile, orderImage } from '../mirror/sync/order.ts'
 import type { CommandContext } from './context.ts'
@@ -19,7 +18,6 @@ import { configOption, readHome } from './home.ts'
 import { EXIT } from './output.ts'
 import type { Output } from './output.ts'
 import type { Elsewhere } from './sync-elsewhere.ts'
-import { parseElsewhere, syncToPlace } from './sync-elsewhere.ts'
 import { watchSync } from './sync-progress.ts'
 import { formatSyncPlan } from './sync-plan.ts'
 import { formatSyncReport } from './sync-report.ts'
@@ -86,9 +84,12 @@ async function sync(
   const output = outputOf(command, context)
   const { dryRun = false, missing = false, prune: confirmed = false } = options
   // Before anything is begun: what is wrong in the last file must not be found after hours.
-  const second = what[1] === undefined ? undefined : parseElsewhere(what[1])
+  // Other places need much that a sync into this registry does not.
+  const readPlace = async (text: string | undefined): Promise<Elsewhere | undefined> =>
+    text === undefined ? undefined : (await import('./sync-elsewhere.ts')).parseElsewhere(text)
+  const second = await readPlace(what[1])
   const exact = second?.kind === 'registry' && second.at.repository !== undefined
-  const to = second ?? (options.to === undefined ? undefined : parseElsewhere(options.to))
+  const to = second ?? (await readPlace(options.to))
   const named = second === undefined ? what : [what[0] ?? '', ...(exact ? [nameOf(second.at)] : []), ...what.slice(2)]
   const asked = readAsked(named, options, (text) => output.note(text))
   const home = readHome(options, command, context)
@@ -142,6 +143,10 @@ async function syncElsewhere(
     ...(toAuthfile !== undefined && { credentials: { authFile: resolve(toAuthfile) } }),
     ...(toInsecure === true && { insecure: true, ...(to.kind === 'registry' && { url: [`http://${to.at.host}`] }) }),
   }
+  const [{ syncToPlace }, { readOrder }] = await Promise.all([
+    import('./sync-elsewhere.ts'),
+    import('../http/api/sync-route.ts'),
+  ])
   const reports: ElsewhereReport[] = []
   try {
     for (const each of asked) {

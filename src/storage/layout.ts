@@ -108,6 +108,7 @@ export function createLayout(root: string) {
     signaturesOf: (digest: Digest): string => `${own}/state/signatures/${algorithmOf(digest)}=${hexOf(digest)}`,
     signature: (digest: Digest, number: number): string =>
       `${own}/state/signatures/${algorithmOf(digest)}=${hexOf(digest)}/signature-${Math.trunc(number)}`,
+    syncReports: `${own}/state/sync`,
     syncReport: (id: string): string => `${own}/state/sync/${id}/report.json`,
     checkCursor: `${own}/state/check.json`,
     lastCollection: `${own}/state/collection.json`,

@@ -11,6 +11,7 @@ import { describeMachine, drawTable, judge, replaceTable } from './helpers/table
 import { measureMirror } from './mirror.ts'
 import { measureRegistry } from './registry.ts'
 import { measureSync } from './sync.ts'
+import { measureManyImages } from './sync-many.ts'
 import { measureRelease } from './release.ts'
 
 const BENCHES: Readonly<Record<string, Bench>> = {
@@ -18,6 +19,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   collect: measureCollection,
   mirror: measureMirror,
   sync: measureSync,
+  'sync-many': measureManyImages,
   release: measureRelease,
   bundle: measureBundle,
 }

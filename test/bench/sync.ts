@@ -108,11 +108,19 @@ export async function measureSync(context: BenchContext): Promise<Results> {
   const over = await startTarn()
   const line = await sync(over, slow)
   requireWhole(line.report, planted)
+  const sent = relay.bytesOf('/blobs/')
+  if (sent !== planted.bytes) throw new Error(`${sent} of ${planted.bytes} bytes of blobs went over the line`)
+  relay.shape(undefined)
+  relay.clear()
+  const quiet = await sync(over, slow)
+  const asked = relay.requestsFor('/blobs/').length
+  if (asked > 0 || quiet.report.counts['here'] !== IMAGES) throw new Error(`a second run asked for ${asked} blobs`)
   await over.stop()
   await rm(over.data, { recursive: true, force: true })
   const least = planted.bytes / GIGABIT
   progress(`over 1 Gbit/s: ${line.seconds.toFixed(1)} s, the line itself ${least.toFixed(1)} s`)
   return {
+    peer: 'skopeo sync',
     rows: [
       { name: WHOLE, unit: 's', tarn: taken.tarn, peer: taken.skopeo },
       { name: SHARE, unit: '×', tarn: taken.share, peer: [] },

@@ -7,7 +7,7 @@ import type { ReportOf } from '../../src/http/api/routes.ts'
 import { formatStatus } from '../../src/cli/sync-status.ts'
 import type { Gateway } from '../helpers/gateway.ts'
 import { openClient } from '../helpers/client.ts'
-import { findSocket } from '../helpers/home.ts'
+import { findSocket, keeperSince } from '../helpers/home.ts'
 import { pushLayers } from '../helpers/mirror.ts'
 import { setSyncScene } from '../helpers/sync.ts'
 import { runTarn } from '../helpers/tarn.ts'
@@ -85,6 +85,36 @@ t.test('a sync that runs is shown with its progress, does not run twice, and is 
   t.equal(again.code, 0, again.stderr)
 })
 
+t.test(
+  'a registry that is killed leaves a sync that was cut off, and the next life tries all of it again',
+  async (t) => {
+    const { client, gateway, home, serving, status } = await setScene(t)
+    t.equal((await runTarn(home.directory, ['sync', 's.yml'])).code, 0)
+    await pushLayers(client, 'team/app', [Buffer.alloc(1000, 2)], { reference: 'v2' })
+    const { held, release } = holdBlobs(gateway)
+    const run = runTarn(home.directory, ['sync', 's.yml'])
+    await held
+    t.match((await status()).scheduled[0]?.last, { outcome: 'running' }, 'and not how the run before ended')
+    const before = keeperSince(home.data)
+    await serving.end('SIGKILL')
+    release()
+    t.match(await run, { code: 1, stderr: /the registry ended before its work did/ })
+    t.match((await status()).others, [{ outcome: 'cutOff' }], 'also where no registry runs')
+
+    const next = await home.serve()
+    await findSocket(home.data, before)
+    t.match((await status()).scheduled[0]?.last, { outcome: 'cutOff', counts: { copied: 0 } })
+    t.match((await runTarn(home.directory, ['sync', '--status'])).stdout, /was cut off, .* ago/)
+    const metrics = openClient({ url: next.url })
+    t.teardown(() => metrics.close())
+    t.match((await metrics.send('GET', '/metrics')).body.toString(), /tarn_sync_last_run_failed\{sync="[^"]+"\} 1/)
+    const missing = await runTarn(home.directory, ['--json', 'sync', 's.yml', '--missing'])
+    t.equal(missing.code, 0, missing.stderr)
+    t.match(JSON.parse(missing.stdout), { counts: { here: 1, copied: 1 } })
+    t.match((await status()).scheduled[0]?.last, { outcome: 'done' })
+  },
+)
+
 t.test('a file that cannot be read is told and does not keep the registry from serving', async (t) => {
   const { home, write, status } = await setScene(t)
   writeFileSync(join(home.directory, 's.yml'), 'version: 1\nsync: [{frm: x}]\n')
@@ -142,11 +172,13 @@ t.test('the status for people names what runs, what comes, and what cannot be re
           last: null,
         },
       ],
+      others: [{ ...last, id: 'e', name: 'e.yml', outcome: 'cutOff', counts: { ...counts, failed: 0 } }],
       problems: [{ file: 'd.yml', problem: 'no such file' }],
     },
     now,
   )
   t.match(text, /b\.yml +by schedule +fetch +1\/4, 1 failed/)
+  t.match(text, /BY COMMAND.*\ne\.yml +e +was cut off, .* ago/)
   t.match(text, /a\.yml +a +0 2 \* \* \* +in 2.*partly.* ago +2 images failed/)
   t.match(text, /c\.yml .*waits for its window +never/)
   t.match(text, /not used as it is: d\.yml: no such file/)

@@ -82,9 +82,12 @@ export function makeApiParts({ collect, check, standing, pins }: Acts = {}): Api
     trust: () => ({ signers: undefined, now: 0, key: '/nonexistent' }),
     holds: new Holds(randomUUID),
     clock: Date.now,
-    sync: () => {
-      throw new Error('nothing is synced here')
-    },
+    sync: () => ({
+      plan: () => Promise.reject(new Error('nothing is synced here')),
+      run: () => Promise.reject(new Error('nothing is synced here')),
+      lastReport: () => undefined,
+      lastReports: async () => [],
+    }),
     releases: () => {
       throw new Error('there are no releases here')
     },

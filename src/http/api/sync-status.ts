@@ -2,8 +2,8 @@
 import Type from 'typebox'
 import type { Static } from 'typebox'
 import type { SyncRuns } from '../../mirror/sync/runs.ts'
-import type { SyncReport } from '../../mirror/sync/report.ts'
-import type { Syncs } from './given.ts'
+import type { KeptReport } from '../../mirror/sync/report.ts'
+import type { ApiParts } from './given.ts'
 import { route } from './route.ts'
 import { SyncReportSchema } from './sync-schemas.ts'
 
@@ -35,7 +35,10 @@ const Progress = Type.Object(
   { additionalProperties: true },
 )
 
-const { id, name, startedAt, seconds, outcome, fault, counts, blobs, bytes } = SyncReportSchema.properties
+const { id, name, startedAt, seconds, fault, counts, blobs, bytes } = SyncReportSchema.properties
+const outcome = Type.Enum(['done', 'partly', 'failed', 'stopped', 'running', 'cutOff'], {
+  description: 'cutOff: the process ended before the run did',
+})
 const LastSync = Type.Object({ id, name, startedAt, seconds, outcome, fault, counts, blobs, bytes })
 
 export const SyncStatus = Type.Object({
@@ -63,6 +66,7 @@ export const SyncStatus = Type.Object({
       last: nullable(LastSync),
     }),
   ),
+  others: Type.Array(LastSync, { description: 'the last runs of syncs that nothing schedules, the newest first' }),
   problems: Type.Array(
     Type.Object(
       { file: Type.String(), problem: Type.String() },
@@ -84,7 +88,7 @@ export const syncStatusRoute = route({
   report: SyncStatus,
   long: false,
   changes: () => false,
-  act: async ({ parts }): Promise<SyncStatus> => describeSync(parts.syncs),
+  act: async ({ parts }): Promise<SyncStatus> => describeSync(parts),
 })
 
 export const stopSyncRoute = route({
@@ -97,11 +101,13 @@ export const stopSyncRoute = route({
   act: async ({ parts, body }) => ({ stopped: parts.syncs?.runs.stop(body.id) ?? [] }),
 })
 
-function describeSync(syncs: Syncs | undefined): SyncStatus {
-  if (syncs === undefined) return { running: [], scheduled: [], problems: [] }
-  const { runs, schedule } = syncs
+// Whoever gave syncs by command looks at the last ones; there may be thousands.
+const MOST_OTHERS = 10
+
+async function describeSync({ syncs, sync }: ApiParts): Promise<SyncStatus> {
+  const { runs, schedule } = syncs ?? {}
   const scheduled = (schedule?.list() ?? []).map(({ nextAt, ...facts }) => {
-    const last = runs.lastReport(facts.id)
+    const last = sync().lastReport(facts.id)
     return {
       ...facts,
       nextAt: nextAt === undefined ? null : new Date(nextAt).toISOString(),
@@ -109,10 +115,15 @@ function describeSync(syncs: Syncs | undefined): SyncStatus {
     }
   })
   return {
-    running: runs
-      .list()
-      .map(({ progress, ...run }) => ({ ...run, ...(progress && { progress: copyProgress(progress) }) })),
+    running: (runs?.list() ?? []).map(({ progress, ...run }) => ({
+      ...run,
+      ...(progress && { progress: copyProgress(progress) }),
+    })),
     scheduled,
+    others: (await sync().lastReports(MOST_OTHERS + scheduled.length))
+      .filter(({ id, outcome }) => outcome !== 'running' && scheduled.every((each) => each.id !== id))
+      .slice(0, MOST_OTHERS)
+      .map(summarize),
     problems: schedule?.problems() ?? [],
   }
 }
@@ -121,6 +132,6 @@ function copyProgress({ images, ...progress }: NonNullable<ReturnType<SyncRuns['
   return { ...progress, ...(images && { images: images.map((image) => ({ ...image })) }) }
 }
 
-function summarize({ id, name, startedAt, seconds, outcome, fault, counts, blobs, bytes }: SyncReport) {
+function summarize({ id, name, startedAt, seconds, outcome, fault, counts, blobs, bytes }: KeptReport) {
   return { id, name, startedAt, seconds, outcome, ...(fault && { fault }), counts: { ...counts }, blobs, bytes }
 }

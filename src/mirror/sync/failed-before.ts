@@ -2,17 +2,17 @@
 import { formatImageSource, parseImageSource } from '../../config/image-source.ts'
 import type { SyncEntry } from '../../config/sync-file.ts'
 import type { FoundImages } from './find-images.ts'
-import type { SyncReport } from './report.ts'
+import type { KeptReport } from './report.ts'
 
 /**
  * As `from` has them: images, and repositories or registries that could not be listed. Of a run that ended before it knew
- * its images all that the entries mean.
+ * its images, or that was cut off, all that the entries mean.
  */
 export function failedIn(
-  { images, outcome }: Pick<SyncReport, 'images' | 'outcome'>,
+  { images, outcome }: Pick<KeptReport, 'images' | 'outcome'>,
   entries: readonly Pick<SyncEntry, 'source'>[],
 ): ReadonlySet<string> {
-  if (images.length === 0 && (outcome === 'failed' || outcome === 'stopped'))
+  if (images.length === 0 && outcome !== 'done' && outcome !== 'partly')
     return new Set(entries.map(({ source }) => formatImageSource(source)))
   return new Set(images.filter(({ result }) => result === 'failed').map(({ from }) => from))
 }

@@ -4,7 +4,7 @@ import { basename } from 'node:path'
 import type { SyncEntry, SyncFile } from '../../config/sync-file.ts'
 import { parseSyncFile } from '../../config/sync-file.ts'
 import { formatImageSource } from '../../config/image-source.ts'
-import type { SyncEvent, SyncPlanReport, SyncReport } from './report.ts'
+import type { KeptReport, SyncEvent, SyncPlanReport, SyncReport } from './report.ts'
 
 /** What is to be synced. */
 export interface SyncOrder extends Pick<SyncFile, 'entries' | 'registries' | 'limits'> {
@@ -31,7 +31,9 @@ export interface Syncing {
   /** Does it, and keeps the report. What one image fails with is in the report; what ends the whole run too. */
   run(order: SyncOrder, wishes: SyncWishes): Promise<SyncReport>
   /** The report of the last run of this id in this directory; undefined when there is none that can be read. */
-  lastReport(id: string): SyncReport | undefined
+  lastReport(id: string): KeptReport | undefined
+  /** Those of all syncs of this directory, the newest first, at most so many. */
+  lastReports(most: number): Promise<KeptReport[]>
 }
 
 /** The id of every sync of one image from the command line. */
@@ -44,7 +46,7 @@ export const ONE_IMAGE = 'image'
 export function orderFile(text: string, path: string, directory: string): SyncOrder & Pick<SyncFile, 'warnings'> {
   const { entries, registries, limits, warnings } = parseSyncFile(text, path, directory)
   const name = basename(path)
-    .replace(/[^\w.-]/gu, '_')
+    .replace(/^\.|[^\w.-]/gu, '_')
     .slice(0, 64)
   return { id: `${name}-${hashOf(path)}`, name: path, entries, registries, limits, warnings }
 }

@@ -68,6 +68,12 @@ export interface SyncReport {
 /** `partly`: some images failed; `failed`: the run could not go on; `stopped`: somebody ended it. */
 export type SyncOutcome = 'done' | 'partly' | 'failed' | 'stopped'
 
+/**
+ * As it lies in the directory, where a run leaves it when it begins: `running`, and `cutOff` when a kill or a power cut
+ * kept that run from its end. Of both nothing is known but when it began.
+ */
+export type KeptReport = Omit<SyncReport, 'outcome'> & { readonly outcome: SyncOutcome | 'running' | 'cutOff' }
+
 /** What would be done. */
 export interface SyncPlanReport extends PlanReport {
   readonly dryRun: true

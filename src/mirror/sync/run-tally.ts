@@ -1,6 +1,6 @@
 // What the syncs of a process came to, counted for the metrics.
 import type { SyncOrder } from './order.ts'
-import type { SyncOutcome, SyncReport, SyncResult } from './report.ts'
+import type { KeptReport, SyncOutcome, SyncReport, SyncResult } from './report.ts'
 import { countResults } from './report.ts'
 
 export interface SyncTally {
@@ -15,7 +15,7 @@ export interface SyncTally {
 /** Times in milliseconds since 1970. */
 export interface LastRun {
   readonly endedAt: number
-  readonly outcome: SyncOutcome
+  readonly outcome: KeptReport['outcome']
   /** Of the last run that nobody ended before its end. */
   readonly isFailed: boolean
   readonly goodAt?: number
@@ -35,11 +35,11 @@ export function noteReport(tally: SyncTally, report: SyncReport, endedAt: number
   note(tally, report.id, report.outcome, endedAt)
 }
 
-/** A run of an earlier life, so that an alarm does not end with the process; nothing is counted. */
-export function recallReport({ last }: SyncTally, { id, outcome, startedAt, seconds }: SyncReport): void {
+/** A run of an earlier life, so that an alarm does not end with the process; nothing is counted. One that was cut off failed. */
+export function recallReport({ last }: SyncTally, { id, outcome, startedAt, seconds }: KeptReport): void {
   const endedAt = Date.parse(startedAt) + seconds * 1000
   if (last.has(id) || Number.isNaN(endedAt)) return
-  const isFailed = outcome === 'failed' || outcome === 'partly'
+  const isFailed = outcome === 'failed' || outcome === 'partly' || outcome === 'cutOff'
   last.set(id, { endedAt, outcome, isFailed, ...(outcome === 'done' && { goodAt: endedAt }) })
 }
 

@@ -2,7 +2,7 @@
 // once at a time, whoever began it.
 import { Problem } from '../../config/problem.ts'
 import type { SyncOrder, SyncWishes, Syncing } from './order.ts'
-import type { SyncEvent, SyncPlanReport, SyncProgress, SyncReport } from './report.ts'
+import type { KeptReport, SyncEvent, SyncPlanReport, SyncProgress, SyncReport } from './report.ts'
 import type { SyncTally } from './run-tally.ts'
 import { makeSyncTally, noteFailure, noteReport, recallReport } from './run-tally.ts'
 
@@ -121,7 +121,11 @@ export class SyncRuns implements Syncing {
     }))
   }
 
-  lastReport(id: string): SyncReport | undefined {
+  lastReport(id: string): KeptReport | undefined {
     return this.#parts.open().lastReport(id)
+  }
+
+  async lastReports(most: number): Promise<KeptReport[]> {
+    return this.#parts.open().lastReports(most)
   }
 }

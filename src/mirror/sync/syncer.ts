@@ -15,6 +15,7 @@ import { messageOf } from '../retry.ts'
 import type { Upstream } from '../upstream.ts'
 import { failedIn } from './failed-before.ts'
 import type { FindParts } from './find-images.ts'
+import { KeptReports } from './kept-reports.ts'
 import type { SyncOrder, SyncWishes, Syncing } from './order.ts'
 import { ownerOf } from './order.ts'
 import { Patience } from './patience.ts'
@@ -24,9 +25,8 @@ import { reportPlan } from './plan-report.ts'
 import { prune } from './prune.ts'
 import type { ReadPlan } from './read-plan.ts'
 import { readPlan } from './read-plan.ts'
-import type { PrunedTags, SyncEvent, SyncOutcome, SyncPlanReport, SyncReport } from './report.ts'
+import type { KeptReport, PrunedTags, SyncEvent, SyncOutcome, SyncPlanReport, SyncReport } from './report.ts'
 import { countResults } from './report.ts'
-import { readReport, writeReport } from './report-file.ts'
 import { runPlan } from './run.ts'
 import type { RunResult } from './run.ts'
 import { SyncUpstreams } from './upstreams.ts'
@@ -79,9 +79,11 @@ const NOTHING: Omit<Ending, 'outcome'> = {
 
 export class Syncer implements Syncing {
   readonly #parts: SyncerParts
+  readonly #reports: KeptReports
 
   constructor(parts: SyncerParts) {
     this.#parts = parts
+    this.#reports = new KeptReports(parts)
   }
 
   async plan(order: SyncOrder, wishes: SyncWishes): Promise<SyncPlanReport> {
@@ -101,16 +103,12 @@ export class Syncer implements Syncing {
     requireWritable(context)
     const reading = this.#prepare(order, wishes)
     const [startedAt, since] = [clock(), elapsed()]
+    const { id, name } = order
+    const head = { dryRun: false, id, name, startedAt: new Date(startedAt).toISOString() } as const
     const keep = (ending: Ending): Promise<SyncReport> =>
-      this.#keep({
-        dryRun: false,
-        id: order.id,
-        name: order.name,
-        startedAt: new Date(startedAt).toISOString(),
-        seconds: Math.round(elapsed() - since) / 1000,
-        ...ending,
-      })
-    logger.info({ sync: order.name }, 'sync begins')
+      this.#keep({ ...head, seconds: Math.round(elapsed() - since) / 1000, ...ending })
+    logger.info({ sync: name }, 'sync begins')
+    const end = await this.#reports.begin({ ...head, seconds: 0, ...NOTHING, outcome: 'running' })
     try {
       const confirmed = wishes.confirmed === true
       return await keep(
@@ -124,12 +122,17 @@ export class Syncer implements Syncing {
       await keep({ ...NOTHING, outcome: 'failed', fault: describeFault(error) })
       throw error
     } finally {
+      end()
       await this.#parts.onEnded?.()
     }
   }
 
-  lastReport(id: string): SyncReport | undefined {
-    return readReport(this.#parts.context.store, id)
+  lastReport(id: string): KeptReport | undefined {
+    return this.#reports.last(id)
+  }
+
+  async lastReports(most: number): Promise<KeptReport[]> {
+    return this.#reports.list(most)
   }
 
   /** What stands before a run is begun; throws a Problem where it cannot be. */
@@ -204,7 +207,7 @@ export class Syncer implements Syncing {
     }
   }
 
-  #requireLast({ id, name }: SyncOrder): SyncReport {
+  #requireLast({ id, name }: SyncOrder): KeptReport {
     const last = this.lastReport(id)
     // Single images share an id: the report may be about another one.
     if (last?.name === name) return last
@@ -236,19 +239,12 @@ export class Syncer implements Syncing {
     return begun
   }
 
-  // A report that cannot be kept was given to whoever asked all the same.
   async #keep(report: SyncReport): Promise<SyncReport> {
-    const { context, logger } = this.#parts
     const { name, outcome, counts, bytes, seconds, fault } = report
-    try {
-      // Somebody else may keep the directory now.
-      if (context.rules.readOnly() === undefined) await writeReport(context.store, report)
-    } catch (error) {
-      logger.warn({ sync: name, why: messageOf(error) }, 'the report of a sync could not be kept')
-    }
+    await this.#reports.keep(report)
     const facts = { sync: name, outcome, ...counts, bytes, seconds, ...(fault && { why: fault.message }) }
-    if (outcome === 'done') logger.info(facts, 'sync ended')
-    else logger.warn(facts, 'sync ended')
+    if (outcome === 'done') this.#parts.logger.info(facts, 'sync ended')
+    else this.#parts.logger.warn(facts, 'sync ended')
     return report
   }
 }

@@ -24,6 +24,8 @@ export const SCALE = {
   },
 }
 
+const ROOM = { room: { warn: '0', stop: '0' } }
+
 /** As image names have the upstream. */
 export const UP = 'up.test'
 
@@ -79,7 +81,8 @@ export interface SyncHome {
   /** The same as a child that somebody ends. */
   start(...args: readonly string[]): Service
   tarn(args: readonly string[], codes?: readonly number[]): Promise<Output>
-  serve(): Promise<{ url: string; stop(): Promise<void> }>
+  /** A registry on its directory, the same home each time: what one life marked as mirrored the next one knows. */
+  serve(): Promise<{ url: string; stop(signal?: NodeJS.Signals): Promise<void> }>
 }
 
 /** A home of its own; `data` is elsewhere where that is told. */
@@ -93,7 +96,7 @@ export async function makeSyncHome({ checkout, node, machine }: E2EContext, data
     JSON.stringify({
       version: 0.1,
       storage: { filesystem: { rootdirectory: root }, delete: { enabled: true } },
-      limits: { room: { warn: '0', stop: '0' } },
+      limits: ROOM,
     }),
   )
   const tarn: SyncHome['tarn'] = (args, codes = [0]) =>
@@ -117,8 +120,12 @@ export async function makeSyncHome({ checkout, node, machine }: E2EContext, data
     },
     start: (...args) => machine.start(node, [main, 'sync', 's.yml', ...args], { cwd: directory }),
     async serve() {
-      const registry = await startRegistry(machine, makeTarnProgram(checkout, node), { data: root })
-      return { url: registry.url, stop: () => registry.stop() }
+      const registry = await startRegistry(machine, makeTarnProgram(checkout, node), {
+        data: root,
+        home: join(directory, 'home'),
+        config: { limits: ROOM },
+      })
+      return { url: registry.url, stop: (signal) => registry.stop(signal) }
     },
   }
 }

@@ -46,4 +46,5 @@ t.test('after a run that ended before it knew its images all is tried', async (t
   const all = found('a.test/x:1', 'b.test/y:2', 'c.test/z:1')
   t.same(namesOf(skipUnlessFailed(all, only)), ['a.test/x:1', 'b.test/y:2', 'c.test/z:1'])
   t.same([...failedIn({ images: [], outcome: 'done' }, entries)], [])
+  t.same(failedIn({ images: [], outcome: 'cutOff' }, entries), only, 'and after one that a kill ended')
 })

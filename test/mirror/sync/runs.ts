@@ -16,6 +16,7 @@ function setScene() {
     open: () => ({
       plan: () => Promise.reject(new Error('no')),
       lastReport: () => undefined,
+      lastReports: async () => [],
       run: ({ id, name }, wish) => {
         wishes.push(wish)
         return new Promise((resolve, reject) => {

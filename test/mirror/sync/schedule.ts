@@ -47,7 +47,7 @@ function setScene(
   const clock = (): number => now
   const runs = new SyncRuns({
     clock,
-    open: () => ({ run, plan: () => Promise.reject(new Error('no')), lastReport }),
+    open: () => ({ run, plan: () => Promise.reject(new Error('no')), lastReport, lastReports: async () => [] }),
   })
   const files = new ScheduledFiles([path], (message) => logger.error(message))
   const schedule = new SyncSchedule({ files, runs, clock, random: () => 0.5, logger })
