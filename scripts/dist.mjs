@@ -1,8 +1,8 @@
 // Makes what carries Tarn itself to a machine without network: for each architecture a tar.gz of Node and the program, to be
 // unpacked and run, and an image archive for `podman load`. The same checkout makes the same bytes.
-//   npm run dist [-- FOLDER] [--base BASE.tar] [--no-image]        FOLDER is ./release unless told
-// The other architecture's Node comes from npm, by the integrity line of the lock file; the image's base from Debian's
-// packages (scripts/make-base-image.mjs), unless one is given. What cannot be had is left out and said.
+//   npm run dist [-- FOLDER] [--base [ARCH=]BASE.tar] [--no-image]        FOLDER is ./release unless told, ARCH this machine's
+// The other architecture's Node comes from npm, by the integrity line of the lock file; the bases of the images from Debian's
+// packages (scripts/make-base-image.mjs), unless they are given. What cannot be had is left out and said.
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
@@ -43,7 +43,7 @@ function main(args) {
       const node = findNode(architecture, work)
       if (node === undefined) continue
       tell(packProgram(architecture, node, work, folder))
-      if (options.image) tell(packImage(architecture, node, work, folder, options.base))
+      if (options.image) tell(packImage(architecture, node, work, folder, options.bases[architecture]))
     }
   } finally {
     rmSync(work, { recursive: true, force: true })
@@ -51,13 +51,17 @@ function main(args) {
 }
 
 function readArguments(args) {
-  const options = { folder: join(checkout, 'release'), base: undefined, image: true }
+  const options = { folder: join(checkout, 'release'), bases: {}, image: true }
   for (let at = 0; at < args.length; at += 1) {
     if (args[at] === '--no-image') options.image = false
-    else if (args[at] === '--base' && args[at + 1] !== undefined) options.base = resolve(args[(at += 1)])
-    else if (!args[at].startsWith('-')) options.folder = args[at]
+    else if (args[at] === '--base' && args[at + 1] !== undefined) {
+      const [, architecture = process.arch, base] = /^(?:(x64|arm64)=)?(.*)$/s.exec(args[(at += 1)])
+      options.bases[architecture] = resolve(base)
+    } else if (!args[at].startsWith('-')) options.folder = args[at]
     else {
-      console.error(`error: ${args[at]} is not known\nhint: npm run dist [-- FOLDER] [--base BASE.tar] [--no-image]`)
+      console.error(
+        `error: ${args[at]} is not known\nhint: npm run dist [-- FOLDER] [--base [ARCH=]BASE.tar] [--no-image]`,
+      )
       process.exit(2)
     }
   }
@@ -109,14 +113,8 @@ function packProgram(architecture, node, work, folder) {
 
 /** Writes docker's archive format by hand: two layers, a config and a manifest. */
 function packImage(architecture, node, work, folder, given) {
-  // Debian's packages are those of this machine.
-  const base = given ?? (architecture === process.arch ? makeBase(work) : undefined)
-  if (base === undefined) {
-    console.error(
-      `note: no image for ${architecture}: give its base with --base BASE.tar, or run this on such a machine`,
-    )
-    return undefined
-  }
+  const base = given ?? makeBase(work, architecture)
+  if (base === undefined) return undefined
   const root = join(work, 'image/root')
   cpSync(join(node, 'bin/node'), join(root, 'usr/local/bin/node'))
   const archive = join(work, `archive-${architecture}`)
@@ -149,14 +147,15 @@ function packImage(architecture, node, work, folder, given) {
   return file
 }
 
-function makeBase(work) {
-  const base = join(work, 'base.tar')
-  if (existsSync(base)) return base
+function makeBase(work, architecture) {
+  const base = join(work, `base-${architecture}.tar`)
   try {
-    run(process.execPath, [join(checkout, 'scripts/make-base-image.mjs'), base])
+    run(process.execPath, [join(checkout, 'scripts/make-base-image.mjs'), base, ARCHITECTURES[architecture]])
     return base
   } catch (error) {
-    console.error(`note: the base of the image cannot be made here (${firstLine(error)})`)
+    console.error(
+      `note: no image for ${architecture}: its base cannot be made here (${firstLine(error)}); give one with --base ${architecture}=BASE.tar`,
+    )
     return undefined
   }
 }

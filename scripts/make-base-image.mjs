@@ -1,9 +1,12 @@
 // Makes the root filesystem that the image stands on: the few Debian packages that Node needs, as one
 // tar of about 7 MB without shell or package manager. For places where no registry can be reached to pull a
 // base from. It takes Debian's packages through apt (which checks their signatures) and never anything else.
-//   node scripts/make-base-image.mjs OUT.tar      then: podman import OUT.tar localhost/tarn-base
+//   node scripts/make-base-image.mjs OUT.tar [amd64|arm64]      then: podman import OUT.tar localhost/tarn-base
+// For another architecture than this machine's the lists of packages are fetched into a folder of their own: what apt knows of
+// this machine stays as it is.
 import { execFileSync } from 'node:child_process'
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -44,9 +47,54 @@ function run(command, args, options = {}) {
   })
 }
 
+/** The options by which apt is one of a machine of another architecture, with everything that it writes below `place`. */
+function foreignApt(architecture, place) {
+  for (const name of ['state/lists/partial', 'cache/archives/partial'])
+    mkdirSync(join(place, name), { recursive: true })
+  writeFileSync(join(place, 'status'), '')
+  const options = {
+    'APT::Architecture': architecture,
+    'APT::Architectures': architecture,
+    'APT::Sandbox::User': 'root',
+    'Acquire::Languages': 'none',
+    'Dir::State': join(place, 'state'),
+    'Dir::State::status': join(place, 'status'),
+    'Dir::Cache': join(place, 'cache'),
+    'Dir::Etc::sourceparts': debianSources(place),
+    'Dir::Etc::sourcelist': '/dev/null',
+  }
+  return Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`])
+}
+
+/** Of the sources of this machine those that are Debian's: others need not have that architecture. */
+function debianSources(place) {
+  const folder = join(place, 'sources')
+  mkdirSync(folder)
+  const sources = ['/etc/apt/sources.list', ...listFiles('/etc/apt/sources.list.d')]
+  for (const [at, path] of sources.entries()) {
+    const text = existsSync(path) ? readFileSync(path, 'utf8') : ''
+    const ending = path.endsWith('.sources') ? 'sources' : 'list'
+    const isDebian = (part) => /debian\.org|\/debian(?:-security)?(?:\s|\/|$)/m.test(part.replace(/^#.*$/gm, ''))
+    const kept = text.split(ending === 'list' ? '\n' : /\n\s*\n/).filter(isDebian)
+    if (kept.length > 0) writeFileSync(join(folder, `${at}.${ending}`), `${kept.join('\n\n')}\n`)
+  }
+  return folder
+}
+
+function listFiles(folder) {
+  return existsSync(folder)
+    ? readdirSync(folder)
+        .toSorted()
+        .map((name) => join(folder, name))
+    : []
+}
+
 /** Downloads the packages into `folder` and unpacks what is wanted of them below `root`. */
-function unpackPackages(folder, root) {
-  run('apt-get', ['download', '-q', ...PACKAGES], { cwd: folder })
+function unpackPackages(folder, root, architecture) {
+  const own = run('dpkg', ['--print-architecture']).toString().trim()
+  const foreign = architecture === undefined || architecture === own ? [] : foreignApt(architecture, `${folder}-apt`)
+  if (foreign.length > 0) run('apt-get', [...foreign, 'update', '-q'])
+  run('apt-get', [...foreign, 'download', '-q', ...PACKAGES], { cwd: folder })
   for (const name of readdirSync(folder)
     .filter((entry) => entry.endsWith('.deb'))
     .toSorted()) {
@@ -97,9 +145,9 @@ function makeRoot(root) {
   for (const [name, text] of Object.entries(FILES)) writeFileSync(join(root, name), text, { mode: 0o644 })
 }
 
-const out = process.argv[2]
-if (out === undefined || process.argv.length > 3) {
-  console.error('error: wrong number of arguments\nhint: node scripts/make-base-image.mjs OUT.tar')
+const [out, architecture, ...more] = process.argv.slice(2)
+if (out === undefined || more.length > 0 || !['amd64', 'arm64', undefined].includes(architecture)) {
+  console.error('error: wrong arguments\nhint: node scripts/make-base-image.mjs OUT.tar [amd64|arm64]')
   process.exit(2)
 }
 
@@ -110,7 +158,7 @@ try {
   mkdirSync(packages)
   mkdirSync(root, { mode: 0o755 })
   makeRoot(root)
-  unpackPackages(packages, root)
+  unpackPackages(packages, root, architecture)
   for (const folder of ['usr/lib', 'usr/share']) prune(root, folder)
   rmSync(join(root, 'etc/ca-certificates'), { recursive: true, force: true })
   rmSync(join(root, 'var/cache'), { recursive: true, force: true })

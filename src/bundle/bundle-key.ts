@@ -1,9 +1,10 @@
-// The private key that signs bundles: a PEM file (PKCS #8) that only its owner may read, with OpenSSH's line of its public
-// key beside it. It lies with the other secrets of a home, never in the data directory.
+// The private key that signs bundles: a file in PEM (PKCS #8) or in OpenSSH's own form that only its owner may read, with
+// OpenSSH's line of its public key beside it. It lies with the other secrets of a home, never in the data directory.
 import type { KeyObject } from 'node:crypto'
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { Problem, describeUnreadable } from '../config/problem.ts'
+import { ProtectedKey, isOpensshKey, readOpensshKey } from './openssh-key.ts'
 import { NAMESPACE } from './signature.ts'
 import { describePublicKey, fingerprint, formatPublicKey } from './ssh-key.ts'
 
@@ -29,16 +30,30 @@ export function readBundleKey(path: string): KeyObject {
   } catch (error) {
     throw error instanceof Problem ? error : describeUnreadable('key', path, error)
   }
-  const convert = `make one: tarn bundle keygen; or convert one of OpenSSH: ssh-keygen -p -m PKCS8 -N '' -f KEY`
-  let key: KeyObject
-  try {
-    key = createPrivateKey(pem)
-  } catch (cause) {
-    // What the system says of it could quote the file.
-    throw new Problem(`${path} holds no private key that can be used without a passphrase`, { hint: convert, cause })
-  }
+  const key = parseKey(pem, path)
   describePublicKey(createPublicKey(key))
   return key
+}
+
+function parseKey(pem: Buffer, path: string): KeyObject {
+  const hint = 'make one: tarn bundle keygen, or ssh-keygen -t ed25519'
+  const text = pem.toString('latin1')
+  if (isOpensshKey(text)) {
+    try {
+      return readOpensshKey(text)
+    } catch (cause) {
+      if (!(cause instanceof Problem)) throw cause
+      // The hint of a flaw is about bundles.
+      const why = cause instanceof ProtectedKey ? { hint: cause.hint } : { hint }
+      throw new Problem(`the key ${path} cannot be used: ${cause.message}`, { ...why, cause })
+    }
+  }
+  try {
+    return createPrivateKey(pem)
+  } catch (cause) {
+    // What the system says of it could quote the file.
+    throw new Problem(`${path} holds no private key that can be used without a passphrase`, { hint, cause })
+  }
 }
 
 export interface MadeKey {

@@ -1,13 +1,11 @@
 // Bundles as a registry that can be served from where they lie: links, tags, manifests and configs go into a small
 // directory of their own, layers stay in the tar and are read from there, at offsets that follow from the index.
-import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { mkdir, mkdtemp, open, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Digest } from '../oci/digest.ts'
-import { algorithmOf, hexOf } from '../oci/digest.ts'
 import type { Layout } from '../storage/layout.ts'
 import { createLayout } from '../storage/layout.ts'
 import { BadArchive } from './bad-archive.ts'
@@ -18,28 +16,14 @@ import type { SignaturePolicy } from './judge-signature.ts'
 import { judgeSignature } from './judge-signature.ts'
 import type { BundleHead } from './read-bundle.ts'
 import { readBundleHead, wantedBy } from './read-bundle.ts'
+import type { Segment } from './served-blobs.ts'
+import { ServedBlobs } from './served-blobs.ts'
 import { TAR_END, headerSize, padSize } from './tar-header.ts'
-
-/** Bytes of a blob, or a slice of it, in the file of a part. */
-interface Segment {
-  readonly handle: FileHandle
-  readonly offset: number
-  readonly size: number
-}
-
-export interface BundleBlobs {
-  /** The size of a blob whose bytes lie in the bundle; undefined for others. */
-  sizeOf(digest: Digest): number | undefined
-  /** Whether its bytes are right; they are read the first time that somebody asks. */
-  isRight(digest: Digest): Promise<boolean>
-  /** Bytes from `start` to `end` (exclusive), in pieces that may be kept. */
-  read(digest: Digest, start: number, end: number): AsyncGenerator<Buffer>
-}
 
 export interface OpenedBundle {
   /** A data directory without the bytes of layers. */
   readonly directory: string
-  readonly blobs: BundleBlobs
+  readonly blobs: ServedBlobs
   /** Bundles and images that were found, for people. */
   readonly parts: number
   readonly images: number
@@ -71,7 +55,7 @@ export async function openBundle(files: readonly string[], policy: SignaturePoli
       heads.push(head)
     }
     const whole = new Map([...segments].filter(([digest, parts]) => isWhole(heads, digest, parts)))
-    const blobs = makeBlobs(whole)
+    const blobs = new ServedBlobs(whole)
     const layout = createLayout(directory)
     // Ascending, so that a newer bundle has the last word on a tag.
     const newest = heads.toSorted((a, b) => a.index.sequence - b.index.sequence)
@@ -139,49 +123,11 @@ function isWhole(heads: readonly BundleHead[], digest: Digest, parts: readonly (
   return Array.from(parts).reduce((sum, part) => sum + (part?.size ?? 0), 0) === size
 }
 
-function makeBlobs(segments: ReadonlyMap<Digest, readonly Segment[]>): BundleBlobs {
-  const verdicts = new Map<Digest, { readonly state: string; readonly verdict: Promise<boolean> }>()
-  const sizeOf = (digest: Digest): number | undefined => segments.get(digest)?.reduce((sum, { size }) => sum + size, 0)
-  const read = async function* (digest: Digest, start: number, end: number): AsyncGenerator<Buffer> {
-    let from = 0
-    for (const { handle, offset, size } of segments.get(digest) ?? []) {
-      const [first, last] = [Math.max(start - from, 0), Math.min(end - from, size)]
-      for (let at = first; at < last;) {
-        const piece = Buffer.allocUnsafe(Math.min(PIECE, last - at))
-        const { bytesRead } = await handle.read(piece, 0, piece.byteLength, offset + at)
-        if (bytesRead === 0) throw new Error('the file of a bundle became shorter while it was served')
-        at += bytesRead
-        yield piece.subarray(0, bytesRead)
-      }
-      from += size
-    }
-  }
-  const hash = async (digest: Digest): Promise<boolean> => {
-    const sum = createHash(algorithmOf(digest))
-    for await (const piece of read(digest, 0, sizeOf(digest) ?? 0)) sum.update(piece)
-    return sum.digest('hex') === hexOf(digest)
-  }
-  return {
-    sizeOf,
-    read,
-    async isRight(digest) {
-      // Good for one state of the files: somebody may write to them.
-      const stats = (segments.get(digest) ?? []).map(({ handle }) => handle.stat({ bigint: true }))
-      const state = (await Promise.all(stats)).map(({ ctimeNs }) => ctimeNs).join(' ')
-      const known = verdicts.get(digest)
-      if (known?.state === state) return known.verdict
-      const verdict = hash(digest)
-      verdicts.set(digest, { state, verdict })
-      return verdict
-    },
-  }
-}
-
 /** Links of everything that the bundle names, and of blobs what is small; of the others a file of their size and no bytes. */
 async function writeRepositories(
   layout: Layout,
   { index }: Pick<BundleHead, 'index'>,
-  blobs: BundleBlobs,
+  blobs: ServedBlobs,
 ): Promise<void> {
   for (const { digest, size } of index.blobs) {
     if (blobs.sizeOf(digest) === undefined) continue

@@ -12,6 +12,8 @@ import { chooseChildren } from '../mirror/sync/wanted-manifests.ts'
 import { compare } from '../storage/repositories.ts'
 import type { Store } from '../storage/store.ts'
 import type { ImagePattern } from '../registry/select.ts'
+import type { Root, RepositoryWish } from './find-roots.ts'
+import { findRoots } from './find-roots.ts'
 import type { MomentRepository } from './moment.ts'
 import type { PickOptions, PickedBlob, PickedRepository } from './picked.ts'
 
@@ -23,17 +25,14 @@ export interface RepositoryPick {
   readonly skipped: readonly { readonly image: string; readonly why: string }[]
   /** Which of the patterns matched something. */
   readonly matched: ReadonlySet<ImagePattern>
+  /** What was named exactly and is not here. */
+  readonly absent: readonly string[]
 }
 
 // An image is some twenty stats.
 const IMAGES_PER_TURN = 20
 
 type Parts = Pick<Store, 'manifests' | 'links' | 'blobs'>
-
-interface Root {
-  readonly digest: Digest
-  readonly tags: Set<Tag>
-}
 
 interface Taken {
   readonly tags: Set<Tag>
@@ -43,16 +42,16 @@ interface Taken {
 /** Why something cannot be taken. */
 class NotWhole extends Error {}
 
-/** Picks from a repository what `patterns` select; all of it when there are none. */
+/** Picks from a repository what is wished for. */
 export async function pickRepository(
   store: Parts,
   moment: MomentRepository,
-  patterns: readonly ImagePattern[] | undefined,
+  wish: RepositoryWish,
   options: PickOptions,
 ): Promise<RepositoryPick> {
   const picker = new Picker(store, moment, options)
   await picker.readAll()
-  return picker.pick(patterns)
+  return picker.pick(wish)
 }
 
 class Picker {
@@ -84,9 +83,14 @@ class Picker {
     }
   }
 
-  async pick(patterns: readonly ImagePattern[] | undefined): Promise<RepositoryPick> {
+  async pick(wish: RepositoryWish): Promise<RepositoryPick> {
     const matched = new Set<ImagePattern>()
-    const roots = this.#findRoots(patterns, matched)
+    const { roots, absent } = findRoots(wish, {
+      moment: this.#moment,
+      read: this.#read,
+      options: this.#options,
+      matched,
+    })
     const images = new Map<Digest, Taken>()
     const skipped: { image: string; why: string }[] = []
     for (let at = 0; at < roots.length; at += 1) {
@@ -99,9 +103,9 @@ class Picker {
         continue
       }
       try {
-        const added = this.#addImage(root.digest)
+        const added = this.#addImage(root)
         images.set(root.digest, { tags: new Set(root.tags), manifests: added })
-        if (this.#options.referrers) roots.push(...this.#findTagged(added))
+        if (root.referrers) roots.push(...this.#findTagged(added, root))
       } catch (error) {
         if (!(error instanceof NotWhole)) throw error
         const names = root.tags.size === 0 ? [`@${root.digest}`] : [...root.tags].map((tag) => `:${tag}`)
@@ -123,48 +127,16 @@ class Picker {
       configs: this.#configs,
       skipped,
       matched,
+      absent,
     }
-  }
-
-  /** The images that are meant: by tag in the order of tags, then those without. */
-  #findRoots(patterns: readonly ImagePattern[] | undefined, matched: Set<ImagePattern>): Root[] {
-    const { tags, revisions } = this.#moment
-    const note = (pattern: ImagePattern): boolean => matched.add(pattern) !== undefined
-    const roots: Root[] = []
-    const wholly = patterns?.filter(({ kind }) => kind === 'repository') ?? []
-    const isWhole = patterns === undefined || wholly.length > 0
-    for (const [tag, digest] of [...tags].toSorted(([a], [b]) => compare(a, b))) {
-      const by = patterns?.filter((pattern) => pattern.matchesTag(tag)) ?? []
-      by.forEach(note)
-      if (isWhole || by.length > 0) roots.push({ digest, tags: new Set([tag]) })
-    }
-    const named = this.#findNamed()
-    for (const digest of [...revisions.keys()].toSorted(compare)) {
-      const by = patterns?.filter((pattern) => pattern.matchesDigest(digest)) ?? []
-      by.forEach(note)
-      if (by.length > 0 || (isWhole && !named.has(digest))) roots.push({ digest, tags: new Set() })
-    }
-    if (tags.size + revisions.size > 0) wholly.forEach(note)
-    return roots
-  }
-
-  /** What comes with something else of the repository, or has a tag. */
-  #findNamed(): Set<Digest> {
-    const named = new Set<Digest>(this.#moment.tags.values())
-    for (const [digest, { manifest }] of this.#read) {
-      for (const child of manifest.manifests) named.add(child.digest)
-      // Without referrers they are not taken for images of their own either.
-      if (manifest.subject !== undefined && this.#moment.revisions.has(manifest.subject.digest)) named.add(digest)
-    }
-    return named
   }
 
   /** Takes an image with all that it needs and what refers to it, or nothing of it; gives its manifests. */
-  #addImage(root: Digest): Digest[] {
+  #addImage({ digest: root, platforms, referrers }: Root): Digest[] {
     const found = new Map<Digest, readonly Descriptor[]>()
     const bytes = new Map<Digest, PickedBlob>()
-    this.#visit(root, this.#options.platforms, found, bytes)
-    if (this.#options.referrers) {
+    this.#visit(root, platforms, found, bytes)
+    if (referrers) {
       // A Map gives what is added while it is walked: signatures of a bill of material come too.
       for (const digest of found.keys()) {
         for (const referrer of this.#bySubject.get(digest) ?? []) this.#visitReferrer(referrer, found, bytes)
@@ -245,11 +217,11 @@ class Picker {
   }
 
   /** Images that are found by a tag that is named after one of `subjects`: signatures of cosign, and the fallback tag. */
-  #findTagged(subjects: readonly Digest[]): Root[] {
+  #findTagged(subjects: readonly Digest[], { platforms, referrers }: Root): Root[] {
     const wanted = new Set(subjects.map(subjectTagOf))
     return [...this.#moment.tags]
       .filter(([tag]) => wanted.has(readSubjectTag(tag) ?? ''))
-      .map(([tag, digest]) => ({ digest, tags: new Set([tag]) }))
+      .map(([tag, digest]) => ({ digest, tags: new Set([tag]), platforms, referrers }))
   }
 
   // registry:2's `garbage-collect -m` takes every manifest without a tag, children of a tagged index too.

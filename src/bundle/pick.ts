@@ -1,7 +1,6 @@
 // Chooses what a bundle is made of, in one moment of the data directory.
 import { hexOf } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import type { RepositoryName } from '../oci/name.ts'
 import type { Progress } from '../registry/collect.ts'
 import type { ImagePattern } from '../registry/select.ts'
 import { selectImages } from '../registry/select.ts'
@@ -11,7 +10,7 @@ import type { WalkReport } from '../storage/walk.ts'
 import { LATEST_TIME } from './index-file.ts'
 import { takeMoment } from './moment.ts'
 import { pickRepository } from './pick-repository.ts'
-import type { PickOptions, Picked, PickedBlob, PickedRepository, PickedSignature } from './picked.ts'
+import type { ExactImages, PickOptions, Picked, PickedBlob, PickedRepository, PickedSignature } from './picked.ts'
 
 export interface HeldPick {
   readonly picked: Picked
@@ -34,9 +33,10 @@ export async function pickImages(
   onProgress: (progress: Progress) => void = () => undefined,
 ): Promise<HeldPick> {
   const selection = options.images.length === 0 ? undefined : selectImages(options.images)
-  const names: RepositoryName[] = []
-  if (selection?.names !== undefined) names.push(...selection.names)
-  else {
+  const exact = Map.groupBy(options.exact ?? [], ({ repository }) => repository)
+  const isAll = selection === undefined && options.exact === undefined
+  const names = [...exact.keys(), ...(selection?.names ?? [])]
+  if (isAll || (selection !== undefined && selection.names === undefined)) {
     for await (const name of store.repositories.names()) {
       if (selection === undefined || selection.of(name).length > 0) names.push(name)
     }
@@ -50,10 +50,15 @@ export async function pickImages(
     const [blobs, repositories] = [new Map<string, PickedBlob>(), [] as PickedRepository[]]
     const configs = new Map<string, Descriptor>()
     const skipped: { image: string; why: string }[] = []
+    const absent: string[] = []
     for (const [done, repository] of moment.repositories.entries()) {
       onProgress({ phase: 'choosing images', done, total: moment.repositories.length })
-      const found = await pickRepository(store, repository, selection?.of(repository.name), options)
+      const { name } = repository
+      const meant: readonly ExactImages[] = exact.get(name) ?? []
+      const patterns = isAll ? undefined : (selection?.of(name) ?? [])
+      const found = await pickRepository(store, repository, { patterns, exact: meant }, options)
       found.matched.forEach((pattern) => matched.add(pattern))
+      absent.push(...found.absent)
       skipped.push(...found.skipped)
       if (found.repository.images.length === 0) continue
       moment.hold(found.blobs.flatMap(({ digest, stored }) => [digest, stored]))
@@ -67,7 +72,10 @@ export async function pickImages(
       signatures: pickSignatures(store, repositories),
       newest: await findNewest(store, [...configs.values()], blobs, now),
       skipped,
-      unmatched: selection?.patterns.filter((pattern) => !matched.has(pattern)).map(({ text }) => text) ?? [],
+      unmatched: [
+        ...(selection?.patterns.filter((pattern) => !matched.has(pattern)).map(({ text }) => text) ?? []),
+        ...absent,
+      ],
     }
     return { picked, release: () => moment.release() }
   } catch (error) {

@@ -51,12 +51,24 @@ export interface Picked {
   readonly unmatched: readonly string[]
 }
 
-export interface PickOptions {
-  /** Patterns of images; none is everything. */
-  readonly images: readonly string[]
+/** Images of one repository by name, with wishes of their own. */
+export interface ExactImages {
+  readonly repository: RepositoryName
+  readonly tags: readonly Tag[]
+  readonly digests: readonly Digest[]
   /** `linux/amd64`; none is all. */
   readonly platforms: readonly string[]
-  /** Whether signatures and whatever else says something about the images comes with them. */
+  readonly referrers: boolean
+}
+
+export interface PickOptions {
+  /** Patterns of images; none is everything, unless `exact` says what is meant. */
+  readonly images: readonly string[]
+  /** What a sync file means, beside what the patterns mean; an empty list is nothing. */
+  readonly exact?: readonly ExactImages[]
+  /** Of what the patterns mean: `linux/amd64`; none is all. */
+  readonly platforms: readonly string[]
+  /** Whether signatures and whatever else says something about the images comes with what the patterns mean. */
   readonly referrers: boolean
   /** Whether children of indexes that have no tag are given one, for the collector of registry:2. */
   readonly keepTags: boolean

@@ -53,6 +53,11 @@ export class WireReader {
     return bytes
   }
 
+  /** All that is left. */
+  rest(): Buffer {
+    return this.bytes(this.#bytes.byteLength - this.#at)
+  }
+
   /** Throws a flaw when something is left. */
   end(): void {
     if (this.#at < this.#bytes.byteLength) throw makeFlaw('an SSH key or signature is followed by other bytes')

@@ -8,7 +8,7 @@ import { KEY_FILE, readBundleKey } from '../bundle/bundle-key.ts'
 import { carriedBytes, isPlainTar } from '../bundle/bundle-index.ts'
 import { sliceDigestsOf } from '../bundle/hash-slices.ts'
 import { LATEST_TIME } from '../bundle/index-file.ts'
-import type { PickOptions } from '../bundle/picked.ts'
+import type { ExactImages, PickOptions } from '../bundle/picked.ts'
 import type { Plan } from '../bundle/plan.ts'
 import { planBundle } from '../bundle/plan.ts'
 import type { WrittenFile } from '../bundle/write-bundle.ts'
@@ -17,16 +17,18 @@ import { parseBytes } from '../config/bytes.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import { Problem } from '../config/problem.ts'
 import { authDirectory } from './auth-directory.ts'
-import { pickHere } from './bundle-pick.ts'
+import { findSyncedHere, pickHere } from './bundle-pick.ts'
 import { addTarn, findTarn } from './bundle-with-tarn.ts'
 import type { CommandContext } from './context.ts'
 import { collect, outputOf } from './context.ts'
 import { configOption, readHome } from './home.ts'
+import { readSyncFile } from './sync-file.ts'
 import { EXIT } from './output.ts'
 import { watchProgress } from './progress.ts'
 import { formatBytes, formatCount } from './table.ts'
 
 interface CreateOptions {
+  readonly sync?: readonly string[]
   readonly platform?: readonly string[]
   readonly referrers: boolean
   readonly keepTags?: true
@@ -45,6 +47,7 @@ export function bundleCreateCommand(context: CommandContext): Command {
     .description('write images into a tar that any registry can unpack')
     .argument('<file>', 'the bundle: march.tar')
     .argument('[image...]', 'REPO, REPO:TAG or REPO@DIGEST, globs too (default: everything)')
+    .option('--sync <file>', 'what the entries of this sync file mean, as it lies here (can be given again)', collect)
     .option(
       '--platform <platform>',
       'of indexes only the images for this one, as linux/arm64 (can be given again)',
@@ -82,29 +85,42 @@ async function create(
   const created = readEpoch(process.env['SOURCE_DATE_EPOCH'])
   const home = readHome(options, command, context)
   const key = findKey(options.key, home)
+  const entries = options.sync?.flatMap((name) => readSyncFile(name, (text) => output.note(text)).entries)
   const { withTarn } = options
   const tarn = withTarn === undefined ? undefined : findTarn(withTarn === true ? undefined : withTarn)
   const against = await readAgainst(options.against ?? [])
   const sequence = readSequence(options.sequence) ?? against.sequence + 1
   const progress = watchProgress(command, context)
-  const selection: PickOptions = { images, platforms: platform, referrers, keepTags }
+  const synced = entries && (await findSyncedHere(home, entries, context.clock))
+  const exact = synced?.images.map((one) => narrow(one, platform, referrers))
+  const selection: PickOptions = { images, platforms: platform, referrers, keepTags, ...(exact && { exact }) }
   const here = await pickHere(home, selection, context.clock, progress.onEvent).finally(() => progress.end())
   try {
-    const { picked, layout } = here
+    const { layout } = here
+    const picked = { ...here.picked, unmatched: [...here.picked.unmatched, ...(synced?.absent ?? [])] }
     for (const pattern of picked.unmatched) output.note(`warning: nothing here is called ${pattern}`)
     for (const { image, why } of picked.skipped) output.note(`left out: ${image}: ${why}`)
     const { known, buildsOn, hasImage } = against
     const facts = { known, buildsOn, hasImage, sequence, created, partSize }
     const plan = await planBundle(picked, facts, sliceDigestsOf(layout))
-    const files = await writeBundle(plan, { path, zstd, key, layout, onProgress: progress.onEvent })
+    const written = await writeBundle(plan, { path, zstd, key, layout, onProgress: progress.onEvent })
     progress.end()
-    const beside = tarn === undefined ? [] : await addTarn(tarn, files, key !== undefined)
+    const beside = tarn === undefined ? [] : await addTarn(tarn, written, key !== undefined)
     const isWhole = picked.skipped.length === 0 && picked.unmatched.length === 0
-    output.result({ ...describe(plan, files, key), beside }, [...beside, format(plan, files, key)].join('\n'))
+    output.result({ ...describe(plan, written, key), beside }, [...beside, format(plan, written, key)].join('\n'))
     if (!isWhole) process.exitCode = EXIT.partly
   } finally {
     progress.end()
     await here.release()
+  }
+}
+
+// What the command says of all images stands above what the file says of some.
+function narrow(images: ExactImages, platforms: readonly string[], referrers: boolean): ExactImages {
+  return {
+    ...images,
+    referrers: images.referrers && referrers,
+    ...(platforms.length > 0 && { platforms }),
   }
 }
 

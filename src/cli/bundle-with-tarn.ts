@@ -64,7 +64,8 @@ export async function addTarn(
 function writeReadme(tarn: readonly string[], bundle: readonly string[], isSigned: boolean): string {
   const programs = tarn.filter((name) => PROGRAM.test(name))
   const program = programs.find((name) => name.includes('-x64.')) ?? programs[0] ?? ''
-  const image = tarn.find((name) => name.includes('-image-'))
+  const images = tarn.filter((name) => name.includes('-image-'))
+  const image = images.find((name) => name.includes('-x64.')) ?? images[0]
   const folder = PROGRAM.exec(program)?.[1] ?? ''
   const parts = bundle.map((name) => `/media/${name}`).join(' ')
   return `This medium holds container images and the registry that serves them. Nothing has to be fetched, nothing to be installed.
@@ -99,7 +100,7 @@ ${
   image === undefined
     ? ''
     : `
-With podman in the place of 1, after which localhost/tarn takes the commands from "init" on:
+With podman in the place of 1${images.length > 1 ? ' (with ARM processors the file with arm64)' : ''}, after which localhost/tarn takes the commands from "init" on:
 
    podman load -i /media/${image}
 `

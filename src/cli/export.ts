@@ -83,6 +83,7 @@ async function exportImages(
         target,
         images,
         ...settle(options, place),
+        foresee: true,
         onProgress: progress.onEvent,
       })
       if (place.kind === 'dir' && !dryRun)

@@ -214,6 +214,7 @@ async function copy(
       platforms: platform ?? 'all',
       referrers,
       dryRun,
+      foresee: true,
       onProgress,
     })
   } finally {

@@ -66,9 +66,12 @@ export function createProgress({ stderr, quiet, lines, clock }: ProgressOptions)
   }
 }
 
-/** `sweep  [#####---------------]  25%  1200 of 4800  300/s  12 s left`, of a step that began `elapsed` ms ago. */
-export function formatProgress({ phase, done, total, bytes }: Progress, elapsed: number): string {
-  const share = total === undefined || total === 0 ? undefined : Math.min(1, done / total)
+/** `images  [####----]  50%  3 of 7  1.20 GB of 2.40 GB  300 MB/s  4 s left`,
+ * `sweep  [#####---------------]  25%  1200 of 4800  300/s  12 s left`, of a step that began `elapsed` ms ago. */
+export function formatProgress({ phase, done, total, bytes, totalBytes = 0 }: Progress, elapsed: number): string {
+  // What takes the time is the bytes, where it is known how many there are.
+  const [part, whole] = totalBytes > 0 ? [bytes ?? 0, totalBytes] : [done, total]
+  const share = whole === undefined || whole === 0 ? undefined : Math.min(1, part / whole)
   const cells = Math.round((share ?? 0) * BAR_CELLS)
   // What is counted in bytes is shown so.
   const show = (amount: number): string => (bytes === done && done > 0 ? formatBytes(amount) : String(amount))
@@ -77,8 +80,9 @@ export function formatProgress({ phase, done, total, bytes }: Progress, elapsed:
     ...(share === undefined ? [] : [`[${'#'.repeat(cells)}${'-'.repeat(BAR_CELLS - cells)}]`]),
     ...(share === undefined ? [] : [`${String(Math.floor(share * 100)).padStart(3)}%`]),
     total === undefined ? show(done) : `${show(done)} of ${show(total)}`,
+    ...(totalBytes > 0 ? [`${formatBytes(bytes ?? 0)} of ${formatBytes(totalBytes)}`] : []),
   ]
-  if (elapsed > 0 && done > 0) {
+  if (elapsed > 0 && part > 0) {
     parts.push(`${formatRate(bytes, done, elapsed)}/s`)
     if (share !== undefined && share > 0 && share < 1 && elapsed >= FIRST_GUESS_MS) {
       parts.push(`${formatLeft((elapsed / share) * (1 - share))} left`)

@@ -1,23 +1,24 @@
 // `tarn sync`: fills the registry from others, by a sync file or by the name of one image, through the running registry or
 // in the directory itself. The exit code says whether all of it is here.
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { rename, writeFile } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import type { Command as Parent } from 'commander'
 import { Command } from 'commander'
-import { describeUnreadable, Problem } from '../config/problem.ts'
+import { Problem } from '../config/problem.ts'
 import type { OptionsOf, ReportOf } from '../http/api/routes.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import type { ImageSource } from '../config/image-source.ts'
 import type { ElsewhereReport } from '../exchange/sync-elsewhere.ts'
 import { readArguments } from '../mirror/sync/arguments.ts'
-import { orderFile, orderImage } from '../mirror/sync/order.ts'
+import { orderImage } from '../mirror/sync/order.ts'
 import type { CommandContext } from './context.ts'
 import { collect, outputOf } from './context.ts'
 import { configOption, readHome } from './home.ts'
 import { EXIT } from './output.ts'
 import type { Output } from './output.ts'
 import type { Elsewhere } from './sync-elsewhere.ts'
+import { readSyncFile } from './sync-file.ts'
 import { watchSync } from './sync-progress.ts'
 import { formatSyncPlan } from './sync-plan.ts'
 import { formatSyncReport } from './sync-report.ts'
@@ -177,7 +178,10 @@ function readAsked(what: readonly string[], options: SyncCommandOptions, note: (
         hint: 'write them into the sync file',
         exitCode: 2,
       })
-    return [...file, ...what].map((path) => readSyncFile(path, note))
+    return [...file, ...what].map((name) => {
+      const { text, path } = readSyncFile(name, note)
+      return { file: { text, path } }
+    })
   }
   if (first === undefined)
     throw new Problem('nothing says what to sync', {
@@ -203,18 +207,6 @@ function readAsked(what: readonly string[], options: SyncCommandOptions, note: (
 
 function isFile(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() === true
-}
-
-function readSyncFile(name: string, note: (text: string) => void): Asked {
-  const path = resolve(name)
-  let text: string
-  try {
-    text = readFileSync(path, 'utf8')
-  } catch (error) {
-    throw describeUnreadable('sync file', name, error)
-  }
-  for (const warning of orderFile(text, name, dirname(path)).warnings) note(`warning: ${warning}`)
-  return { file: { text, path } }
 }
 
 // Who reads it never sees half of it.

@@ -22,7 +22,7 @@ export interface CopyBlobsParts {
   readonly most: number
   readonly signal: AbortSignal | undefined
   /** Told of bytes as they go over. */
-  readonly onBytes: (count: number) => void
+  readonly onBytes: (count: number, digest: Digest) => void
 }
 
 export interface BlobWish {
@@ -70,7 +70,7 @@ export class BlobCopies {
     try {
       const open = async (): Promise<Readable> => {
         const raw = await source.openBlob(from, blob, { signal })
-        return verified(raw, blob, { onBytes, hashed: target.hashes === true })
+        return verified(raw, blob, { onBytes: (count) => onBytes(count, blob.digest), hashed: target.hashes === true })
       }
       const outcome = await tryAgain(async () => {
         if (await target.hasBlob(to, blob, { signal })) return 'here'

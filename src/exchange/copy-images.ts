@@ -7,6 +7,9 @@ import type { Reference, Tag } from '../oci/reference.ts'
 import type { Progress } from '../registry/collect.ts'
 import { makeTurns } from '../upstream/turns.ts'
 import { BlobCopies } from './copy-blobs.ts'
+import { ExpectedBytes } from './expected-bytes.ts'
+import type { Foreseen } from './foresee.ts'
+import { Foresight } from './foresee.ts'
 import type { ImageSource } from './image-source.ts'
 import type { ImageTarget } from './image-target.ts'
 import type { Closure, ClosureManifest } from './read-closure.ts'
@@ -29,6 +32,11 @@ export interface CopyOptions {
   readonly referrers?: boolean
   /** Looks at everything and changes nothing. */
   readonly dryRun?: boolean
+  /**
+   * Reads all manifests before the first blob is copied, so that it is known how much there is, and looks whether the
+   * blobs can be right: an image of which something is missing or cannot be leaves nothing behind.
+   */
+  readonly foresee?: boolean
   /** Blobs that a dry run has counted: the next one of the same target goes on with them. */
   readonly counted?: Set<Digest>
   /** Images, and blobs, at a time. */
@@ -79,20 +87,26 @@ const BLOBS_AT_A_TIME = 6
 
 /** Copies all images. Throws only the signal's reason: everything else is told image by image. */
 export async function copyImages(options: CopyOptions): Promise<CopyReport> {
-  const { images, signal, atATime = {}, onImage } = options
+  const { images, signal, atATime = {}, onImage, foresee = false } = options
   const run = new Run(options)
   const turns = makeTurns(atATime.images ?? IMAGES_AT_A_TIME)
+  const inTurn = async <T>(act: () => Promise<T>): Promise<T> => {
+    const release = await turns.take(signal)
+    try {
+      return await act()
+    } finally {
+      release()
+    }
+  }
+  const foreseen = foresee ? await Promise.all(images.map((image) => inTurn(() => run.foresee(image)))) : []
   const copied = await Promise.all(
-    images.map(async (image) => {
-      const release = await turns.take(signal)
-      try {
-        const result = await run.copy(image)
+    images.map((image, at) =>
+      inTurn(async () => {
+        const result = await run.copy(image, foreseen[at])
         onImage?.(result)
         return result
-      } finally {
-        release()
-      }
-    }),
+      }),
+    ),
   )
   const counts = { copied: 0, here: 0, incomplete: 0, failed: 0 }
   for (const { state } of copied) counts[state] += 1
@@ -108,36 +122,57 @@ class Run {
   readonly #copies: BlobCopies
   /** Blobs that a dry run has counted. */
   readonly #counted: Set<Digest>
+  readonly #foresight: Foresight
+  readonly #expected: ExpectedBytes | undefined
+  #read = 0
   #done = 0
 
   constructor(options: CopyOptions) {
     this.#options = options
     this.#counted = options.counted ?? new Set()
-    const { source, target, signal, atATime = {} } = options
-    const onBytes = (count: number): void => {
+    const { source, target, signal, atATime = {}, foresee = false } = options
+    this.#foresight = new Foresight({ source, target, signal })
+    this.#expected = foresee ? new ExpectedBytes() : undefined
+    const onBytes = (count: number, digest: Digest): void => {
       this.bytes += count
+      this.#expected?.moved(digest)
       this.#tell()
     }
     this.#copies = new BlobCopies({ source, target, signal, onBytes, most: atATime.blobs ?? BLOBS_AT_A_TIME })
-    this.#tell()
+    if (!foresee) this.#tell()
   }
 
-  async copy(image: ImageToCopy): Promise<CopiedImage> {
+  async foresee(image: ImageToCopy): Promise<Foreseen> {
+    const { images, onProgress } = this.#options
+    onProgress?.({ phase: 'manifests', done: this.#read, total: images.length })
+    const foreseen = await this.#foresight.look(image, () => this.#readClosure(image))
+    this.#expected?.add(foreseen.blobs)
+    this.#read += 1
+    return foreseen
+  }
+
+  #readClosure({ from }: ImageToCopy): Promise<Closure> {
     const { source, platforms = 'all', referrers = true, signal } = this.#options
+    return tryAgain(() => readClosure({ source, ...from, platforms, referrers, signal }), signal)
+  }
+
+  async copy(image: ImageToCopy, foreseen?: Foreseen): Promise<CopiedImage> {
+    const { signal } = this.#options
     const { from, to } = image
     let known: Pick<CopiedImage, 'digest' | 'absent' | 'missingPlatforms'> = { absent: 0, missingPlatforms: [] }
     let facts: Facts
     try {
-      const ask = { source, ...from, platforms, referrers, signal }
-      const closure = await tryAgain(() => readClosure(ask), signal)
+      const closure = foreseen?.closure ?? (await this.#readClosure(image))
       const { absent, missingPlatforms, root } = closure
       known = { digest: root.digest, absent: absent.length, missingPlatforms }
+      if (foreseen?.error !== undefined) throw foreseen.error
       facts = await this.#copyClosure(image, closure)
     } catch (error) {
       signal?.throwIfAborted()
       facts = { state: 'failed', bytes: 0, ...explain(error) }
     }
     this.#done += 1
+    this.#expected?.leave(foreseen?.blobs ?? [])
     this.#tell()
     return { from: nameOf(from), to: to.repository, tags: to.tags, ...known, ...facts }
   }
@@ -205,7 +240,10 @@ class Run {
         return (await target.hasBlob(to.repository, blob, { signal })) ? 0 : this.#count(blob.size)
       }
       const outcome = await this.#copies.copy({ from: from.repository, to: to.repository, blob })
-      if (outcome !== 'sent') return 0
+      if (outcome !== 'sent') {
+        this.#expected?.spare(blob)
+        return 0
+      }
       this.blobs += 1
       return blob.size
     })
@@ -233,7 +271,14 @@ class Run {
 
   #tell(): void {
     const { images, onProgress } = this.#options
-    onProgress?.({ phase: 'images', done: this.#done, total: images.length, bytes: this.bytes })
+    const totalBytes = this.#expected?.total
+    onProgress?.({
+      phase: 'images',
+      done: this.#done,
+      total: images.length,
+      bytes: this.bytes,
+      ...(totalBytes !== undefined && { totalBytes }),
+    })
   }
 }
 

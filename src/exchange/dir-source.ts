@@ -7,6 +7,7 @@ import type { RepositoryName } from '../oci/name.ts'
 import { isRepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'
 import { isTag } from '../oci/reference.ts'
+import { checkFile } from './check-file.ts'
 import type { FileTree } from './file-tree.ts'
 import { UnreadableTree, readSmall } from './file-tree.ts'
 import type { ImageManifest, ImageSource, SourceImage } from './image-source.ts'
@@ -42,6 +43,12 @@ export async function dirSource(tree: FileTree, name: string): Promise<DirSource
     throw new UnreadableTree(`${name} is no directory that oc wrote: v2/REPOSITORY/manifests is not in it`)
   const need = (repository: RepositoryName | undefined): Repository | undefined =>
     repository === undefined ? undefined : repositories.get(repository)
+  const needPlace = async (repository: RepositoryName | undefined, digest: Digest): Promise<string> => {
+    const found = need(repository)
+    const place = found && (await findPlace(tree, found, digest, ['blobs', 'manifests']))
+    if (place === undefined) throw new UnreadableTree(`${tree.name}: ${digest} is not in it`)
+    return place
+  }
   return {
     name,
     untagged: [...repositories].flatMap(([each, { tags, manifests }]) =>
@@ -55,12 +62,8 @@ export async function dirSource(tree: FileTree, name: string): Promise<DirSource
       const digest = reference.kind === 'digest' ? reference.digest : found?.tags.get(reference.tag)
       return found && digest && readByDigest(tree, found, digest)
     },
-    async openBlob(repository, { digest }) {
-      const found = need(repository)
-      const place = found && (await findPlace(tree, found, digest, ['blobs', 'manifests']))
-      if (place === undefined) throw new UnreadableTree(`${tree.name}: ${digest} is not in it`)
-      return tree.open(place)
-    },
+    openBlob: async (repository, { digest }) => tree.open(await needPlace(repository, digest)),
+    checkBlob: async (repository, blob) => checkFile(tree, await needPlace(repository, blob.digest), blob),
     listReferrers: async () => [],
     close: () => tree.close(),
   }

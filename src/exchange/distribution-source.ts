@@ -8,6 +8,7 @@ import type { RepositoryName } from '../oci/name.ts'
 import { isRepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'
 import { isTag } from '../oci/reference.ts'
+import { checkFile } from './check-file.ts'
 import type { FileTree } from './file-tree.ts'
 import { UnreadableTree, readSmall } from './file-tree.ts'
 import type { ImageManifest, ImageSource, SourceImage } from './image-source.ts'
@@ -29,6 +30,18 @@ export async function distributionSource(trees: readonly FileTree[], name: strin
     const path = `${BLOBS}/${algorithmOf(digest)}/${hexOf(digest).slice(0, 2)}/${hexOf(digest)}/data`
     for (const tree of newestFirst) if ((await tree.size(path)) !== undefined) return { tree, path }
     return undefined
+  }
+  const needBlob = async (
+    repository: RepositoryName | undefined,
+    digest: Digest,
+  ): Promise<{ readonly tree: FileTree; readonly path: string }> => {
+    const link = `${REPOSITORIES}/${repository}/_layers/${algorithmOf(digest)}/${hexOf(digest)}/link`
+    const aliased = await readLink(link)
+    const found = (await findBlob(digest)) ?? (aliased && (await findBlob(aliased)))
+    if (found) return found
+    throw new UnreadableTree(`${digest} is not in ${name}`, {
+      hint: 'an archive that holds only what is new needs the ones before it: import those first, or with it',
+    })
   }
   const readLink = async (path: string): Promise<Digest | undefined> => {
     for (const tree of newestFirst) {
@@ -82,14 +95,12 @@ export async function distributionSource(trees: readonly FileTree[], name: strin
       return digest && readByDigest(repository, digest)
     },
     async openBlob(repository, { digest }) {
-      const aliased = await readLink(
-        `${REPOSITORIES}/${repository}/_layers/${algorithmOf(digest)}/${hexOf(digest)}/link`,
-      )
-      const found = (await findBlob(digest)) ?? (aliased && (await findBlob(aliased)))
-      if (found) return found.tree.open(found.path)
-      throw new UnreadableTree(`${digest} is not in ${name}`, {
-        hint: 'an archive that holds only what is new needs the ones before it: import those first, or with it',
-      })
+      const { tree, path } = await needBlob(repository, digest)
+      return tree.open(path)
+    },
+    async checkBlob(repository, blob) {
+      const { tree, path } = await needBlob(repository, blob.digest)
+      await checkFile(tree, path, blob)
     },
     async listReferrers(repository, digest) {
       if (repository === undefined) return []

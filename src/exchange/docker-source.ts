@@ -9,6 +9,7 @@ import type { Digest } from '../oci/digest.ts'
 import { digestOf, isDigest } from '../oci/digest.ts'
 import { quoteText } from '../oci/json.ts'
 import { OCI_CONFIG, OCI_MANIFEST } from '../oci/media-type.ts'
+import { checkFile } from './check-file.ts'
 import type { FileTree } from './file-tree.ts'
 import { UnreadableTree, joinInside, readJson, readSmall } from './file-tree.ts'
 import type { ImageName } from './image-name.ts'
@@ -71,6 +72,11 @@ export async function dockerSource(tree: FileTree, name: string): Promise<ImageS
       const content = contents.get(digest)
       if (content === undefined) throw new UnreadableTree(`${tree.name}: ${digest} is not in it`)
       return 'path' in content ? tree.open(content.path) : Readable.from([content.bytes], { objectMode: false })
+    },
+    async checkBlob(_repository, blob) {
+      const content = contents.get(blob.digest)
+      // A config was read to make the manifest.
+      if (content !== undefined && 'path' in content) await checkFile(tree, content.path, blob)
     },
     listReferrers: async () => [],
     close: () => tree.close(),

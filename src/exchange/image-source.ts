@@ -41,6 +41,8 @@ export interface ImageSource {
   ): Promise<ImageManifest | undefined>
   /** The bytes, to be read once or destroyed. Throws when they are not there; wrong ones may come out. */
   openBlob(repository: RepositoryName | undefined, blob: Descriptor, options?: AskedWith): Promise<Readable>
+  /** Throws when it can be told, without reading much, that the bytes are not there or not right; says nothing else. */
+  checkBlob?(repository: RepositoryName | undefined, blob: Descriptor, options?: AskedWith): Promise<void>
   /** What says that it is about this manifest, as far as the source knows; its tags named after digests do not count here. */
   listReferrers(
     repository: RepositoryName | undefined,

@@ -9,6 +9,7 @@ import type { RepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'
 import { isTag } from '../oci/reference.ts'
 import { subjectTagOf } from '../oci/subject-tag.ts'
+import { checkFile } from './check-file.ts'
 import type { FileTree } from './file-tree.ts'
 import { UnreadableTree, readSmall } from './file-tree.ts'
 import type { ImageName } from './image-name.ts'
@@ -67,6 +68,7 @@ export async function ociSource(tree: FileTree, name: string): Promise<ImageSour
     async openBlob(_repository, { digest }) {
       return tree.open(blobPath(digest))
     },
+    checkBlob: (_repository, blob) => checkFile(tree, blobPath(blob.digest), blob),
     listReferrers: async (_repository, digest) => referrers.get(digest) ?? [],
     close: () => tree.close(),
   }

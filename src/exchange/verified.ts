@@ -33,19 +33,27 @@ export function verified(
   return stream
 }
 
+/** What is wrong with a number of bytes. */
+export function describeLength({ digest, size }: Descriptor, found: number): string {
+  return found > size
+    ? `${digest} is longer than the ${size} bytes that its manifest says`
+    : `${digest} has ${found} bytes, its manifest says ${size}`
+}
+
 async function* check(
   bytes: Readable,
-  { digest, size }: Descriptor,
+  blob: Descriptor,
   onBytes: ((count: number) => void) | undefined,
   hashed: boolean,
 ): AsyncGenerator<Uint8Array> {
+  const { digest, size } = blob
   const hash = hashed ? undefined : createHash(algorithmOf(digest))
   let held: Uint8Array | undefined
   let received = 0
   for await (const chunk of bytes as AsyncIterable<Uint8Array>) {
     if (chunk.byteLength === 0) continue
     received += chunk.byteLength
-    if (received > size) throw new WrongBytes(`${digest} is longer than the ${size} bytes that its manifest says`)
+    if (received > size) throw new WrongBytes(describeLength(blob, received))
     hash?.update(chunk)
     if (held !== undefined) {
       onBytes?.(held.byteLength)
@@ -53,7 +61,7 @@ async function* check(
     }
     held = chunk
   }
-  if (received < size) throw new WrongBytes(`${digest} has ${received} bytes, its manifest says ${size}`)
+  if (received < size) throw new WrongBytes(describeLength(blob, received))
   if (hash !== undefined && hash.digest('hex') !== hexOf(digest))
     throw new WrongBytes(`the bytes of ${digest} have another digest`)
   if (held === undefined) return

@@ -51,6 +51,8 @@ export interface Progress {
   readonly done: number
   readonly total?: number
   readonly bytes?: number
+  /** Where `done` and `total` count something else than bytes. */
+  readonly totalBytes?: number
 }
 
 export interface CollectorParts {

@@ -18,9 +18,11 @@ export interface PulledBlob {
   close(): Promise<void>
 }
 
-// Up to here a blob that nobody hashed yet is hashed before the answer begins, so that a wrong one is a
-// clean 404; a larger one is hashed while it streams, so that its first byte does not wait.
-const HASH_FIRST = 4 * 1024 * 1024
+/**
+ * Bytes. Up to here a blob that nobody hashed yet is hashed before the answer begins, so that a wrong one is a
+ * clean 404; a larger one is hashed while it streams, so that its first byte does not wait.
+ */
+export const HASH_FIRST = 4 * 1024 * 1024
 
 /** Size of the blob in bytes, its digest verified. Throws BLOB_UNKNOWN. */
 export async function statBlob(context: Context, name: RepositoryName, digest: Digest): Promise<number> {

@@ -95,6 +95,51 @@ t.test('a blob with wrong bytes is unknown, also one that turned wrong while it 
   await t.rejects(good.source.statBlob(A, digestOf(large)), { code: 'BLOB_UNKNOWN' })
 })
 
+t.test(
+  'the first byte of a large blob does not wait for the last, and the last leaves only when all are right',
+  async (t) => {
+    const image = testImage(A, 'v1', 'one', [6_000_000])
+    const large = image.layers[0] as Buffer
+    const { source, opened } = await serve(t, [image], { parts: 2, sliceSize: 3_500_000 })
+    const digest = digestOf(large)
+    const state = await opened.blobs.stateOf(digest)
+    const blob = await source.pullBlob(A, digest, false)
+    t.equal(opened.blobs.verdictIn(digest, state), undefined, 'nobody read it before the answer began')
+    const received: Buffer[] = []
+    await blob.send({ start: 0, end: large.length }, async (piece) => {
+      if (received.length === 0) t.equal(opened.blobs.verdictIn(digest, state), undefined, 'nor before its first byte')
+      received.push(Buffer.from(piece))
+    })
+    t.ok(Buffer.concat(received).equals(large))
+    t.equal(opened.blobs.verdictIn(digest, state), true, 'it is remembered')
+    t.ok((await pull(source, large, 10, 5_999_999)).equals(large.subarray(10, 5_999_999)))
+
+    const wrong = Buffer.from(large)
+    wrong[5_000_000] = (wrong[5_000_000] ?? 0) ^ 1
+    const bad = await serve(t, [image], { bytesFor: (each) => (each === digest ? wrong : undefined) })
+    const cut = await bad.source.pullBlob(A, digest, false)
+    let sent = 0
+    const sending = cut.send({ start: 0, end: large.length }, async (piece) => void (sent += piece.byteLength))
+    await t.rejects(sending, { message: /not what its digest says/ })
+    t.ok(sent > 0 && sent <= large.length - 65_536, 'the end was withheld')
+    await t.rejects(bad.source.pullBlob(A, digest, false), { code: 'BLOB_UNKNOWN' }, 'and the next one knows')
+  },
+)
+
+t.test('a blob that changes while it is sent never ends', async (t) => {
+  const image = testImage(A, 'v1', 'one', [6_000_000])
+  const large = image.layers[0] as Buffer
+  const { source, files } = await serve(t, [image])
+  t.equal(await source.statBlob(A, digestOf(large)), large.length)
+  const blob = await source.pullBlob(A, digestOf(large), false)
+  const handle = await open(files[0] as string, 'r+')
+  const sending = blob.send({ start: 0, end: large.length }, async () => {
+    await handle.write(Buffer.alloc(1), 0, 1, 3_000_000)
+  })
+  await t.rejects(sending, { message: /changed while it was served/ })
+  await handle.close()
+})
+
 t.test('what cannot be read from the middle, or is not whole, is refused', async (t) => {
   const bytes = makeBundle([testImage(A, 'v1', 'one')]).parts[0] as Buffer
   const directory = t.testdir({ 'packed.tar.zst': '', 'short.tar': '' })

@@ -3,7 +3,7 @@
 // More bundles beside the writers: TARN_E2E_BUNDLES (500 for the full count).
 import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { followReadme, loadImage } from './bundle/far-side.ts'
+import { followReadme, loadImage, lookAtOtherImage } from './bundle/far-side.ts'
 import { plantImages } from './bundle/plant.ts'
 import { pairOf, startWriters } from './bundle/writers.ts'
 import { makePeer } from './exchange/peers.ts'
@@ -145,6 +145,7 @@ export async function run(context: E2EContext): Promise<Row[]> {
     },
   )
 
+  let other: Awaited<ReturnType<typeof lookAtOtherImage>>
   await recorder.check('Tarn itself, unpacked on a machine without network as README.txt says', async () => {
     const release = at('release')
     await machine.run(node, [join(checkout, 'scripts/dist.mjs'), release], { timeout: 600_000 })
@@ -153,9 +154,19 @@ export async function run(context: E2EContext): Promise<Row[]> {
     await tarn(['bundle', 'create', join(media, 'march.tar'), wanted.repository, '--with-tarn', release])
     const tags = await followReadme(context, media, wanted.repository)
     if (!tags.includes(`"${wanted.tag}"`)) throw new Error(tags)
-    const version = await loadImage(context, media, await makeContainerStorage(machine))
+    const storage = await makeContainerStorage(machine)
+    const version = await loadImage(context, media, storage)
     if (!/^\d+\.\d+\.\d+$/.test(version)) throw new Error(`the image says ${version}`)
+    other = await lookAtOtherImage(context, media, storage)
   })
+  if (other === undefined)
+    recorder.skip('the image for the other architecture', 'its Node or its base cannot be had here')
+  else
+    await recorder.check('the image for the other architecture is one of that in all its parts', async () => {
+      const { says = '', node, loader } = other ?? {}
+      if (!loader || says !== `linux/${node}`)
+        throw new Error(`it says ${says}, its Node is for ${node}, loader: ${loader}`)
+    })
   return recorder.rows
 }
 

@@ -1,6 +1,6 @@
 // Images change hands between Tarn and the real programs by files: what skopeo, podman, docker and oc write comes in with the
 // same digests, and what Tarn writes comes out of them the same; while the registry runs, which it never has to leave off.
-// `OC` and `OC_OLD` name the programs where they are not in the PATH as oc and oc-4.4.
+// `OC`, `OC_OLD` and `HAULER` name the programs where they are not in the PATH as oc, oc-4.4 and hauler.
 
 import { mkdir, readFile, readdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -41,6 +41,7 @@ export async function run(context: E2EContext): Promise<Row[]> {
   await podmanArchives(stage)
   await dockerArchives(stage)
   await directories(stage)
+  await hauls(stage)
   await oldOnes(stage)
   return recorder.rows
 }
@@ -283,6 +284,34 @@ async function directories(stage: Stage): Promise<void> {
       },
     )
   }
+}
+
+/** What hauler's own program takes out of the registry and saves, comes in again as it was. */
+async function hauls({ recorder, folder, tarn, oci, index, docker, ...stage }: Stage): Promise<void> {
+  const hauler = process.env['HAULER'] || (await findCommand('hauler'))
+  if (hauler === undefined) {
+    recorder.skip('hauler store save', 'there is no hauler in the PATH, and HAULER names none')
+    return
+  }
+  const images = [
+    ['layouts/one:1', oci],
+    ['layouts/index:1', index],
+    ['docker/one:1', docker],
+  ] as const
+  const env = { HOME: folder, HAULER_DIR: join(folder, 'hauler'), HAULER_STORE_DIR: join(folder, 'hauler/store') }
+  const haul = (...args: readonly string[]): Promise<Output> =>
+    stage.context.machine.run(hauler, args, { cwd: folder, env })
+  await recorder.check('a store that hauler saves comes in with its digests, and the store itself too', async () => {
+    for (const [image] of images) await haul('store', 'add', 'image', `${tarn.address}/${image}`)
+    await haul('store', 'save', '--filename', 'haul.tar.zst')
+    for (const [place, into] of [
+      ['haul.tar.zst', 'hauled'],
+      ['hauler/store', 'stored'],
+    ] as const) {
+      await stage.tarnDoes('import', `hauler:${place}`, `${into}/`)
+      for (const [image, { top }] of images) same(await stage.digest(`${into}/${image}`), top.digest, image)
+    }
+  })
 }
 
 async function oldOnes({ recorder, folder, tarn, oci, ...stage }: Stage): Promise<void> {

@@ -1,20 +1,46 @@
 // The routes of the admin API by which a command writes a bundle from the files of a running registry: it is told what
 // to read, and that stays while the command says that it is still at it.
 import Type from 'typebox'
+import type { Static } from 'typebox'
 import { pickImages } from '../../bundle/pick.ts'
+import type { ExactImages } from '../../bundle/picked.ts'
+import { isDigest } from '../../oci/digest.ts'
+import { isRepositoryName } from '../../oci/name.ts'
+import { isTag } from '../../oci/reference.ts'
 import { refuse } from './check-options.ts'
 import { route } from './route.ts'
 
 const closed = { additionalProperties: false } as const
-const LARGEST_BODY = 1024 * 1024
+const LARGEST_BODY = 16 * 1024 * 1024
 const MOST_PATTERNS = 10_000
+const MOST_EXACT = 100_000
 
 const texts = (description: string, most: number) =>
   Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 4096 }), { description, maxItems: most }))
 
+const words = (description: string, most: number) =>
+  Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { description, maxItems: most })
+
+const Exact = Type.Object(
+  {
+    repository: Type.String({ minLength: 1, maxLength: 255 }),
+    tags: words('tags that are meant', MOST_EXACT),
+    digests: words('images that are meant by digest', MOST_EXACT),
+    platforms: words('of indexes only the children for these; none is all', 100),
+    referrers: Type.Boolean({ description: 'signatures and whatever else refers to them too' }),
+  },
+  closed,
+)
+
 const PickBody = Type.Object(
   {
-    images: texts('repository, repository:tag or repository@digest, globs too; default: everything', MOST_PATTERNS),
+    images: texts(
+      'repository, repository:tag or repository@digest, globs too; default: everything, unless exact is there',
+      MOST_PATTERNS,
+    ),
+    exact: Type.Optional(
+      Type.Array(Exact, { description: 'images by name, beside those of images', maxItems: MOST_PATTERNS }),
+    ),
     platforms: texts('of indexes only the children for these; default: all', 100),
     referrers: Type.Optional(
       Type.Boolean({ default: true, description: 'signatures and whatever else refers to the images too' }),
@@ -82,7 +108,8 @@ export const BUNDLE_ROUTES = {
     changes: never,
     act: async ({ parts: { upkeep, holds, clock }, body, emit }) => {
       const { images = [], platforms = [], referrers = true, keepTags = false } = body
-      const options = { images, platforms, referrers, keepTags }
+      const exact = body.exact?.map(readExact)
+      const options = { images, platforms, referrers, keepTags, ...(exact && { exact }) }
       const { picked, release } = await pickImages(upkeep.context.store, options, clock() / 1000, emit)
       return { hold: holds.begin(release), ...picked }
     },
@@ -108,4 +135,10 @@ export const BUNDLE_ROUTES = {
     changes: never,
     act: async ({ parts: { holds }, body: { hold } }) => ({ hold, kept: holds.end(hold) }),
   }),
+}
+
+function readExact(given: Static<typeof Exact>): ExactImages {
+  const { repository, tags, digests } = given
+  if (!isRepositoryName(repository)) throw refuse(`${JSON.stringify(repository)} is no repository`)
+  return { ...given, repository, tags: tags.filter(isTag), digests: digests.filter(isDigest) }
 }

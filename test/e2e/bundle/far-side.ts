@@ -31,9 +31,37 @@ export async function followReadme({ machine }: E2EContext, media: string, repos
   return answer.text
 }
 
+/**
+ * Loads the image archive for another architecture, which cannot run here: gives what it says of itself, and for which
+ * machine its Node and the loader of that were built. Undefined where the medium has none.
+ */
+export async function lookAtOtherImage(
+  { machine }: E2EContext,
+  media: string,
+  env: Record<string, string>,
+): Promise<{ readonly says: string; readonly node: string; readonly loader: boolean } | undefined> {
+  const other = process.arch === 'arm64' ? 'x64' : 'arm64'
+  const archive = readdirSync(media).find((name) => name.includes(`-image-linux-${other}.`))
+  if (archive === undefined) return undefined
+  const loaded = await machine.run('podman', ['load', '-q', '-i', join(media, archive)], { env })
+  const name = /localhost\/tarn:\S+/.exec(loaded.text)?.[0] ?? ''
+  const says = await machine.run('podman', ['image', 'inspect', '--format', '{{.Os}}/{{.Architecture}}', name], { env })
+  const root = (await machine.run('podman', ['image', 'mount', name], { env })).text.trim()
+  try {
+    // e_machine of the ELF header: 62 is x86-64, 183 is AArch64.
+    const number = readFileSync(join(root, 'usr/local/bin/node')).readUInt16LE(18)
+    const folder = join(root, other === 'arm64' ? 'usr/lib' : 'usr/lib64')
+    const loader = other === 'arm64' ? 'ld-linux-aarch64.so.1' : 'ld-linux-x86-64.so.2'
+    const node = number === 183 ? 'arm64' : number === 62 ? 'amd64' : `machine ${number}`
+    return { says: says.text.trim(), node, loader: readdirSync(folder).includes(loader) }
+  } finally {
+    await machine.run('podman', ['image', 'unmount', name], { env })
+  }
+}
+
 /** Loads the image archive of the medium with podman; gives what the image says of itself. */
 export async function loadImage({ machine }: E2EContext, media: string, env: Record<string, string>): Promise<string> {
-  const archive = readdirSync(media).find((name) => name.includes('-image-linux-')) ?? ''
+  const archive = readdirSync(media).find((name) => name.includes(`-image-linux-${process.arch}.`)) ?? ''
   const loaded = await machine.run('podman', ['load', '-q', '-i', join(media, archive)], { env })
   const name = /localhost\/tarn:\S+/.exec(loaded.text)?.[0] ?? ''
   const run = ['run', '--rm', '--network', 'none', name, '--version']
