@@ -32,6 +32,58 @@ t.test('a running registry and the directory at rest give the same bundle', asyn
   t.notOk(readdirSync(directory).some((name) => name.endsWith('.partial')))
 })
 
+t.test('a sync file selects what it means, as it lies here', async (t) => {
+  const { directory, serve } = makeHome(t)
+  const serving = await serve()
+  const client = openClient(serving)
+  t.teardown(() => client.close())
+  for (const [repository, tag] of [
+    ['quay.io/a/app', 'v1'],
+    ['quay.io/a/app', 'v2'],
+    ['quay.io/a/app', 'v3'],
+    ['team/b', 'stable'],
+    ['team/c', 'v1'],
+  ] as const)
+    await pushImage(client, repository, `${repository} ${tag}`, { reference: tag })
+  writeFileSync(
+    join(directory, 'monthly.yml'),
+    `version: 1
+sync:
+  - {from: quay.io/a/app, tags: {semver: ">=1", newest: 2}}
+  - {from: docker.io/library/b:1.2, to: team/b, tag: stable}
+`,
+  )
+  const served = await runTarn(directory, ['bundle', 'create', 'served.tar', '--sync', 'monthly.yml'])
+  t.equal(served.code, 0, served.stderr)
+  t.match(served.stdout, /3 images of 2 repositories/)
+  const shown = await runTarn(directory, ['bundle', 'inspect', 'served.tar'])
+  t.match(shown.stdout, /quay\.io\/a\/app:v2 [^]*quay\.io\/a\/app:v3 [^]*team\/b:stable /)
+  const more = await runTarn(directory, ['--json', 'bundle', 'create', 'x.tar', 'team/c', '--sync', 'monthly.yml'])
+  t.match(JSON.parse(more.stdout), { images: 4, repositories: 3 })
+  writeFileSync(join(directory, 'gone.yml'), 'version: 1\nsync: [{from: quay.io/a/gone}, {from: quay.io/a/app:v9}]\n')
+  const partly = await runTarn(directory, ['bundle', 'create', 'x.tar', '--sync', 'gone.yml', '--sync', 'monthly.yml'])
+  t.equal(partly.code, 3)
+  t.match(partly.stderr, /warning: nothing here is called quay\.io\/a\/gone\n/)
+  t.match(partly.stderr, /warning: nothing here is called quay\.io\/a\/app:v9\n/)
+  const nothing = await runTarn(directory, ['bundle', 'create', 'none.tar', '--sync', 'gone.yml'])
+  t.equal(nothing.code, 1)
+  t.match(nothing.stderr, /error: nothing here is called quay\.io\/a\/app:v9, quay\.io\/a\/gone/)
+  writeFileSync(join(directory, 'wrong.yml'), 'version: 1\nsync: [{form: quay.io/a/app}]\n')
+  for (const [file, message] of [
+    ['wrong.yml', /wrong\.yml/],
+    ['no.yml', /cannot read the sync file no\.yml/],
+  ] as const) {
+    const run = await runTarn(directory, ['bundle', 'create', 'none.tar', '--sync', file])
+    t.not(run.code, 0)
+    t.match(run.stderr, message)
+  }
+  await serving.end('SIGTERM')
+  const alone = await runTarn(directory, ['bundle', 'create', 'alone.tar', '--sync', 'monthly.yml'])
+  t.equal(alone.code, 0, alone.stderr)
+  t.equal(hashOf(join(directory, 'alone.tar')), hashOf(join(directory, 'served.tar')))
+  t.notOk(existsSync(join(directory, 'none.tar')))
+})
+
 t.test('what matches nothing is told by exit code 3, and nothing at all by 1', async (t) => {
   const { directory, serve } = makeHome(t)
   const serving = await serve()

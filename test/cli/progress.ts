@@ -61,6 +61,11 @@ t.test(
       of({ phase: 'a', done: 1, total: 4, bytes: 20_000_000 }, 10_000),
       'a  [#####---------------]   25%  1 of 4  2.00 MB/s  30 s left',
     )
+    t.equal(
+      of({ phase: 'images', done: 1, total: 3, bytes: 50_000_000, totalBytes: 200_000_000 }, 10_000),
+      'images  [#####---------------]   25%  1 of 3  50.0 MB of 200 MB  5.00 MB/s  30 s left',
+      'where both are counted it is the bytes that take the time',
+    )
     t.match(of({ phase: 'a', done: 1, total: 1000 }, 10_000), /166 min|2 h 46 min left$/)
     t.match(of({ phase: 'a', done: 1, total: 50 }, 10_000), /8 min 10 s left$/)
     t.notMatch(of({ phase: 'a', done: 4, total: 4 }, 10_000), /left/)

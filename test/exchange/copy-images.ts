@@ -9,6 +9,7 @@ import { storeTarget } from '../../src/exchange/store-target.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import type { RepositoryName } from '../../src/oci/name.ts'
 import type { Tag } from '../../src/oci/reference.ts'
+import type { Progress } from '../../src/registry/collect.ts'
 import type { Context } from '../../src/registry/context.ts'
 import { APP, OTHER, openRegistry, push, pushBlob, pushFull, pushImage } from '../helpers/images.ts'
 import { imageOf, partOf } from '../helpers/plant.ts'
@@ -165,4 +166,58 @@ t.test('progress goes up to its end', async (t) => {
   await copyImages({ ...parts, images, onProgress: ({ done, total }) => seen.push(`${done} of ${total}`) })
   t.equal(seen[0], '0 of 3')
   t.equal(seen.at(-1), '3 of 3')
+})
+
+t.test('who foresees knows how many bytes there are, once each, and at the end that all of them came', async (t) => {
+  const { here, parts } = open(t)
+  await pushImage(here, APP, ['base', 'one'], { tag: 'v1' })
+  await pushImage(here, APP, ['base', 'two'], { tag: 'v2' })
+  const told: Progress[] = []
+  const images = [wish(APP, 'v1'), wish(APP, 'v2'), wish(APP, 'gone')]
+  const report = await copyImages({
+    ...parts,
+    images,
+    foresee: true,
+    onProgress: (progress) => void told.push(progress),
+  })
+  t.match(report.counts, { copied: 2, failed: 1 })
+  const phases = told.map(({ phase }) => phase)
+  t.same(
+    phases,
+    [...phases].toSorted((a, b) => b.localeCompare(a)),
+    'all manifests before the first image',
+  )
+  const totals = told.flatMap(({ totalBytes }) => totalBytes ?? [])
+  t.equal(totals[0], report.bytes)
+  t.match(told.at(-1), { phase: 'images', done: 3, total: 3, bytes: report.bytes, totalBytes: report.bytes })
+  told.length = 0
+  await copyImages({ ...parts, images, foresee: true, onProgress: (progress) => void told.push(progress) })
+  t.ok(
+    told.every(({ totalBytes = 0 }) => totalBytes === 0),
+    'what is there is nothing to wait for',
+  )
+})
+
+t.test('an image of which something cannot be right leaves nothing behind, and keeps no other', async (t) => {
+  const { here, there, acts, parts } = open(t)
+  const [config, layer] = [Buffer.from('{}'), Buffer.from('layer')]
+  for (const bytes of [config, layer]) await pushBlob(here, APP, bytes)
+  await push(here, APP, imageOf(partOf(config), [partOf(layer)]), 'v1')
+  await pushImage(here, APP, ['other'], { tag: 'v2' })
+  const source = {
+    ...parts.source,
+    async checkBlob(_repository: unknown, { digest }: { readonly digest: string }) {
+      if (digest === digestOf(layer)) throw new Error('the layer is not right')
+    },
+  }
+  const images = [wish(APP, 'v1'), wish(APP, 'v2')]
+  const report = await copyImages({ source, target: parts.target, images, foresee: true })
+  t.match(report.images, [{ state: 'failed', why: 'the layer is not right' }, { state: 'copied' }])
+  t.notOk(
+    acts.some((act) => act.includes(digestOf(config))),
+    'not even what was right of it went over',
+  )
+  await pushBlob(there, APP, layer)
+  const again = await copyImages({ source, target: parts.target, images, foresee: true })
+  t.match(again.counts, { copied: 1, here: 1 }, 'where the target has it, it is not needed from there')
 })
