@@ -6,6 +6,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import pino from 'pino'
 import { createAuthenticator } from './auth/authenticator.ts'
 import { createPolicy } from './auth/policy.ts'
+import type { Trust } from './bundle/trust.ts'
 import { readTrust, signersPath } from './bundle/trust.ts'
 import { Holds } from './bundle/holds.ts'
 import { isPushable } from './config/mirror.ts'
@@ -143,6 +144,8 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
   const sync = openSync(config, { ...outward, mirror: mirror?.mirror, ensureHome })
   const runs = new SyncRuns({ open: () => sync.open(), clock })
   const schedule = openSchedule(config, { ...parts, runs, clock, logger, random: Math.random })
+  const trust = (): Trust => readTrust(signersPath(config, parts.home), clock())
+  const signers = (): Trust['signers'] => trust().signers
   const api: ApiParts = {
     upkeep,
     grace: config.gc.grace,
@@ -150,8 +153,8 @@ export async function buildRegistry(config: Config, parts: Parts = {}): Promise<
     holds: new Holds(randomUUID),
     clock,
     mirror: () => mirror && describeMirror(mirror.mirror, clock()),
-    trust: () => readTrust(signersPath(config, parts.home), clock()),
-    releases: () => openReleases({ context, outward: sync.outward, clock, logger, random: randomBytes }),
+    trust,
+    releases: () => openReleases({ context, outward: sync.outward, signers, clock, logger, random: randomBytes }),
     sync: () => runs,
     syncs: { runs, schedule },
     standing: () => ({

@@ -8,6 +8,7 @@ import { Problem, describeUnwritable } from './config/problem.ts'
 import type { Config } from './config/schema.ts'
 import { openSync } from './mirror/sync/open-sync.ts'
 import type { SyncOpened } from './mirror/sync/open-sync.ts'
+import { readSigners, signersPath } from './bundle/trust.ts'
 import { openReleases } from './openshift/open-releases.ts'
 import type { Releases } from './openshift/releases.ts'
 import type { CheckReport } from './registry/check.ts'
@@ -113,10 +114,18 @@ export async function openUpkeep(
   store.durable.dropUnfinished(layout.incoming, layout.mirror)
   const logger = pino({ level: 'silent' })
   const sync = openSync(config, { upkeep, ensureHome, keeps, clock, logger, random: randomBytes, home })
+  const signers = () => readSigners(signersPath(config, home))
   return {
     upkeep,
     sync,
-    releases: openReleases({ context: upkeep.context, outward: sync.outward, clock, logger, random: randomBytes }),
+    releases: openReleases({
+      context: upkeep.context,
+      outward: sync.outward,
+      signers,
+      clock,
+      logger,
+      random: randomBytes,
+    }),
     async close() {
       await sync.close()
       await upkeep.close()

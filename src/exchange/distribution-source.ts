@@ -8,6 +8,8 @@ import type { RepositoryName } from '../oci/name.ts'
 import { isRepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'
 import { isTag } from '../oci/reference.ts'
+import type { BlobPieces } from './blob-bytes.ts'
+import { findPieces, openPieces } from './blob-bytes.ts'
 import { checkFile } from './check-file.ts'
 import type { FileTree } from './file-tree.ts'
 import { UnreadableTree, readSmall } from './file-tree.ts'
@@ -26,15 +28,9 @@ export async function distributionSource(trees: readonly FileTree[], name: strin
   for (const tree of trees) await findRepositories(tree, '', repositories)
   if (repositories.size === 0)
     throw new UnreadableTree(`${name} has no images of a registry: ${REPOSITORIES} is not in it, or empty`)
-  const findBlob = async (digest: Digest): Promise<{ readonly tree: FileTree; readonly path: string } | undefined> => {
-    const path = `${BLOBS}/${algorithmOf(digest)}/${hexOf(digest).slice(0, 2)}/${hexOf(digest)}/data`
-    for (const tree of newestFirst) if ((await tree.size(path)) !== undefined) return { tree, path }
-    return undefined
-  }
-  const needBlob = async (
-    repository: RepositoryName | undefined,
-    digest: Digest,
-  ): Promise<{ readonly tree: FileTree; readonly path: string }> => {
+  const findBlob = (digest: Digest): Promise<BlobPieces | undefined> =>
+    findPieces(newestFirst, `${BLOBS}/${algorithmOf(digest)}/${hexOf(digest).slice(0, 2)}/${hexOf(digest)}`)
+  const needBlob = async (repository: RepositoryName | undefined, digest: Digest): Promise<BlobPieces> => {
     const link = `${REPOSITORIES}/${repository}/_layers/${algorithmOf(digest)}/${hexOf(digest)}/link`
     const aliased = await readLink(link)
     const found = (await findBlob(digest)) ?? (aliased && (await findBlob(aliased)))
@@ -54,10 +50,12 @@ export async function distributionSource(trees: readonly FileTree[], name: strin
     readLink(`${REPOSITORIES}/${repository}/_manifests/revisions/${algorithmOf(digest)}/${hexOf(digest)}/link`)
   const readByDigest = async (repository: RepositoryName, digest: Digest): Promise<ImageManifest | undefined> => {
     const found = (await revision(repository, digest)) === undefined ? undefined : await findBlob(digest)
-    const bytes = found && (await readSmall(found.tree, found.path, LARGEST_MANIFEST))
+    // No bundle cuts a manifest.
+    const [piece] = found ?? []
+    const bytes = piece && (await readSmall(piece.tree, piece.path, LARGEST_MANIFEST))
     if (bytes === undefined) return undefined
     if (digestOf(bytes, algorithmOf(digest)) !== digest)
-      throw new UnreadableTree(`${found?.tree.name}: the bytes of ${digest} have another digest`)
+      throw new UnreadableTree(`${piece?.tree.name}: the bytes of ${digest} have another digest`)
     return { bytes, digest, mediaType: readManifest(bytes).mediaType }
   }
   const tagLink = (repository: RepositoryName, tag: Tag): Promise<Digest | undefined> =>
@@ -95,12 +93,12 @@ export async function distributionSource(trees: readonly FileTree[], name: strin
       return digest && readByDigest(repository, digest)
     },
     async openBlob(repository, { digest }) {
-      const { tree, path } = await needBlob(repository, digest)
-      return tree.open(path)
+      return openPieces(await needBlob(repository, digest))
     },
     async checkBlob(repository, blob) {
-      const { tree, path } = await needBlob(repository, blob.digest)
-      await checkFile(tree, path, blob)
+      const [{ tree, path }, ...more] = await needBlob(repository, blob.digest)
+      // Of slices their presence is what can be told.
+      if (more.length === 0) await checkFile(tree, path, blob)
     },
     async listReferrers(repository, digest) {
       if (repository === undefined) return []

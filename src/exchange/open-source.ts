@@ -3,6 +3,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Problem } from '../config/problem.ts'
 import type { RepositoryName } from '../oci/name.ts'
+import { findDataTree } from './data-tree.ts'
 import { dirSource } from './dir-source.ts'
 import { distributionSource } from './distribution-source.ts'
 import { dockerSource } from './docker-source.ts'
@@ -69,7 +70,7 @@ async function openTrees({ kind, path }: Place, options: TarTreeOptions): Promis
   const segments = kind === 'oc-mirror' ? await findSegments(path) : undefined
   if (segments === undefined) {
     const tree = await openTree(path, options)
-    return [kind === 'data' ? await below(tree) : tree]
+    return [kind === 'data' ? await findDataTree(tree) : tree]
   }
   const trees: FileTree[] = []
   try {
@@ -89,24 +90,4 @@ async function findSegments(path: string): Promise<readonly string[] | undefined
   if (names.length > 0) return names.map((name) => join(path, name))
   if (await stat(join(path, 'docker')).catch(() => undefined)) return undefined
   throw new UnreadableTree(`${path} has no archives of oc-mirror: mirror_000001.tar and so on`)
-}
-
-// A data directory is named itself, by the home it lies in, or in a tar as either.
-const PLACES = ['data/', 'storage/data/', 'var/lib/registry/', 'registry/', 'data/registry/']
-
-async function below(tree: FileTree): Promise<FileTree> {
-  const marker = 'docker/registry/v2'
-  if ((await tree.find(marker)) !== undefined) return tree
-  for (const place of PLACES) {
-    if ((await tree.find(`${place}${marker}`)) === undefined) continue
-    return {
-      name: tree.name,
-      list: (path) => tree.list(`${place}${path}`),
-      find: (path) => tree.find(`${place}${path}`),
-      open: (path) => tree.open(`${place}${path}`),
-      size: (path) => tree.size(`${place}${path}`),
-      close: () => tree.close(),
-    }
-  }
-  return tree
 }

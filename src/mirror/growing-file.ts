@@ -8,7 +8,7 @@ import type { HeldBytes } from './window.ts'
 import { Window } from './window.ts'
 
 // What may wait for the disk before the network has to wait.
-const MOST_WAITING = 4 * 1024 * 1024
+const MOST_WAITING = 2 * 1024 * 1024
 // Less than this is written only when nothing more came in the same turn of the event loop: a call for every 64 KiB that a
 // socket gives costs more than the bytes do.
 const PIECE = 512 * 1024
@@ -139,7 +139,8 @@ export class GrowingFile {
         this.#waitingBytes = 0
         await writeAll(this.#handle, pieces, this.#size)
         this.#size += pieces.reduce((sum, { byteLength }) => sum + byteLength, 0)
-        this.#window.trim(this.#size)
+        // The one who writes is no reader.
+        this.#window.trim(this.#size, this.#users > 1)
       }
     } catch (error) {
       this.#failure = error as Error

@@ -61,6 +61,9 @@ const AVOID_MS = 600_000
 const MOST_AVOIDED = 1000
 // Of one upstream; its client lets fewer of them read at a time, and the others wait with an open file.
 const MOST_OPEN = 32
+// A large file holds one of libuv's few threads for as long as its fsync takes; the others must go on writing what comes.
+const LARGE = 4 * 1024 * 1024
+const LARGE_AT_A_TIME = 2
 
 export class Transfers {
   readonly #parts: TransfersParts
@@ -69,6 +72,7 @@ export class Transfers {
   /** What came wrong once comes from one source alone from then on. */
   readonly #mixed = new Set<Digest>()
   readonly #turns = new WeakMap<BlobSource['client'], Turns>()
+  readonly #storing = makeTurns(LARGE_AT_A_TIME)
 
   constructor(parts: TransfersParts) {
     this.#parts = parts
@@ -163,7 +167,7 @@ export class Transfers {
       // Whoever waits for a turn has no file open yet.
       release = await this.#turnsOf(client).take(own)
       await transfer.run()
-      await this.#store(transfer, names)
+      await this.#storeInTurn(transfer, names)
       this.#tell(transfer, names)
     } catch (error) {
       // It may not have come to its turn.
@@ -175,6 +179,16 @@ export class Transfers {
     } finally {
       release?.()
       await transfer.release()
+    }
+  }
+
+  async #storeInTurn(transfer: Transfer, names: ReadonlySet<RepositoryName>): Promise<void> {
+    if (transfer.received < LARGE) return this.#store(transfer, names)
+    const release = await this.#storing.take()
+    try {
+      await this.#store(transfer, names)
+    } finally {
+      release()
     }
   }
 

@@ -52,12 +52,13 @@ export class Window {
     return { bytes: piece.bytes.subarray(from, from + most), release: () => drop(piece) }
   }
 
-  /** Lets go of old bytes, none of them from `onDisk` on. */
-  trim(onDisk: number): void {
+  /** Lets go of old bytes, none of them from `onDisk` on; of all the others where nobody follows. */
+  trim(onDisk: number, isFollowed = true): void {
+    const most = isFollowed ? this.#most : 0
     let count = 0
     for (const { bytes } of this.#pieces) {
       const next = this.#start + bytes.byteLength
-      if (next > onDisk || this.#end - this.#start <= this.#most) break
+      if (next > onDisk || this.#end - this.#start <= most) break
       this.#start = next
       count += 1
     }

@@ -1,6 +1,12 @@
 // A release in an archive: the directory that `oc … --to-dir` wrote, a data directory or a tar of one, a bundle (which is such a
 // tar). Which image it is need not be said where there is only one that can be; signatures come from the archive itself.
+import { createReadStream } from 'node:fs'
 import { parseAllDocuments } from 'yaml'
+import { listArchives } from '../bundle/archive-files.ts'
+import type { SignaturePolicy } from '../bundle/judge-signature.ts'
+import { judgeSignature } from '../bundle/judge-signature.ts'
+import { readBundleHead } from '../bundle/read-bundle.ts'
+import { findDataTree } from '../exchange/data-tree.ts'
 import { dirSource } from '../exchange/dir-source.ts'
 import { distributionSource } from '../exchange/distribution-source.ts'
 import type { FileTree } from '../exchange/file-tree.ts'
@@ -23,26 +29,77 @@ export interface ArchivePlace {
   close(): Promise<void>
 }
 
-/** Throws a Problem when there is no archive, or when it does not say by itself which image is meant. */
-export async function openArchive(
-  kind: ArchiveKind,
-  path: string,
-  image: LocalImage | undefined,
-): Promise<ArchivePlace> {
-  const tree = await openTree(path)
+export interface ArchiveAsk {
+  readonly kind: ArchiveKind
+  readonly path: string
+  readonly image: LocalImage | undefined
+  /** Whose bundles are taken. */
+  readonly policy: SignaturePolicy
+}
+
+/**
+ * Throws a Problem when there is no archive, when it is a bundle that must not be taken, and when it does not say by itself
+ * which image is meant.
+ */
+export async function openArchive({ kind, path, image, policy }: ArchiveAsk): Promise<ArchivePlace> {
+  const trees = await openTrees(kind, path, policy)
   try {
-    const source = kind === 'dir' ? await dirSource(tree, `dir:${path}`) : await distributionSource([tree], path)
+    const [tree] = trees
+    const source = kind === 'dir' && tree ? await dirSource(tree, `dir:${path}`) : await distributionSource(trees, path)
     return {
       source,
       image: image ?? (await chooseImage(source, path)),
-      findSignatures: (digest) => (kind === 'dir' ? readConfigMaps(tree, digest) : readStored(tree, digest)),
-      // Closing it closes the tree.
+      findSignatures: async (digest) => {
+        const read = kind === 'dir' ? readConfigMaps : readStored
+        return (await Promise.all(trees.map((each) => read(each, digest)))).flat()
+      },
+      // Closing it closes the trees.
       close: () => source.close(),
     }
   } catch (error) {
-    await tree.close()
+    for (const tree of trees) await tree.close()
     throw error
   }
+}
+
+async function openTrees(kind: ArchiveKind, path: string, policy: SignaturePolicy): Promise<readonly FileTree[]> {
+  if (kind === 'dir') return [await openTree(path)]
+  const trees: FileTree[] = []
+  try {
+    const files = kind === 'data' ? [path] : await listBundles(path, policy)
+    for (const file of files) trees.push(await findDataTree(await openTree(file)))
+    return trees
+  } catch (error) {
+    for (const tree of trees) await tree.close()
+    throw error
+  }
+}
+
+/** The files of bundles at `path`, older bundles first: what a newer one says of a tag counts. */
+async function listBundles(path: string, policy: SignaturePolicy): Promise<readonly string[]> {
+  const found: { readonly file: string; readonly sequence: number }[] = []
+  const parts = new Map<string, { readonly of: number; readonly here: Set<number> }>()
+  for (const file of listArchives([path])) {
+    const bytes = createReadStream(file)
+    try {
+      const head = await readBundleHead(bytes as AsyncIterable<Uint8Array>)
+      judgeSignature(head, policy)
+      const { id, sequence, parts: of } = head.index
+      found.push({ file, sequence })
+      const known = parts.get(id) ?? { of, here: new Set<number>() }
+      parts.set(id, { of, here: known.here.add(head.part) })
+    } finally {
+      bytes.destroy()
+    }
+  }
+  for (const { of, here } of parts.values()) {
+    // Only the last one says what images there are.
+    if (here.has(of)) continue
+    throw new Problem(`${path} lacks part ${of} of a bundle of ${of} parts, which says what its images are`, {
+      hint: 'name the directory in which all of its parts lie',
+    })
+  }
+  return found.toSorted((a, b) => a.sequence - b.sequence).map(({ file }) => file)
 }
 
 // `4.18.3`, `4.18.3-rc.1-x86_64`, `4.18.3-multi`: not `4.18.3-x86_64-etcd`.

@@ -1,5 +1,6 @@
 // Opens the place that a person named as the source of a release: what it is read by, and where its signatures are found.
 import { isIP } from 'node:net'
+import type { SignaturePolicy } from '../bundle/judge-signature.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { ImageSource } from '../exchange/image-source.ts'
 import { registrySource } from '../exchange/registry-source.ts'
@@ -31,6 +32,8 @@ export interface OpenPlaceParts {
   /** That a person named. */
   readonly stores: readonly string[]
   readonly isOffline: boolean
+  /** Whose bundles are taken. */
+  readonly bundles: SignaturePolicy
   /** As the person wrote it. */
   readonly text: string
 }
@@ -89,7 +92,7 @@ export async function openPlace(name: ReleaseName, parts: OpenPlaceParts): Promi
       close: () => named.close(),
     }
   }
-  const archive = await openArchive(name.kind, name.path, name.image)
+  const archive = await openArchive({ ...name, policy: parts.bundles })
   return {
     ...common,
     name: text,

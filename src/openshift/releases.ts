@@ -1,4 +1,7 @@
 // The acts on releases, put together for the admin API and for commands: from what a person writes to sources and targets.
+import { existsSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { AllowedSigner } from '../bundle/allowed-signers.ts'
 import type { PushClient } from '../upstream/push-client.ts'
 import { Problem } from '../config/problem.ts'
 import type { SyncFile } from '../config/sync-file.ts'
@@ -9,7 +12,9 @@ import type { Upstream } from '../mirror/upstream.ts'
 import type { Progress } from '../registry/collect.ts'
 import type { Context } from '../registry/context.ts'
 import { requireWritable } from '../registry/context.ts'
+import { Room } from '../storage/room.ts'
 import { storeSignature } from '../storage/signatures.ts'
+import { statFile } from '../storage/stamp.ts'
 import { fetchingTarget } from './fetching-target.ts'
 import { findPayload } from './find-payload.ts'
 import { judgeRelease } from './judge-release.ts'
@@ -34,6 +39,8 @@ export interface ReleasesParts {
   readonly outward: Outward
   /** Opens the registry that images call `host`, to push to. Throws a Problem for what a person must mend. */
   readonly openPush: (upstream: Upstream) => PushClient
+  /** Who may sign bundles, now; undefined where nobody said. */
+  readonly signers: () => readonly AllowedSigner[] | undefined
   /** Milliseconds since 1970. */
   readonly clock: () => number
 }
@@ -131,6 +138,7 @@ export class Releases {
           style,
           instructions,
           dryRun,
+          room: roomOf(to, context),
           requireSignature,
           storeSignature: keeperOf(to, context),
           signal,
@@ -155,7 +163,9 @@ export class Releases {
     const upstreams = outward.openUpstreams(ask.registries ?? new Map())
     try {
       const isOffline = outward.forbidden() !== undefined
-      const place = await openPlace(name, { context, upstreams, stores: ask.stores ?? [], isOffline, text: ask.from })
+      const bundles = { signers: this.#parts.signers(), required: false, now: this.#parts.clock() }
+      const asked = { stores: ask.stores ?? [], text: ask.from }
+      const place = await openPlace(name, { context, upstreams, isOffline, bundles, ...asked })
       try {
         return await act({ place, upstreams })
       } finally {
@@ -197,4 +207,20 @@ function keeperOf(to: ReleaseTarget, context: Context | undefined): MirrorOrder[
   if (to.kind === 'dir') return keepSignatures(to.path)
   if (to.kind === 'registry' || context === undefined) return undefined
   return async (digest, bytes) => (await storeSignature(context.store, digest, bytes)).added
+}
+
+/** A registry elsewhere says nothing of its disk. */
+function roomOf(to: ReleaseTarget, context: Context | undefined): MirrorOrder['room'] {
+  if (to.kind === 'dir') {
+    const room = new Room(findExisting(to.path))
+    return { spare: () => room.spare(), begun: () => 0 }
+  }
+  if (to.kind === 'registry' || context === undefined) return undefined
+  const { room, layout } = context.store
+  return { spare: () => room.spare(), begun: (digest) => statFile(layout.mirrorBlob(digest))?.size ?? 0 }
+}
+
+/** The directory, or the one in which it is to be made. */
+function findExisting(path: string): string {
+  for (let found = path; ; found = dirname(found)) if (existsSync(found) || found === dirname(found)) return found
 }

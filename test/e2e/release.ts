@@ -8,6 +8,7 @@ import { makeRecorder, type E2EContext, type Row } from './helpers/suite.ts'
 import { replayOc } from './release/replay.ts'
 import { findOcs, findProgram, requireSame, requireText, setScene } from './release/scene.ts'
 import type { Scene } from './release/scene.ts'
+import { tryArchives } from './release/with-archives.ts'
 import { tryOc } from './release/with-oc.ts'
 import { tryOcMirror } from './release/with-oc-mirror.ts'
 
@@ -61,6 +62,7 @@ export async function run(context: E2EContext): Promise<Row[]> {
   await recorder.check('verify finds a removed component, a corrupted blob and a lost signature', () =>
     spoil(scene, large, plain),
   )
+  await tryArchives(scene, small, recorder)
   for (const oc of await findOcs()) {
     if ('missing' in oc) recorder.skip(`what ${oc.name} writes and reads`, oc.missing)
     else await tryOc(scene, oc, [small, list, oc.isOld ? old : large], recorder)

@@ -1,4 +1,6 @@
 import { execFileSync } from 'node:child_process'
+import { rmSync, writeFileSync } from 'node:fs'
+import { basename } from 'node:path'
 import t from 'tap'
 import { distributionSource } from '../../src/exchange/distribution-source.ts'
 import { openTree } from '../../src/exchange/open-tree.ts'
@@ -54,4 +56,25 @@ t.test('several tars are one source, and what none of them has is told by its di
   })
   t.match(await copyAll(await open(1, 2, 3), storeTarget(there, 'there')), { counts: { copied: 1 } })
   await t.rejects(open(2, 3), { message: /has no images of a registry/ })
+})
+
+t.test('slices of a blob, each in another tar, are one blob, and nothing where one of them is missing', async (t) => {
+  const directory = t.testdir({ here: {}, there: {} })
+  const here = openRegistry(`${directory}/here`)
+  await pushImage(here, APP, ['base', 'a layer'], { tag: 'v1' })
+  const digest = digestOf(Buffer.from('a layer'))
+  const blob = here.store.layout.blob(digest)
+  rmSync(here.store.layout.blobData(digest))
+  const cut = (number: number): string => `${blob}/slice-000${number}-of-0003`
+  for (const [at, text] of ['a l', 'ay', 'er'].entries()) writeFileSync(cut(at + 1), text)
+  const all = ['-C', `${directory}/here`, 'docker']
+  for (const number of [1, 2, 3]) {
+    const others = [1, 2, 3].filter((each) => each !== number).map((each) => `--exclude=${basename(cut(each))}`)
+    execFileSync('tar', ['-cf', `${directory}/${number}.tar`, ...others, ...all])
+  }
+  const open = async (...numbers: readonly number[]) =>
+    distributionSource(await Promise.all(numbers.map((number) => openTree(`${directory}/${number}.tar`))), 'tars')
+  const there = openRegistry(`${directory}/there`)
+  t.match(await copyAll(await open(1, 3), storeTarget(there, 'there')), { images: [{ state: 'failed', why: digest }] })
+  t.match(await copyAll(await open(3, 1, 2), storeTarget(there, 'there')), { counts: { copied: 1 } })
 })

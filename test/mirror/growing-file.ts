@@ -64,12 +64,15 @@ t.test('no bytes are given back before they are in the file', async (t) => {
 
 t.test('what was written a moment ago is in memory, what was written before it in the file alone', async (t) => {
   const file = await GrowingFile.open(join(t.testdir({}), 'file'))
+  // Somebody follows.
+  file.use()
   for (let i = 0; i < 10; i += 1) await file.append(Buffer.alloc(1_000_000, i))
   await file.settle()
   t.equal(file.hold(0, 1), undefined)
   const held = file.hold(9_500_000, 1_000_000)
   t.same(held?.bytes, Buffer.alloc(500_000, 9))
   held?.release()
+  await file.release()
   await file.release()
 })
 

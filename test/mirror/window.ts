@@ -42,6 +42,14 @@ t.test('nothing that is not on the disk goes, and of the rest a little stays', a
   t.equal(look(window, 5), 'fghi')
 })
 
+t.test('where nobody follows nothing stays that is on the disk', async (t) => {
+  const window = new Window(0, 4)
+  const freed = fill(window, 'abc', 'de', 'fghi')
+  window.trim(5, false)
+  t.same(freed, ['abc', 'de'])
+  t.equal(look(window, 5), 'fghi')
+})
+
 t.test('what somebody looks at is freed when the last one let go, once', async (t) => {
   const window = new Window(0, 0)
   const freed = fill(window, 'abc')

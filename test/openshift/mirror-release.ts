@@ -140,6 +140,41 @@ spec:
   )
 })
 
+t.test('where there is no room nothing is copied, and what an earlier run left counts', async (t) => {
+  const { release, order, tags } = await setUp(t)
+  const asked = new Set<string>()
+  const room = (spare: number, begun = 0) => ({
+    spare: () => spare,
+    begun: (digest: string) => {
+      asked.add(digest)
+      return digest === release.components[0]?.image.blobs[0]?.digest ? begun : 0
+    },
+  })
+  const put: string[] = []
+  const target = order.target(order.from)
+  const watched = {
+    ...order,
+    target: () => ({
+      ...target,
+      putBlob: (...args: Parameters<typeof target.putBlob>) => {
+        put.push(args[1].digest)
+        return target.putBlob(...args)
+      },
+    }),
+  }
+  await t.rejects(mirrorRelease({ ...watched, room: room(release.bytes - 1) }), {
+    name: 'Problem',
+    message: `there is no room: ${release.bytes} bytes are needed, and ${release.bytes - 1} may still be written`,
+    exitCode: 1,
+  })
+  t.same([put, await tags()], [[], new Map()])
+  t.equal(asked.size, new Set(release.placed.flatMap(({ image }) => image.blobs.map(({ digest }) => digest))).size)
+  const report = await mirrorRelease({ ...watched, room: room(release.bytes - 1, 1) })
+  t.equal(report.counts.failed, 0)
+  t.equal(report.bytes, release.bytes)
+  t.equal((await mirrorRelease({ ...watched, room: room(-1) })).counts.failed, 0, 'what is all here needs none')
+})
+
 t.test('a list is mirrored with all its images, tagged -multi', async (t) => {
   const { release, context, order, tags } = await setUp(t, { version: '4.18.3', architectures: ['amd64', 'arm64'] })
   const report = await mirrorRelease(order)

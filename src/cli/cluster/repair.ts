@@ -29,6 +29,7 @@ import { outputOf } from '../context.ts'
 import { htpasswdPath } from '../home.ts'
 import { EXIT } from '../output.ts'
 import { askCluster } from './ask-cluster.ts'
+import { openRegistries } from './asked-registries.ts'
 import type { GivenOptions } from './given.ts'
 import { Given, readFileOf } from './given.ts'
 import { writeFiles } from './handout.ts'
@@ -115,7 +116,10 @@ async function repair(
   const handout = handOutRepair({ ca: caDiff && isChange(caDiff) ? ca : undefined, pullSecret: merged?.text })
   const directory = resolve(options.out ?? OUT)
   const written = dryRun ? [] : await writeFiles(directory, handout.files)
-  const missing = await lookForMissing(given, registry, options, ask)
+  const missing = await lookForMissing(given, registry, options, {
+    ask,
+    openRegistries: (home) => openRegistries(home, options, secret, context),
+  })
   const lines = [
     formatDiff(sections),
     ...written.map(({ path }) => `made ${path}`),

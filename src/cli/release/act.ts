@@ -1,20 +1,18 @@
 // Carries out an act on a release: through the running registry or in its directory where that takes part, else in this
 // process alone.
-import { randomBytes } from 'node:crypto'
-import { dirname, resolve } from 'node:path'
-import pino from 'pino'
+import { readSigners, signersPath } from '../../bundle/trust.ts'
 import { formatImageSource } from '../../config/image-source.ts'
 import { Problem } from '../../config/problem.ts'
 import { prepareCall } from '../../http/api/routes.ts'
 import type { OptionsOf, ReportOf } from '../../http/api/routes.ts'
 import type { ActEvent, ApiParts } from '../../http/api/given.ts'
-import { openOutward } from '../../mirror/open-outward.ts'
 import { openReleases } from '../../openshift/open-releases.ts'
 import { chooseRelease, fetchGraph } from '../../openshift/update-graph.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { openFetcher } from '../../upstream/fetch-small.ts'
 import type { CommandContext } from '../context.ts'
 import type { Home } from '../home.ts'
+import { directoryOf, openOwnOutward, outwardParts } from '../outward.ts'
 import { reach } from '../reach.ts'
 import type { ReleaseOptions } from './options.ts'
 
@@ -43,16 +41,9 @@ export async function actOnRelease<Name extends ReleaseRoute>(
       await reached.close()
     }
   }
-  const { clock } = context
-  const logger = pino({ level: 'silent' })
-  const parts = { clock, logger, random: randomBytes }
-  const outward = openOutward(home.config, {
-    ...parts,
-    home: home.path === undefined ? undefined : dirname(resolve(home.path)),
-    shared: [],
-    fetching: undefined,
-  })
-  const releases = openReleases({ ...parts, context: undefined, outward })
+  const outward = openOwnOutward(home, context)
+  const signers = () => readSigners(signersPath(home.config, directoryOf(home)))
+  const releases = openReleases({ ...outwardParts(context), context: undefined, outward, signers })
   try {
     // Nothing else of them is asked for by these acts.
     return (await prepareCall(name, options).act({ releases: () => releases } as ApiParts, onEvent)) as ReportOf<Name>

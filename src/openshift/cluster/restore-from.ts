@@ -1,5 +1,5 @@
 // Where lost images can be had again: the places that a person names, and what each of them has of what is missing. Reads
-// names, sizes and the indexes of bundles; for commands.
+// names, sizes and the indexes of bundles, and asks registries; for commands.
 import { createReadStream, readdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { readBundleHead } from '../../bundle/read-bundle.ts'
@@ -9,21 +9,12 @@ import type { Digest } from '../../oci/digest.ts'
 import { createLayout } from '../../storage/layout.ts'
 import { statFile } from '../../storage/stamp.ts'
 import { quoteWord } from './handout.ts'
+import type { AskRegistry } from './restore-from-registry.ts'
+import { openRegistryPlace } from './restore-from-registry.ts'
+import type { RestorePlace } from './restore-place.ts'
 
-export type PlaceKind = 'data directory' | 'oc directory' | 'OCI layout' | 'bundle' | 'archive' | 'registry'
-
-export interface RestorePlace {
-  /** As it was given. */
-  readonly text: string
-  readonly kind: PlaceKind
-  /** Whether it has the manifest; undefined where only reading it whole, or asking it, would tell. */
-  has(digest: Digest): boolean | undefined
-  /** What is typed to bring everything that it has into `repository`; a registry brings one image, or the release that it is of. */
-  command(repository: string, image: string, release: string | undefined): string
-}
-
-/** Looks at a directory, a file or the name of a registry. Throws a Problem for what is none of them. */
-export async function openRestorePlace(text: string): Promise<RestorePlace> {
+/** Looks at a directory, a file or the name of a registry, which `ask` asks. Throws a Problem for what is none of them. */
+export async function openRestorePlace(text: string, ask: AskRegistry): Promise<RestorePlace> {
   const plain = text.replace(/^(?:data|dir|oci|bundle):/, '')
   const stat = statSync(plain, { throwIfNoEntry: false })
   if (stat?.isFile()) return openArchive(text, plain)
@@ -35,22 +26,25 @@ export async function openRestorePlace(text: string): Promise<RestorePlace> {
       exitCode: 2,
     })
   }
-  return {
-    text,
-    kind: 'registry',
-    has: () => undefined,
-    command: (repository, image, release) =>
-      release === undefined ? `tarn sync ${image} ${repository}` : `tarn release mirror ${release} ${repository}`,
-  }
+  const [, ...path] = plain.split('/')
+  return openRegistryPlace({ text, host, path: path.join('/') }, ask)
 }
 
 async function openArchive(text: string, path: string): Promise<RestorePlace> {
   const file = quoteWord(path)
   const carried = await readCarried(path)
   if (carried === undefined) {
-    return { text, kind: 'archive', has: () => undefined, command: () => `tarn import data:${file}` }
+    const why = 'only reading it to its end would tell'
+    return { text, kind: 'archive', look: async () => ({ has: undefined, why, command: `tarn import data:${file}` }) }
   }
-  return { text, kind: 'bundle', has: (digest) => carried.has(digest), command: () => `tarn bundle apply ${file}` }
+  return {
+    text,
+    kind: 'bundle',
+    look: by(
+      (digest) => carried.has(digest),
+      () => `tarn bundle apply ${file}`,
+    ),
+  }
 }
 
 /** What a bundle carries, by the index at its beginning; undefined for any other file. */
@@ -74,7 +68,7 @@ function openDirectory(text: string, path: string): RestorePlace {
   if (isThere('docker/registry/v2')) {
     const layout = createLayout(path)
     const has = (digest: Digest): boolean => statFile(layout.blobData(digest)) !== undefined
-    return { text, kind: 'data directory', has, command: () => `tarn import data:${word}` }
+    return { text, kind: 'data directory', look: by(has, () => `tarn import data:${word}`) }
   }
   if (isThere('v2')) {
     const folders = findFolders(join(path, 'v2'), 'manifests', 0)
@@ -82,15 +76,23 @@ function openDirectory(text: string, path: string): RestorePlace {
       folders.some((folder) =>
         [digest, digest.replace(':', '-')].some((name) => statFile(join(folder, name)) !== undefined),
       )
-    return { text, kind: 'oc directory', has, command: (repository) => `tarn import dir:${word} ${repository}` }
+    return { text, kind: 'oc directory', look: by(has, (repository) => `tarn import dir:${word} ${repository}`) }
   }
   if (isThere('blobs')) {
     const has = (digest: Digest): boolean => statFile(join(path, 'blobs', digest.replace(':', '/'))) !== undefined
-    return { text, kind: 'OCI layout', has, command: (repository) => `tarn import oci:${word} ${repository}` }
+    return { text, kind: 'OCI layout', look: by(has, (repository) => `tarn import oci:${word} ${repository}`) }
   }
   throw new Problem(`${text} is no directory that images can be restored from`, {
     hint: 'a data directory has docker/registry/v2 in it, one of oc has v2',
     exitCode: 2,
+  })
+}
+
+/** Looks by the digest of the manifest; one that is not known may be there. */
+function by(has: (digest: Digest) => boolean, command: (repository: string) => string): RestorePlace['look'] {
+  return async ({ digest, repositories }) => ({
+    has: digest && has(digest),
+    command: command(repositories[0] ?? 'REPOSITORY'),
   })
 }
 

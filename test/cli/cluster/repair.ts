@@ -9,9 +9,13 @@ import { digestOf } from '../../../src/oci/digest.ts'
 import { createLayout } from '../../../src/storage/layout.ts'
 import { makeTestAuthority } from '../../helpers/authority.ts'
 import { makeClusterHome } from '../../helpers/cluster-home.ts'
+import { openClient } from '../../helpers/client.ts'
 import { runCommand } from '../../helpers/command.ts'
 import { fakeOc } from '../../helpers/fake-oc.ts'
+import { makeLogin, PASSWORD, USERNAME } from '../../helpers/login.ts'
 import { plantFile } from '../../helpers/plant.ts'
+import { pushImage } from '../../helpers/push.ts'
+import { makeDirectory, startTarn } from '../../helpers/server.ts'
 
 const OLD = 'the-old-password'
 const auth = (user: string, password: string): { auth: string } => ({
@@ -201,6 +205,39 @@ t.test('lost images are told, with the places that have them', async (t) => {
   )
 })
 
+t.test(
+  'a registry is asked, with the login of the pull secret, and says which of the lost images it has',
+  async (t) => {
+    const { directory, config } = await makeDisaster(t)
+    const upstream = await startTarn(t, { auth: makeLogin(makeDirectory(t)) })
+    const host = new URL(upstream.url).host
+    const client = openClient({ url: upstream.url, username: USERNAME, password: PASSWORD })
+    const { digest } = await pushImage(client, 'org/app', 'first', { reference: 'v1' })
+    client.close()
+    const there = `${host}/org/app@${digest}`
+    const gone = `${host}/org/app@${digestOf(Buffer.from('gone'))}`
+    const list = join(directory, 'images.txt')
+    writeFileSync(list, `${there}\n${gone}\n`)
+    const secret = join(directory, 'logins.json')
+    const args = ['cluster', 'repair', '--config', config, '--in-use', list, '--source', `${host}/org=team`]
+    const from = ['--from', host, '--plain-http', host]
+    const anonymous = await runCommand([...args, ...from])
+    t.equal(anonymous.code, 4, anonymous.stderr)
+    t.match(anonymous.stdout, `${host} (registry): may have them: `)
+    writeFileSync(
+      secret,
+      JSON.stringify({ auths: { 'reg.example.com:5000': auth('installer', OLD), [host]: auth(USERNAME, PASSWORD) } }),
+    )
+    const asked = await runCommand([...args, ...from, '--pull-secret', secret, '--dry-run'])
+    t.equal(asked.code, 4, asked.stderr)
+    t.match(
+      asked.stdout,
+      `${host} (registry): has 1 of 2 images\n    tarn sync ${there} team/app\n    not there: ${gone}`,
+    )
+    t.notMatch(asked.stdout + asked.stderr, PASSWORD)
+  },
+)
+
 t.test('asked through oc, the cluster gives its secret, its certificates and the images in use', async (t) => {
   const { directory, config, secret, out } = await makeDisaster(t)
   const image = `quay.io/openshift-release-dev/ocp-release@sha256:${'a'.repeat(64)}`
@@ -214,11 +251,12 @@ t.test('asked through oc, the cluster gives its secret, its certificates and the
       items: [{ spec: { containers: [{ image: 'docker.io/library/x:1' }] } }],
     },
   })
-  const args = ['cluster', 'repair', '--config', config, '--from-cluster', '--out', out, '--from', 'quay.io']
+  const args = ['cluster', 'repair', '--config', config, '--from-cluster', '--out', out, '--from', '127.0.0.1:1']
   const { code, stdout, stderr } = await runCommand([...args, '--source', 'quay.io/openshift-release-dev=ocp4'])
   t.equal(code, 4, stderr)
   t.match(stdout, 'ConfigMap cas in openshift-config')
   t.match(stdout, '  + installer, with the password')
   t.match(stdout, 'images in use: 0 here, 1 missing, 0 incomplete, 1 not mirrored')
-  t.match(stdout, `quay.io (registry): may have them\n    tarn release mirror ${image} ocp4/ocp-release`)
+  t.match(stdout, /127\.0\.0\.1:1 \(registry\): may have them: [^\n]*127\.0\.0\.1:1[^\n]*\n/)
+  t.match(stdout, `\n    tarn release mirror ${image} ocp4/ocp-release`)
 })

@@ -170,6 +170,17 @@ t.test('what is asked for wrongly ends with 2 and a hint, offline with a reason'
   t.ok(home.data)
 })
 
+t.test('a release that does not fit is refused before its first byte, with what it needs', async (t) => {
+  const full = 'limits: {room: {warn: 100% 4096TB, stop: 100% 4096TB}}\n'
+  const { upstream, release, home, run } = await setUp(t, {}, full)
+  const args = ['mirror', '--plain-http', upstream, release.reference, 'ocp4/openshift4'] as const
+  const { code, stderr } = await run(...args)
+  t.equal(code, 1)
+  t.match(stderr, `error: there is no room: ${release.bytes} bytes are needed, and 0 may still be written\nhint: `)
+  t.throws(() => listTags(home), 'nothing was copied')
+  t.equal((await run(...args, '--dry-run')).code, 0, 'what there is to copy is told all the same')
+})
+
 t.test('a wrong signature stops the mirror with 4, a missing one is told with 3', async (t) => {
   const { upstream, release, site, home, run } = await setUp(t)
   const args = ['mirror', '--plain-http', upstream, release.reference, 'ocp4/openshift4'] as const

@@ -1,0 +1,111 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import type { Test } from 'tap'
+import { buildRelease } from '../fixtures/release.ts'
+import { makeReleaseKey } from '../fixtures/release-key.ts'
+import { startReleaseSite } from '../fixtures/release-site.ts'
+import type { Home } from '../helpers/home.ts'
+import { makeHome } from '../helpers/home.ts'
+import { startTarn } from '../helpers/server.ts'
+import type { Ran } from '../helpers/tarn.ts'
+import { runTarn } from '../helpers/tarn.ts'
+
+const key = await makeReleaseKey()
+
+/** A home that has a signed release. */
+async function setUp(t: Test) {
+  const upstream = await startTarn(t)
+  const host = new URL(upstream.url).host
+  const site = await startReleaseSite()
+  const verification = { stores: [site.store], keys: [key.publicKey] }
+  const options = { version: '4.18.3', host, components: 5, largestBytes: 300_000, verification }
+  const release = await buildRelease(options)
+  await release.push({ url: upstream.url })
+  site.addSignature(release.digest, await key.signRelease(release.digest, release.reference))
+  const home = makeHome(t)
+  const run = runIn(home)
+  const mirrored = await run('release', 'mirror', '--plain-http', host, release.reference, 'ocp4/openshift4')
+  t.equal(mirrored.code, 0, mirrored.stderr)
+  // From here on nobody can be asked.
+  await site.close()
+  return { release, home, run, files: makeFiles(t) }
+}
+
+const runIn =
+  (home: Home) =>
+  (...args: readonly string[]): Promise<Ran> =>
+    runTarn(home.directory, args)
+
+const makeFiles = (t: Test): string => t.testdir({})
+
+const listTags = (home: Home): string[] =>
+  readdirSync(join(home.data, 'docker/registry/v2/repositories/ocp4/openshift4/_manifests/tags')).toSorted()
+
+t.test('a release comes out of a bundle: plain, packed, in parts that cut its layers, packed in parts', async (t) => {
+  const { release, run, files } = await setUp(t)
+  const forms: Readonly<Record<string, readonly string[]>> = {
+    plain: [],
+    packed: ['--zstd'],
+    parts: ['--part-size', '200KB'],
+    both: ['--part-size', '200KB', '--zstd'],
+  }
+  for (const [form, options] of Object.entries(forms)) {
+    const folder = join(files, form)
+    mkdirSync(folder)
+    const made = await run('bundle', 'create', join(folder, 'site.tar'), ...options)
+    t.equal(made.code, 0, made.stderr)
+    const parts = readdirSync(folder).filter((name) => /\.(?:tar|zst)$/.test(name))
+    t.equal(parts.length > 1, options.includes('--part-size'), parts.join(' '))
+    const from = `bundle:${parts.length > 1 ? folder : join(folder, parts[0] ?? '')}`
+    const there = makeHome(t)
+    const info = await runIn(there)('release', 'info', from)
+    t.match(info.stdout, new RegExp(`Digest: {9}${release.digest}\n`), info.stderr)
+    const mirrored = await runIn(there)('release', 'mirror', from, 'ocp4/openshift4')
+    t.equal(mirrored.code, 0, mirrored.stderr)
+    t.match(mirrored.stdout, /is signed: verifier-public-key-redhat/, 'by the signature in the bundle')
+    t.same(listTags(there), [...release.expectedTags('arch').keys()].toSorted(), form)
+    const verified = await runIn(there)('release', 'verify', 'ocp4/openshift4:4.18.3-x86_64')
+    t.equal(verified.code, 0, verified.stdout)
+    t.equal((await runIn(there)('release', 'verify', from)).code, 0, `${form}: in the bundle itself`)
+  }
+})
+
+t.test('a part that is missing is told, and so are the images that need it', async (t) => {
+  const { run, files } = await setUp(t)
+  t.equal((await run('bundle', 'create', join(files, 'site.tar'), '--part-size', '200KB')).code, 0)
+  const parts = readdirSync(files)
+    .filter((name) => name.endsWith('.tar'))
+    .toSorted()
+  rmSync(join(files, parts[1] ?? ''))
+  const there = makeHome(t)
+  const mirrored = await runIn(there)('release', 'mirror', `bundle:${files}`, 'ocp4/openshift4')
+  t.equal(mirrored.code, 3, mirrored.stderr)
+  t.match(mirrored.stdout, /failed: .* is not in /)
+  t.notMatch(mirrored.stdout, /\nSuccess\n/)
+  rmSync(join(files, parts.at(-1) ?? ''))
+  const unknown = await runIn(there)('release', 'mirror', `bundle:${files}`, 'ocp4/openshift4')
+  t.equal(unknown.code, 1)
+  t.match(unknown.stderr, /lacks part \d+ of a bundle of \d+ parts[^\n]*\nhint: /)
+})
+
+t.test('a bundle that the home does not trust is refused, and so is a tar that is none', async (t) => {
+  const { run, files, home } = await setUp(t)
+  t.equal((await run('bundle', 'create', join(files, 'site.tar'))).code, 0)
+  const there = makeHome(t)
+  const line = (await runIn(there)('bundle', 'keygen')).stdout
+  t.match(line, /ssh-ed25519/)
+  mkdirSync(join(there.directory, 'auth'), { recursive: true })
+  writeFileSync(join(there.directory, 'auth', 'allowed_signers'), line)
+  const refused = await runIn(there)('release', 'mirror', `bundle:${join(files, 'site.tar')}`, 'ocp4/openshift4')
+  t.equal(refused.code, 4)
+  t.match(refused.stderr, /the bundle is not signed[^\n]*\nhint: /)
+  const tar = join(files, 'data.tar.gz')
+  execFileSync('tar', ['-zcf', tar, '-C', home.data, '--exclude=*.sock', '.'])
+  const none = await run('release', 'info', `bundle:${tar}`)
+  t.equal(none.code, 4)
+  t.match(none.stderr, /this is no bundle/)
+  t.equal((await run('release', 'info', `data:${tar}`)).code, 0, 'it is a data directory')
+  t.equal((await run('release', 'info', `data:${home.directory}`)).code, 0, 'a home is one too')
+})
