@@ -1,5 +1,5 @@
 // What a copy of images did, for people: a table of the images, and all of it in a line.
-import type { CopiedImage, CopyReport } from '../exchange/copy-images.ts'
+import type { CopiedImage, CopyReport } from '../exchange/copied-image.ts'
 import { EXIT } from './output.ts'
 import { formatBytes, formatCount, formatTable } from './table.ts'
 

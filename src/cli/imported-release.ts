@@ -1,6 +1,6 @@
 // What oc prints when it mirrored a release, for releases that came out of a directory: oc itself prints nothing then.
 import type { Command } from 'commander'
-import type { CopyReport } from '../exchange/copy-images.ts'
+import type { CopyReport } from '../exchange/copied-image.ts'
 import type { ImageSource } from '../exchange/image-source.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'

@@ -1,10 +1,12 @@
 // `tarn sync … PLACE`: into another registry, an OCI layout, or a directory as oc writes it, by this process alone: the
 // data directory takes no part.
 import { randomBytes } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
+import { rmdir } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import pino from 'pino'
 import type { LoadedConfig } from '../config/load.ts'
-import { Problem } from '../config/problem.ts'
+import { describeUnreadable, Problem } from '../config/problem.ts'
 import { parseImageSource } from '../config/image-source.ts'
 import type { ImageSource } from '../config/image-source.ts'
 import type { SyncRegistry } from '../config/sync-file.ts'
@@ -14,13 +16,16 @@ import type { Place } from '../exchange/place.ts'
 import { parsePlace } from '../exchange/place.ts'
 import { registrySource } from '../exchange/registry-source.ts'
 import { registryTarget } from '../exchange/registry-target.ts'
-import type { ElsewhereReport } from '../exchange/sync-elsewhere.ts'
+import type { ElsewherePlan, ElsewhereReport } from '../exchange/elsewhere-report.ts'
 import { syncElsewhere } from '../exchange/sync-elsewhere.ts'
 import { openOutward } from '../mirror/open-outward.ts'
 import type { Outward } from '../mirror/outward.ts'
 import { openPush } from '../mirror/open-push.ts'
+import { failedIn } from '../mirror/sync/failed-before.ts'
 import type { SyncOrder } from '../mirror/sync/order.ts'
 import type { SyncEvent } from '../mirror/sync/report.ts'
+import { Room } from '../storage/room.ts'
+import { openFetcher } from '../upstream/fetch-small.ts'
 import type { CommandContext } from './context.ts'
 
 export type Elsewhere =
@@ -48,18 +53,20 @@ export interface ElsewhereOptions {
   /** Whether the place names the repository itself, and not what stands before it. */
   readonly exact: boolean
   readonly dryRun: boolean
+  /** The report of the run before, of which only what failed is tried. */
+  readonly missing: string | undefined
   /** Of the registry that is pushed to, beside what the configuration says. */
   readonly registry: SyncRegistry
   readonly onEvent: (event: SyncEvent) => void
 }
 
-/** Carries the order out. Throws a Problem for what a person must mend. */
+/** Carries the order out; SIGINT and SIGTERM end it, and what is there stays. Throws a Problem for what a person must mend. */
 export async function syncToPlace(
   order: SyncOrder,
-  { to, exact, dryRun, registry, onEvent }: ElsewhereOptions,
+  { to, exact, dryRun, missing, registry, onEvent }: ElsewhereOptions,
   { config, path }: LoadedConfig,
   { clock }: Pick<CommandContext, 'clock'>,
-): Promise<ElsewhereReport> {
+): Promise<ElsewhereReport | ElsewherePlan> {
   const logger = pino({ level: 'silent' })
   const common = { clock, logger, random: randomBytes }
   const home = path === undefined ? undefined : dirname(resolve(path))
@@ -67,29 +74,82 @@ export async function syncToPlace(
   const why = outward.forbidden()
   if (why !== undefined)
     throw new Problem(`nothing can be synced: ${why}`, { hint: 'a sync connects to other registries' })
+  const only = missing === undefined ? undefined : readFailed(missing, order)
   const upstreams = outward.openUpstreams(saidOf(order, to, registry), order.limits)
+  const fetcher = openFetcher({ reach: 'anywhere' })
+  const stop = new AbortController()
+  const end = (): void =>
+    stop.abort(new Problem('the sync was stopped', { hint: 'give the command again: what is there is not sent again' }))
+  for (const signal of SIGNALS) process.once(signal, end)
+  const isNew = to.kind === 'files' && !existsSync(to.place.path)
   let target: ImageTarget | undefined
+  // A directory is whole after every image, an archive only at its end; a look writes nothing.
+  const isArchive = to.kind === 'files' && to.place.kind.endsWith('archive')
+  const closeTarget = async (keeps: boolean): Promise<void> => {
+    const closing = target
+    target = undefined
+    await (keeps || closing?.discard === undefined ? closing?.close() : closing.discard())
+  }
   try {
     target = await openPlace(to, upstreams, common)
     const report = await syncElsewhere(order, {
       target,
       prefix: to.kind === 'registry' && !exact ? (to.at.repository ?? '') : '',
+      isForOne: to.kind === 'files' && to.place.name !== undefined,
       upstreams,
+      fetcher,
+      free: () => (to.kind === 'files' ? freeAt(to.place) : undefined),
+      only,
       dryRun,
       clock,
       elapsed: () => performance.now(),
       random: () => randomBytes(1).readUInt8() / 255,
-      signal: new AbortController().signal,
+      signal: stop.signal,
       onEvent,
     })
-    await target.close()
-    target = undefined
+    const isWhole = !report.dryRun && ['done', 'partly'].includes(report.outcome)
+    await closeTarget(isWhole || (!dryRun && !isArchive))
     return report
   } finally {
     // What was begun and failed is closed as far as it goes; the failure itself says more.
-    await target?.close().catch(() => undefined)
-    await upstreams.close()
+    await closeTarget(!dryRun && !isArchive).catch(() => undefined)
+    // A look leaves no directory behind.
+    if (dryRun && isNew && to.kind === 'files') await rmdir(to.place.path).catch(() => undefined)
+    for (const signal of SIGNALS) process.off(signal, end)
+    await Promise.all([upstreams.close(), fetcher.close()])
   }
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const
+
+/** Bytes that may be written there; undefined where the file system does not say. */
+function freeAt({ kind, path }: Place): number | undefined {
+  try {
+    const free = new Room(kind.endsWith('archive') ? dirname(resolve(path)) : path).spare()
+    return Number.isFinite(free) ? free : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** What failed in the run that this report tells of, or one of the reports in the file. */
+function readFailed(path: string, { name, entries }: SyncOrder): ReadonlySet<string> {
+  let read: unknown
+  try {
+    read = JSON.parse(readFileSync(path, 'utf8'))
+  } catch (error) {
+    throw error instanceof SyntaxError
+      ? new Problem(`${path} is no report of a sync`, { hint: 'name what --report wrote', exitCode: 2, cause: error })
+      : describeUnreadable('report', path, error)
+  }
+  const reports = (Array.isArray(read) ? read : [read]) as (Partial<ElsewhereReport> | null)[]
+  const last = reports.find((each) => each?.name === name && Array.isArray(each.images))
+  if (last?.images === undefined || last.outcome === undefined)
+    throw new Problem(`${path} has no report of a sync of ${name}`, {
+      hint: 'leave --missing out: what is there is not sent again',
+      exitCode: 2,
+    })
+  return failedIn({ images: last.images, outcome: last.outcome }, entries)
 }
 
 function saidOf({ registries }: SyncOrder, to: Elsewhere, registry: SyncRegistry): SyncOrder['registries'] {

@@ -9,7 +9,7 @@ import { formatBytes, formatCount, formatTable } from './table.ts'
 const MOST_HERE = 20
 
 /** The whole report. */
-export function formatSyncReport(report: Omit<SyncReport, 'dryRun'> & { readonly dryRun: boolean }): string {
+export function formatSyncReport(report: SyncReport): string {
   const { images, pruned, counts, outcome, fault } = report
   const isLong = counts.here > MOST_HERE
   const rows = images.filter(({ result }) => !isLong || result !== 'here').map(formatImage)
@@ -28,9 +28,7 @@ export function formatSyncReport(report: Omit<SyncReport, 'dryRun'> & { readonly
     ...removed,
     ...(held ? ['to remove them all the same: --prune'] : []),
     total,
-    report.dryRun
-      ? `dry run, nothing was done: to fetch ${formatCount(report.blobs, 'blob')}, ${formatBytes(report.bytes)}`
-      : formatFetched(report),
+    formatFetched(report),
     ...(fault === undefined
       ? []
       : [

@@ -65,11 +65,11 @@ export function formatStatus({ running, scheduled, others, problems }: Status, n
     `${ended}${progress?.total === undefined ? '' : `/${progress.total}`}${failed === 0 ? '' : `, ${failed} failed`}`,
     progress?.bytes === undefined ? '' : formatShare(progress.bytes, progress.totalBytes),
   ])
-  const plans = scheduled.map(({ name, id, schedule, nextAt, isWaiting, last }) => [
+  const plans = scheduled.map(({ name, id, schedule, isWaiting, last, ...next }) => [
     printable(name),
     printable(id),
     schedule,
-    isWaiting ? 'waits for its window' : nextAt === null ? 'never' : `in ${formatLeft(Date.parse(nextAt) - now)}`,
+    isWaiting ? 'waits for its window' : formatNext(next, now),
     ...(last === null ? ['never', ''] : formatLast(last, now)),
   ])
   const lasts = others.map((last) => [printable(last.name), printable(last.id), ...formatLast(last, now)])
@@ -88,6 +88,15 @@ function formatLast({ outcome, startedAt, counts }: Last, now: number): [last: s
   const how = outcome === 'cutOff' ? 'was cut off' : outcome
   const failed = counts.failed === 0 ? '' : `${formatCount(counts.failed, 'image')} failed`
   return [`${how}, ${formatLeft(now - Date.parse(startedAt))} ago`, failed]
+}
+
+function formatNext(
+  { nextAt, missedAt }: Pick<Status['scheduled'][number], 'nextAt' | 'missedAt'>,
+  now: number,
+): string {
+  if (nextAt === null) return 'never'
+  const missed = missedAt === null ? '' : `, missed ${formatLeft(now - Date.parse(missedAt))} ago`
+  return `in ${formatLeft(Math.max(0, Date.parse(nextAt) - now))}${missed}`
 }
 
 function formatShare(bytes: number, total: number | undefined): string {

@@ -9,7 +9,7 @@ import { Problem } from '../config/problem.ts'
 import type { OptionsOf, ReportOf } from '../http/api/routes.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import type { ImageSource } from '../config/image-source.ts'
-import type { ElsewhereReport } from '../exchange/sync-elsewhere.ts'
+import type { ElsewherePlan, ElsewhereReport } from '../exchange/elsewhere-report.ts'
 import { readArguments } from '../mirror/sync/arguments.ts'
 import { orderImage } from '../mirror/sync/order.ts'
 import type { CommandContext } from './context.ts'
@@ -41,7 +41,7 @@ interface SyncCommandOptions {
 }
 
 type Asked = Pick<OptionsOf<'POST /sync'>, 'file' | 'image'>
-type Report = ReportOf<'POST /sync'> | ElsewhereReport
+type Report = ReportOf<'POST /sync'> | ElsewhereReport | ElsewherePlan
 
 /** `tarn sync FILE…`, `tarn sync SOURCE [DEST]`. */
 export function syncCommand(context: CommandContext): Command {
@@ -135,11 +135,18 @@ async function syncElsewhere(
   context: CommandContext,
 ): Promise<void> {
   const { to, exact, dryRun = false, missing, prune, toAuthfile, toInsecure } = options
-  if (missing === true || prune === true)
-    throw new Problem('--missing and --prune are for this registry', {
-      hint: 'leave them out: what is there is not sent again',
+  const { report: path } = options
+  if (prune === true)
+    throw new Problem('--prune is for this registry', {
+      hint: 'leave it out: elsewhere nothing is removed',
       exitCode: 2,
     })
+  if (missing === true && path === undefined)
+    throw new Problem('nothing says what failed the last time', {
+      hint: 'add --report FILE, the report of that run; or leave --missing out: what is there is not sent again',
+      exitCode: 2,
+    })
+  const output = outputOf(command, context)
   const registry = {
     ...(toAuthfile !== undefined && { credentials: { authFile: resolve(toAuthfile) } }),
     ...(toInsecure === true && { insecure: true, ...(to.kind === 'registry' && { url: [`http://${to.at.host}`] }) }),
@@ -148,13 +155,16 @@ async function syncElsewhere(
     import('./sync-elsewhere.ts'),
     import('../http/api/sync-route.ts'),
   ])
-  const reports: ElsewhereReport[] = []
+  const reports: (ElsewhereReport | ElsewherePlan)[] = []
   try {
     for (const each of asked) {
+      const order = readOrder(each)
+      if (order.entries.some((entry) => entry.prune !== undefined))
+        output.note(`warning: ${order.name}: prune is for this registry only, elsewhere nothing is removed`)
       const progress = watchSync(command, context)
       try {
-        const wishes = { to, exact, dryRun, registry, onEvent: progress.onEvent }
-        reports.push(await syncToPlace(readOrder(each), wishes, home, context))
+        const wishes = { to, exact, dryRun, missing: missing === true ? path : undefined, registry }
+        reports.push(await syncToPlace(order, { ...wishes, onEvent: progress.onEvent }, home, context))
       } finally {
         progress.end()
       }
@@ -162,7 +172,7 @@ async function syncElsewhere(
   } finally {
     if (options.report !== undefined && reports.length > 0) await writeWhole(options.report, oneOrAll(reports))
   }
-  tell(reports, outputOf(command, context))
+  tell(reports, output)
 }
 
 function nameOf({ repository, tag }: ImageSource): string {

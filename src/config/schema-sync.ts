@@ -51,6 +51,11 @@ const common = {
     form: 'schedule',
     description: 'When it runs by itself: five fields of cron in local time, or off.',
   }),
+  catchUp: Type.Optional(
+    Type.Boolean({
+      description: 'Whether a time that was missed while the registry was down is made up; true where nothing is said.',
+    }),
+  ),
   window: optional({ form: 'window', description: 'Times of the day at which it may run, such as "22:00-06:00".' }),
   prune: Type.Optional(prune),
   onlySigned: Type.Optional(Type.Boolean({ description: 'Takes only what the policy finds signed.' })),

@@ -44,6 +44,8 @@ export interface SyncEntry {
   readonly referrers: boolean
   /** Five fields of cron, or off. */
   readonly schedule: string
+  /** Whether a time of the schedule that was missed while nothing served is made up. */
+  readonly catchUp: boolean
   /** Empty is always. */
   readonly windows: readonly Window[]
   /** `maxShare` is 0 to 1. */
@@ -110,6 +112,7 @@ function settleEntry(entry: WrittenEntry, defaults: WrittenSync['defaults'], dir
     platforms: platformsOf(entry) ?? platformsOf(defaults) ?? 'all',
     referrers: entry.referrers ?? defaults.referrers ?? true,
     schedule: entry.schedule ?? defaults.schedule ?? 'off',
+    catchUp: entry.catchUp ?? defaults.catchUp ?? true,
     windows: parseWindows(entry.window ?? defaults.window ?? '') ?? [],
     ...(prune && { prune: { maxShare: parseRoom(prune.maxShare)?.share ?? 0 } }),
     onlySigned: entry.onlySigned ?? defaults.onlySigned ?? false,

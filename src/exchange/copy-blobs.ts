@@ -23,6 +23,8 @@ export interface CopyBlobsParts {
   readonly signal: AbortSignal | undefined
   /** Told of bytes as they go over. */
   readonly onBytes: (count: number, digest: Digest) => void
+  /** A repository of the target that has the bytes; what this run brings is added. */
+  readonly places: Map<Digest, RepositoryName>
 }
 
 export interface BlobWish {
@@ -30,6 +32,8 @@ export interface BlobWish {
   readonly from: RepositoryName | undefined
   readonly to: RepositoryName
   readonly blob: Descriptor
+  /** Told of bytes that go over for this wish. */
+  readonly onBytes?: (count: number) => void
 }
 
 export class BlobCopies {
@@ -38,8 +42,6 @@ export class BlobCopies {
   readonly #mutex = new Mutex()
   /** What each repository of the target got in this run, or had. */
   readonly #done = new Map<string, Promise<BlobOutcome>>()
-  /** A repository of the target that has the bytes. */
-  readonly #known = new Map<Digest, RepositoryName>()
 
   constructor(parts: CopyBlobsParts) {
     this.#parts = parts
@@ -50,11 +52,12 @@ export class BlobCopies {
    * Sees to it that the target's repository has the blob. Gives 'here' for one that this run brought already. Throws what
    * source and target throw; another image that needs the blob tries again, since its repository may have a right copy.
    */
-  async copy({ from, to, blob }: BlobWish): Promise<BlobOutcome> {
+  async copy(wish: BlobWish): Promise<BlobOutcome> {
+    const { to, blob } = wish
     const key = `${to}@${blob.digest} ${blob.size}`
     const earlier = this.#done.get(key)
     if (earlier !== undefined) return earlier.then(() => 'here')
-    const copying = this.#mutex.run(blob.digest, () => this.#copy({ from, to, blob }))
+    const copying = this.#mutex.run(blob.digest, () => this.#copy(wish))
     this.#done.set(key, copying)
     try {
       return await copying
@@ -64,19 +67,23 @@ export class BlobCopies {
     }
   }
 
-  async #copy({ from, to, blob }: BlobWish): Promise<BlobOutcome> {
-    const { source, target, signal, onBytes } = this.#parts
+  async #copy({ from, to, blob, onBytes: tell }: BlobWish): Promise<BlobOutcome> {
+    const { source, target, signal, places, ...parts } = this.#parts
+    const onBytes = (count: number): void => {
+      parts.onBytes(count, blob.digest)
+      tell?.(count)
+    }
     const release = await this.#turns.take(signal)
     try {
       const open = async (): Promise<Readable> => {
         const raw = await source.openBlob(from, blob, { signal })
-        return verified(raw, blob, { onBytes: (count) => onBytes(count, blob.digest), hashed: target.hashes === true })
+        return verified(raw, blob, { onBytes, hashed: target.hashes === true })
       }
       const outcome = await tryAgain(async () => {
         if (await target.hasBlob(to, blob, { signal })) return 'here'
-        return target.putBlob(to, blob, open, { signal, from: this.#known.get(blob.digest) })
+        return target.putBlob(to, blob, open, { signal, from: places.get(blob.digest) })
       }, signal)
-      this.#known.set(blob.digest, to)
+      places.set(blob.digest, to)
       return outcome
     } finally {
       release()

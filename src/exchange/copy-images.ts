@@ -3,9 +3,10 @@
 import type { Digest } from '../oci/digest.ts'
 import { requiredBlobs } from '../oci/manifest.ts'
 import type { RepositoryName } from '../oci/name.ts'
-import type { Reference, Tag } from '../oci/reference.ts'
+import type { Tag } from '../oci/reference.ts'
 import type { Progress } from '../registry/collect.ts'
 import { makeTurns } from '../upstream/turns.ts'
+import type { CopiedImage, CopyReport, ImageToCopy } from './copied-image.ts'
 import { BlobCopies } from './copy-blobs.ts'
 import { ExpectedBytes } from './expected-bytes.ts'
 import type { Foreseen } from './foresee.ts'
@@ -14,13 +15,8 @@ import type { ImageSource } from './image-source.ts'
 import type { ImageTarget } from './image-target.ts'
 import type { Closure, ClosureManifest } from './read-closure.ts'
 import { readClosure } from './read-closure.ts'
+import { refer } from './refer.ts'
 import { tryAgain } from './try-again.ts'
-
-export interface ImageToCopy {
-  readonly from: { readonly repository: RepositoryName | undefined; readonly reference: Reference }
-  /** Without tags it is found by its digest only. */
-  readonly to: { readonly repository: RepositoryName; readonly tags: readonly Tag[] }
-}
 
 export interface CopyOptions {
   readonly source: ImageSource
@@ -39,47 +35,16 @@ export interface CopyOptions {
   readonly foresee?: boolean
   /** Blobs that a dry run has counted: the next one of the same target goes on with them. */
   readonly counted?: Set<Digest>
+  /** Repositories of the target that have a blob; runs of the same target add to it and link from there. */
+  readonly places?: Map<Digest, RepositoryName>
   /** Images, and blobs, at a time. */
   readonly atATime?: { readonly images?: number; readonly blobs?: number }
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: Progress) => void
   /** Told of each image as it is done. */
-  readonly onImage?: (image: CopiedImage) => void
-}
-
-/**
- * - copied: all of it is at the target now, and was not before (with `dryRun`: it would be);
- * - here: all of it was there already;
- * - incomplete: the image is there, and something that refers to it is not;
- * - failed: nothing of it that anybody could see was changed.
- */
-export type CopyState = 'copied' | 'here' | 'incomplete' | 'failed'
-
-export interface CopiedImage {
-  /** `repository:tag` or `repository@digest`, as the source has it. */
-  readonly from: string
-  readonly to: RepositoryName
-  readonly tags: readonly Tag[]
-  readonly state: CopyState
-  readonly digest?: Digest
-  /** What a tag meant before, where that was another image. */
-  readonly moved?: readonly { readonly tag: Tag; readonly before: Digest }[]
-  /** Bytes of blobs that went over for this image and for none before it; with `dryRun` at most so many would. */
-  readonly bytes: number
-  /** Children that the source itself does not have: the list is as sparse at the target. */
-  readonly absent: number
-  readonly missingPlatforms: readonly string[]
-  /** Why it is failed or incomplete, as a sentence. */
-  readonly why?: string
-  readonly hint?: string
-}
-
-export interface CopyReport {
-  readonly images: readonly CopiedImage[]
-  readonly counts: Readonly<Record<CopyState, number>>
-  /** Blobs and bytes that went over. */
-  readonly blobs: number
-  readonly bytes: number
+  readonly onImage?: (image: CopiedImage, wish: ImageToCopy) => void
+  /** Told of bytes that went over for an image; of a blob that several need for one of them. */
+  readonly onBytes?: (wish: ImageToCopy, count: number) => void
 }
 
 const IMAGES_AT_A_TIME = 4
@@ -103,21 +68,22 @@ export async function copyImages(options: CopyOptions): Promise<CopyReport> {
     images.map((image, at) =>
       inTurn(async () => {
         const result = await run.copy(image, foreseen[at])
-        onImage?.(result)
+        onImage?.(result, image)
         return result
       }),
     ),
   )
   const counts = { copied: 0, here: 0, incomplete: 0, failed: 0 }
   for (const { state } of copied) counts[state] += 1
-  return { images: copied, counts, blobs: run.blobs, bytes: run.bytes }
+  return { images: copied, counts, blobs: run.blobs, bytes: run.bytes, manifestBytes: run.manifestBytes }
 }
 
-type Facts = Pick<CopiedImage, 'state' | 'bytes' | 'moved' | 'why' | 'hint'>
+type Facts = Pick<CopiedImage, 'state' | 'bytes' | 'isLed' | 'moved' | 'why' | 'hint'>
 
 class Run {
   blobs = 0
   bytes = 0
+  manifestBytes = 0
   readonly #options: CopyOptions
   readonly #copies: BlobCopies
   /** Blobs that a dry run has counted. */
@@ -125,11 +91,13 @@ class Run {
   readonly #foresight: Foresight
   readonly #expected: ExpectedBytes | undefined
   #read = 0
+  readonly #places: Map<Digest, RepositoryName>
   #done = 0
 
   constructor(options: CopyOptions) {
     this.#options = options
     this.#counted = options.counted ?? new Set()
+    this.#places = options.places ?? new Map()
     const { source, target, signal, atATime = {}, foresee = false } = options
     this.#foresight = new Foresight({ source, target, signal })
     this.#expected = foresee ? new ExpectedBytes() : undefined
@@ -138,7 +106,8 @@ class Run {
       this.#expected?.moved(digest)
       this.#tell()
     }
-    this.#copies = new BlobCopies({ source, target, signal, onBytes, most: atATime.blobs ?? BLOBS_AT_A_TIME })
+    const most = atATime.blobs ?? BLOBS_AT_A_TIME
+    this.#copies = new BlobCopies({ source, target, signal, onBytes, most, places: this.#places })
     if (!foresee) this.#tell()
   }
 
@@ -201,14 +170,26 @@ class Run {
       const { tag } = follower
       try {
         const isTagged = tag === undefined || (await this.#readTag(repository, tag)) === follower.digest
+        if (!isTagged && (await this.#holds(repository, tag, follower))) continue
         add(await this.#place(image, follower, isTagged ? [] : [tag]))
       } catch (error) {
         this.#options.signal?.throwIfAborted()
         problem ??= error
       }
     }
+    const referAll = async (referrers: readonly ClosureManifest[]): Promise<void> => {
+      try {
+        changed = (await refer(this.#options, repository, referrers)) || changed
+      } catch (error) {
+        this.#options.signal?.throwIfAborted()
+        problem ??= error
+      }
+    }
+    await referAll([...manifests.slice(0, -1), ...followers])
     add(await this.#place(image, root, setting))
-    const facts = { bytes, ...(moved.length > 0 && { moved }) }
+    await referAll([root])
+    const isLed = tags.length > 0 && setting.length === 0
+    const facts = { bytes, isLed, ...(moved.length > 0 && { moved }) }
     if (problem !== undefined) return { ...facts, state: 'incomplete', ...explain(problem) }
     return { ...facts, state: changed ? 'copied' : 'here' }
   }
@@ -223,6 +204,8 @@ class Run {
     const { repository } = image.to
     const isThere = await this.#has(repository, manifest.digest)
     const bytes = isThere ? 0 : await this.#bring(image, manifest)
+    if (!isThere) this.manifestBytes += manifest.size
+    else for (const { digest } of requiredBlobs(manifest.manifest)) this.#places.set(digest, repository)
     const puts = tags.length > 0 ? tags : isThere ? [] : [undefined]
     for (const tag of dryRun ? [] : puts) {
       await tryAgain(() => target.putManifest(repository, manifest.stored, tag, { signal }), signal)
@@ -231,15 +214,21 @@ class Run {
   }
 
   /** Brings the blobs of one manifest; gives the bytes that went over, or would. */
-  async #bring({ from, to }: ImageToCopy, { manifest }: ClosureManifest): Promise<number> {
-    const { target, signal, dryRun = false } = this.#options
+  async #bring(image: ImageToCopy, { manifest }: ClosureManifest): Promise<number> {
+    const { target, signal, dryRun = false, onBytes } = this.#options
+    const { from, to } = image
     const bringing = requiredBlobs(manifest).map(async (blob) => {
       if (dryRun) {
-        if (this.#counted.has(blob.digest)) return 0
+        if (this.#counted.has(blob.digest) || this.#places.has(blob.digest)) return 0
         this.#counted.add(blob.digest)
         return (await target.hasBlob(to.repository, blob, { signal })) ? 0 : this.#count(blob.size)
       }
-      const outcome = await this.#copies.copy({ from: from.repository, to: to.repository, blob })
+      const outcome = await this.#copies.copy({
+        from: from.repository,
+        to: to.repository,
+        blob,
+        onBytes: (count) => onBytes?.(image, count),
+      })
       if (outcome !== 'sent') {
         this.#expected?.spare(blob)
         return 0
@@ -262,6 +251,12 @@ class Run {
   #has(repository: RepositoryName, digest: Digest): Promise<boolean> {
     const { target, signal } = this.#options
     return tryAgain(() => target.hasManifest(repository, digest, { signal }), signal)
+  }
+
+  /** Whether the tag leads to a list there that has all of this one, and is another one. */
+  async #holds(repository: RepositoryName, tag: Tag, { stored }: ClosureManifest): Promise<boolean> {
+    const { target, signal } = this.#options
+    return (await tryAgain(async () => target.holdsList?.(repository, tag, stored, { signal }), signal)) === true
   }
 
   #readTag(repository: RepositoryName, tag: Tag): Promise<Digest | undefined> {

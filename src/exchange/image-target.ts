@@ -44,6 +44,23 @@ export interface ImageTarget {
   ): Promise<void>
   /** What the tag means now; undefined when it is not there. */
   readTag(repository: RepositoryName, tag: Tag, options?: AskedWith): Promise<Digest | undefined>
+  /**
+   * Where the target does not know by itself what refers to what: sees to it that whoever asks what refers to `subject`
+   * finds these, whose manifests it has. True when something was changed; with `dryRun` when something would be.
+   */
+  refer?(
+    repository: RepositoryName,
+    subject: Digest,
+    referrers: readonly Descriptor[],
+    options?: AskedWith & { readonly dryRun?: boolean },
+  ): Promise<boolean>
+  /** Whether the tag, which is about another manifest, leads to a list that has all of this one. */
+  holdsList?(
+    repository: RepositoryName,
+    tag: Tag,
+    list: Pick<ImageManifest, 'bytes'>,
+    options?: AskedWith,
+  ): Promise<boolean>
   /** Completes what was put and frees what was taken. Nothing else may be under way. */
   close(): Promise<void>
   /** In place of `close` where a run was ended: an archive that is not complete is taken away. */

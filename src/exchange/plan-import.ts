@@ -8,7 +8,7 @@ import type { Tag } from '../oci/reference.ts'
 import { isTag } from '../oci/reference.ts'
 import type { KnownUpstreams } from '../mirror/sync/destination.ts'
 import { mirrorPathOf } from '../mirror/sync/destination.ts'
-import type { ImageToCopy } from './copy-images.ts'
+import type { ImageToCopy } from './copied-image.ts'
 import type { SourceImage } from './image-source.ts'
 
 export interface ImportWish {

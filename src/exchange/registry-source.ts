@@ -19,16 +19,21 @@ export interface RegistrySourceOptions {
   readonly name?: string
   /** What `images` lists; without it nothing. */
   readonly repositories?: readonly RepositoryName[]
+  /** Runs what asks the registry, again if need be; once unless given. */
+  readonly patient?: Patient
 }
 
+type Patient = <T>(act: () => Promise<T>) => Promise<T>
+
 /** Closing it closes the client. */
-export function registrySource({ client, name = client.host, repositories = [] }: RegistrySourceOptions): ImageSource {
+export function registrySource(options: RegistrySourceOptions): ImageSource {
+  const { client, name = client.host, repositories = [], patient = (act) => act() } = options
   const tags = new Map<RepositoryName, Promise<ReadonlySet<Tag> | undefined>>()
   // Few images have tags that are about them, and each would be a question: one list answers them all.
   const listOnce = (repository: RepositoryName): Promise<ReadonlySet<Tag> | undefined> => {
     const known = tags.get(repository)
     if (known !== undefined) return known
-    const listing = client.listTags(repository).then(
+    const listing = patient(() => client.listTags(repository)).then(
       (list) => (list.complete ? new Set(list.tags) : undefined),
       () => undefined,
     )
@@ -43,17 +48,17 @@ export function registrySource({ client, name = client.host, repositories = [] }
       if (reference.kind === 'tag' && readSubjectTag(reference.tag) !== undefined) {
         if ((await listOnce(named))?.has(reference.tag) === false) return undefined
       }
-      const found = await unlessNotFound(client.getManifest(named, reference, signalOf(options)))
+      const found = await unlessNotFound(patient(() => client.getManifest(named, reference, signalOf(options))))
       if (found === undefined) return undefined
       const { bytes, digest, mediaType } = found
       return { bytes, digest, mediaType: mediaType ?? readManifest(bytes).mediaType }
     },
     async openBlob(repository, blob, options = {}) {
-      const ask = { client, repository: need(repository, name), blob, options }
+      const ask = { client, repository: need(repository, name), blob, options, patient }
       return Readable.from(readOn(ask), { objectMode: false, highWaterMark: 1024 * 1024 })
     },
     async listReferrers(repository, digest, options = {}) {
-      const list = await client.listReferrers(need(repository, name), digest, signalOf(options))
+      const list = await patient(() => client.listReferrers(need(repository, name), digest, signalOf(options)))
       return list.descriptors
     },
     close: () => client.close(),
@@ -83,15 +88,19 @@ interface BlobReading {
   readonly repository: RepositoryName
   readonly blob: Descriptor
   readonly options: AskedWith
+  readonly patient: Patient
 }
 
-async function* readOn({ client, repository, blob, options }: BlobReading): AsyncGenerator<Uint8Array> {
+async function* readOn({ client, repository, blob, options, patient }: BlobReading): AsyncGenerator<Uint8Array> {
   const { digest, size } = blob
   let offset = 0
   let tries = 0
   while (offset < size || tries === 0) {
     try {
-      const answer = await client.getBlob({ repository, digest, size, offset, ...signalOf(options) })
+      const from = offset
+      const answer = await patient(() =>
+        client.getBlob({ repository, digest, size, offset: from, ...signalOf(options) }),
+      )
       // It may begin again at the beginning.
       let skip = offset - answer.from
       try {

@@ -32,9 +32,13 @@ export function rememberingSource(source: ImageSource): ImageSource {
     ...(source.checkBlob && { checkBlob: source.checkBlob.bind(source) }),
     images: (options) => source.images(options),
     openBlob: (repository, blob, options) => source.openBlob(repository, blob, options),
-    readManifest(repository, reference, options) {
+    async readManifest(repository, reference, options) {
       const key = `${repository} ${reference.kind === 'tag' ? reference.tag : reference.digest}`
-      return manifests(key, () => source.readManifest(repository, reference, options))
+      const found = await manifests(key, () => source.readManifest(repository, reference, options))
+      // Who learned what a tag means may go on by its digest.
+      if (found !== undefined && reference.kind === 'tag')
+        await manifests(`${repository} ${found.digest}`, async () => found)
+      return found
     },
     listReferrers: (repository, digest, options) =>
       referrers(`${repository} ${digest}`, () => source.listReferrers(repository, digest, options)),

@@ -1,194 +1,200 @@
-// A sync into another place than this registry's directory: the same entries, read as a sync reads them, and copied by the
-// engine that copies everything between places. Nothing is pruned there.
-import { formatImageSource } from '../config/image-source.ts'
+// A sync into another place than this registry's directory: planned first, then copied by the engine that copies everything
+// between places. Nothing is pruned there.
 import { Problem } from '../config/problem.ts'
-import type { Outward } from '../mirror/outward.ts'
-import { Dates } from '../mirror/sync/dates.ts'
-import type { FoundImages } from '../mirror/sync/find-images.ts'
-import { findImages } from '../mirror/sync/find-images.ts'
 import type { SyncOrder } from '../mirror/sync/order.ts'
 import { Patience } from '../mirror/sync/patience.ts'
-import type { UnreadImage } from '../mirror/sync/plan.ts'
-import type { ImageAsk } from '../mirror/sync/read-image.ts'
-import type { SyncedImage, SyncEvent, SyncReport, SyncResult } from '../mirror/sync/report.ts'
-import { countResults } from '../mirror/sync/report.ts'
-import type { RepositoryName } from '../oci/name.ts'
-import { isRepositoryName } from '../oci/name.ts'
-import type { CopiedImage, CopyState, ImageToCopy } from './copy-images.ts'
+import type { SyncedImage, SyncOutcome } from '../mirror/sync/report.ts'
+import { countResults, nameHere } from '../mirror/sync/report.ts'
+import { isNoRoom } from '../storage/room.ts'
 import { copyImages } from './copy-images.ts'
+import type { ElsewherePlan, ElsewhereReport } from './elsewhere-report.ts'
+import { countStates, endCopied, endPlanned } from './elsewhere-report.ts'
 import type { ImageTarget } from './image-target.ts'
-import { registrySource } from './registry-source.ts'
+import type { PlanElsewhereParts, PlannedGroups, WorkElsewhere } from './plan-elsewhere.ts'
+import { planElsewhere } from './plan-elsewhere.ts'
 
-export interface SyncElsewhereParts {
-  readonly target: ImageTarget
-  /** What stands before the names of repositories there; nothing for none. */
-  readonly prefix?: string
-  readonly upstreams: ReturnType<Outward['openUpstreams']>
+export interface SyncElsewhereParts extends Omit<PlanElsewhereParts, 'patience'> {
+  /** Bytes that may be written at the target; undefined where nobody tells. */
+  readonly free: () => number | undefined
   readonly dryRun: boolean
-  /** Milliseconds since 1970. */
-  readonly clock: () => number
   /** Milliseconds that only run forward. */
   readonly elapsed: () => number
   /** 0 to 1. */
   readonly random: () => number
-  readonly signal: AbortSignal
-  readonly onEvent: (event: SyncEvent) => void
 }
 
-/** The report of an order that was carried out elsewhere; of a dry run what would be. */
-export type ElsewhereReport = Omit<SyncReport, 'dryRun'> & { readonly dryRun: boolean; readonly target: string }
-
-const RESULTS: Readonly<Record<CopyState, SyncResult>> = {
-  copied: 'copied',
-  here: 'here',
-  incomplete: 'failed',
-  failed: 'failed',
-}
+const IMAGES_AT_A_TIME = 8
+const TELL_EVERY_MS = 200
 
 /** Throws a Problem for what cannot be done elsewhere; what one image fails with is in the report. */
-export async function syncElsewhere(order: SyncOrder, parts: SyncElsewhereParts): Promise<ElsewhereReport> {
-  requirePlain(order)
-  const { clock, elapsed, dryRun, target, onEvent } = parts
-  const [startedAt, since] = [clock(), elapsed()]
-  onEvent({ phase: 'list', done: 0 })
-  const found = await find(order, parts)
-  const images: SyncedImage[] = found.unread.map(describeUnread)
-  for (const ended of images) onEvent({ ended })
-  let [blobs, bytes] = [0, 0]
-  const total = found.asks.length + images.length
-  for (const group of groupBySource(found.asks)) {
-    const report = await copyGroup(group, parts, (copied, ask) => {
-      const ended = describe(copied, ask)
-      images.push(ended)
-      onEvent({ ended })
-      onEvent({ phase: 'fetch', done: images.length, total })
-    })
-    blobs += report.blobs
-    bytes += report.bytes
+export async function syncElsewhere(
+  order: SyncOrder,
+  parts: SyncElsewhereParts,
+): Promise<ElsewhereReport | ElsewherePlan> {
+  const { clock, elapsed, random, signal, target } = parts
+  const [startedAt, since] = [new Date(clock()).toISOString(), elapsed()]
+  const plan = await planElsewhere(order, { ...parts, patience: new Patience({ elapsed, signal, random }) })
+  const head = { id: order.id, name: order.name, target: target.name, startedAt }
+  const free = parts.free()
+  const needs = plan.bytes + plan.manifestBytes
+  const fits = free === undefined || needs <= free
+  const { images, blobs, bytes } = plan
+  if (parts.dryRun) {
+    const counts = countStates(images)
+    return { dryRun: true, ...head, images, gone: [], counts, blobs, bytes, needs, free: free ?? null, fits }
   }
-  const outcome = images.some(({ result }) => result === 'failed') ? 'partly' : 'done'
+  if (!fits)
+    throw new Problem(
+      `there is no room at ${target.name}: ${needs} bytes are needed, and ${Math.max(0, free)} may be written`,
+      { hint: 'nothing was fetched; free some space, or sync less: --dry-run shows what each image takes' },
+    )
+  const run = new Run(plan, parts)
+  await run.carryOut()
   return {
-    dryRun,
-    id: order.id,
-    name: order.name,
-    target: target.name,
-    startedAt: new Date(startedAt).toISOString(),
+    dryRun: false,
+    ...head,
     seconds: Math.round(elapsed() - since) / 1000,
-    outcome,
-    images,
+    ...run.end(),
     pruned: [],
-    counts: countResults(images),
-    blobs,
-    bytes,
     planned: { blobs, bytes },
   }
 }
 
-function requirePlain({ entries }: SyncOrder): void {
-  const signed = entries.find(({ onlySigned, policy }) => onlySigned || policy !== undefined)
-  if (signed === undefined) return
-  throw new Problem(
-    `${formatImageSource(signed.source)} is verified by a policy, which only a sync into this registry does`,
-    {
-      hint: 'sync it here first, and from here to the other place: tarn export',
-      exitCode: 2,
-    },
-  )
+interface Active {
+  bytes: number
+  readonly since: number
 }
 
-async function find({ entries }: SyncOrder, parts: SyncElsewhereParts): Promise<FoundImages> {
-  const { upstreams, signal, elapsed, random } = parts
-  const patience = new Patience({ elapsed, signal, random })
-  const dates = new Dates({ local: async () => undefined })
-  return findImages(entries, {
-    upstreamOf: (host) => upstreams.find(host),
-    known: [],
-    signal,
-    patient: (host, act) => patience.run(host, act),
-    datesOf: ({ upstream: { client }, repository }, tags) => dates.of({ client, repository, signal }, tags),
-  })
-}
+class Run {
+  readonly #plan: PlannedGroups
+  readonly #parts: SyncElsewhereParts
+  readonly #stop = new AbortController()
+  readonly #active = new Map<WorkElsewhere, Active>()
+  readonly #ended: SyncedImage[] = []
+  #blobs = 0
+  #bytes = 0
+  #fault: unknown
 
-// One engine has one source, and takes the same platforms of all.
-function groupBySource(asks: readonly ImageAsk[]): ImageAsk[][] {
-  const keyOf = ({ located, image, referrers }: ImageAsk): string =>
-    JSON.stringify([located.upstream.config.host, image.platforms, referrers])
-  return [...Map.groupBy(asks, keyOf).values()]
-}
-
-async function copyGroup(
-  asks: readonly ImageAsk[],
-  { target, prefix, dryRun, signal }: SyncElsewhereParts,
-  onImage: (copied: CopiedImage, ask: ImageAsk) => void,
-): Promise<{ readonly blobs: number; readonly bytes: number }> {
-  const [first] = asks
-  if (first === undefined) return { blobs: 0, bytes: 0 }
-  const { upstream } = first.located
-  // Whoever opened the client closes it.
-  const source = { ...registrySource({ client: upstream.client }), close: async () => undefined }
-  const images: ImageToCopy[] = asks.map(({ image, located, reference }) => ({
-    from: { repository: located.repository, reference },
-    to: { repository: nameThere(image.to, prefix), tags: image.tag === undefined ? [] : [image.tag] },
-  }))
-  const byPlace = new Map(images.map((image, at) => [keyOf(image.to), asks[at]]))
-  return copyImages({
-    source,
-    target,
-    images,
-    platforms: first.image.platforms,
-    referrers: first.referrers,
-    dryRun,
-    atATime: { images: 8, blobs: upstream.config.concurrency },
-    signal,
-    onImage: (copied) => {
-      const ask = byPlace.get(keyOf({ repository: copied.to, tags: copied.tags })) ?? first
-      onImage(copied, ask)
-    },
-  })
-}
-
-function keyOf({ repository, tags }: ImageToCopy['to']): string {
-  return `${repository}:${tags.join(',')}`
-}
-
-function nameThere(name: RepositoryName, prefix = ''): RepositoryName {
-  const there = prefix === '' ? name : `${prefix}/${name}`
-  if (isRepositoryName(there)) return there
-  throw new Problem(`${there} can be no repository`, {
-    hint: 'choose a shorter place, or to in the sync file',
-    exitCode: 2,
-  })
-}
-
-function describe(copied: CopiedImage, { image }: ImageAsk): SyncedImage {
-  const { to, tags, state, digest, moved = [], bytes, missingPlatforms, why } = copied
-  const [tag] = tags
-  const [before] = moved
-  return {
-    from: image.from,
-    to,
-    ...(tag !== undefined && { tag }),
-    result: state === 'copied' && before !== undefined ? 'moved' : RESULTS[state],
-    ...(digest !== undefined && { digest }),
-    ...(before !== undefined && { before: before.before }),
-    platforms: [],
-    missingPlatforms,
-    bytes,
-    seconds: 0,
-    ...(why !== undefined && { why }),
+  constructor(plan: PlannedGroups, parts: SyncElsewhereParts) {
+    this.#plan = plan
+    this.#parts = parts
   }
-}
 
-function describeUnread({ from, to, tag, why }: UnreadImage): SyncedImage {
-  return {
-    from,
-    to,
-    ...(tag !== undefined && { tag }),
-    result: 'failed',
-    platforms: [],
-    missingPlatforms: [],
-    bytes: 0,
-    seconds: 0,
-    why,
+  async carryOut(): Promise<void> {
+    const { images, groups } = this.#plan
+    const working = new Set(groups.flatMap(({ work }) => work.map(({ planned }) => planned)))
+    for (const planned of images) if (!working.has(planned)) this.#end(endPlanned(planned))
+    const timer = setInterval(() => this.#tell(), TELL_EVERY_MS)
+    this.#tell()
+    try {
+      for (const group of groups) await this.#copy(group)
+    } finally {
+      clearInterval(timer)
+    }
+    this.#tell()
+  }
+
+  end(): Pick<ElsewhereReport, 'outcome' | 'fault' | 'stoppedBy' | 'images' | 'counts' | 'blobs' | 'bytes'> {
+    const facts = { counts: countResults(this.#ended), blobs: this.#blobs, bytes: this.#bytes }
+    const isStopped = this.#parts.signal.aborted
+    const isPart = this.#ended.some(({ result }) => result === 'failed')
+    const outcome: SyncOutcome =
+      this.#fault !== undefined ? 'failed' : isStopped ? 'stopped' : isPart ? 'partly' : 'done'
+    const message = `no space left at ${this.#parts.target.name}`
+    const hint = 'free some and give the command again: what is there is not fetched again'
+    return {
+      outcome,
+      ...(this.#fault !== undefined && { fault: { message, hint } }),
+      ...(outcome === 'stopped' && { stoppedBy: 'request' as const }),
+      images: this.#ended,
+      ...facts,
+    }
+  }
+
+  async #copy({ source, platforms, referrers, blobs, work }: PlannedGroups['groups'][number]): Promise<void> {
+    const { signal, elapsed } = this.#parts
+    const wished = new Map(work.map((each) => [each.wish, each]))
+    const left = new Set(work)
+    const both = AbortSignal.any([signal, this.#stop.signal])
+    try {
+      const report = await copyImages({
+        source,
+        target: this.#guarded(),
+        images: [...wished.keys()],
+        platforms,
+        referrers,
+        places: this.#plan.places,
+        atATime: { images: IMAGES_AT_A_TIME, blobs },
+        signal: both,
+        onBytes: (wish, count) => {
+          const each = wished.get(wish)
+          if (each === undefined) return
+          const active = this.#active.get(each) ?? { bytes: 0, since: elapsed() }
+          active.bytes += count
+          this.#bytes += count
+          this.#active.set(each, active)
+        },
+        onImage: (copied, wish) => {
+          const each = wished.get(wish)
+          if (each === undefined) return
+          const { since = elapsed() } = this.#active.get(each) ?? {}
+          this.#active.delete(each)
+          left.delete(each)
+          this.#end(endCopied(each.planned, copied, (elapsed() - since) / 1000))
+        },
+      })
+      this.#blobs += report.blobs
+    } catch (error) {
+      if (!both.aborted) throw error
+      const why = this.#fault === undefined ? 'the sync was stopped' : 'the sync ended: no space left'
+      this.#active.clear()
+      for (const { planned } of left) this.#end({ ...endPlanned({ ...planned, why }), result: 'failed' })
+    }
+  }
+
+  /** The target; when it is full, everything else would fail as well, one by one. */
+  #guarded(): ImageTarget {
+    const { target } = this.#parts
+    const guard = async <T>(act: Promise<T>): Promise<T> => {
+      try {
+        return await act
+      } catch (error) {
+        if (isNoRoom(error)) {
+          this.#fault ??= error
+          this.#stop.abort(error)
+        }
+        throw error
+      }
+    }
+    return {
+      ...target,
+      putBlob: (...asked) => guard(target.putBlob(...asked)),
+      putManifest: (...asked) => guard(target.putManifest(...asked)),
+    }
+  }
+
+  #end(ended: SyncedImage): void {
+    this.#ended.push(ended)
+    this.#parts.onEvent({ ended })
+  }
+
+  #tell(): void {
+    const now = this.#parts.elapsed()
+    const images = [...this.#active].map(([{ planned }, { bytes, since }]) => ({
+      image: nameHere(planned),
+      bytes,
+      totalBytes: Math.max(bytes, planned.bytes),
+      seconds: (now - since) / 1000,
+    }))
+    const total = this.#plan.images.length
+    const { bytes: totalBytes } = this.#plan
+    this.#parts.onEvent({
+      phase: 'fetch',
+      done: this.#ended.length,
+      total,
+      bytes: this.#bytes,
+      totalBytes,
+      images,
+    })
   }
 }

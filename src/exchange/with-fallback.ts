@@ -2,7 +2,7 @@
 // way and found again; and images that lie elsewhere, where the source is a part, such as an archive of what is new.
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
-import type { ImageToCopy } from './copy-images.ts'
+import type { ImageToCopy } from './copied-image.ts'
 import type { ImageManifest, ImageSource, SourceImage } from './image-source.ts'
 
 export interface Elsewhere {

@@ -8,6 +8,8 @@ import type { TreeWriter } from './tree-writer.ts'
 export interface DirectoryWriter extends TreeWriter {
   /** Gives a file a second name, as a hard link where the file system has such, else as a copy of `bytes`. */
   link(path: string, as: string, bytes: Uint8Array): Promise<void>
+  /** The same where it can be a hard link; false where there is none to be had. */
+  tryLink(path: string, as: string): Promise<boolean>
   /** Makes `path` a symbolic link with this text, in the place of an earlier one. */
   symlink(path: string, to: string): Promise<void>
 }
@@ -39,6 +41,16 @@ export function writeDirectory(root: string, { mode = 0o644 }: { readonly mode?:
         await handle.close()
       }
     })
+  const tryLink = async (path: string, as: string): Promise<boolean> => {
+    try {
+      await put(as, (own) => link(join(root, path), own))
+      return true
+    } catch (error) {
+      const { code = '' } = error as NodeJS.ErrnoException
+      if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'EXDEV'].includes(code)) throw error
+      return false
+    }
+  }
   return {
     name: root,
     async size(path) {
@@ -52,14 +64,9 @@ export function writeDirectory(root: string, { mode = 0o644 }: { readonly mode?:
     },
     write,
     async link(path, as, bytes) {
-      try {
-        await put(as, (own) => link(join(root, path), own))
-      } catch (error) {
-        const { code = '' } = error as NodeJS.ErrnoException
-        if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'EXDEV'].includes(code)) throw error
-        await write(as, bytes)
-      }
+      if (!(await tryLink(path, as))) await write(as, bytes)
     },
+    tryLink,
     symlink: (path, to) => put(path, (own) => symlink(to, own)),
     close: async () => undefined,
     // What is there is whole, and the next run goes on from it.

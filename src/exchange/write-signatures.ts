@@ -2,7 +2,7 @@
 // each, which `oc apply` gives to a cluster.
 import type { Layout } from '../storage/layout.ts'
 import { readSignatures } from '../storage/signatures.ts'
-import type { CopiedImage } from './copy-images.ts'
+import type { CopiedImage } from './copied-image.ts'
 import { makeSignatureConfigMap, signatureFileName } from './signature-config-map.ts'
 import { writeDirectory } from './write-directory.ts'
 

@@ -1,7 +1,7 @@
 // Copies the images of a release: its components, each once however many names it has, and the release image last, only
 // when they are all there.
 import { copyImages } from '../exchange/copy-images.ts'
-import type { CopiedImage, ImageToCopy } from '../exchange/copy-images.ts'
+import type { CopiedImage, ImageToCopy } from '../exchange/copied-image.ts'
 import type { ImageSource } from '../exchange/image-source.ts'
 import type { ImageTarget } from '../exchange/image-target.ts'
 import { rememberingSource } from '../exchange/remembering-source.ts'

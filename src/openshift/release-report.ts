@@ -1,6 +1,6 @@
 // What the acts on a release tell, for people and programs.
 import type { Digest } from '../oci/digest.ts'
-import type { CopiedImage, CopyReport } from '../exchange/copy-images.ts'
+import type { CopiedImage, CopyReport } from '../exchange/copied-image.ts'
 import type { ReleaseMetadata } from './payload.ts'
 
 /**

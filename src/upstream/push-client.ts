@@ -14,6 +14,8 @@ import { pushBlob } from './push-blob.ts'
 import { removeTagByDigest } from './push-untag.ts'
 import { checkDigest } from './push-upload.ts'
 import { headBlob } from './read-blob.ts'
+import { hasReferrersApi } from './read-lists.ts'
+import type { UpstreamManifest } from './read-manifest.ts'
 import { getManifest, headManifest } from './read-manifest.ts'
 import type { Throttle } from './throttle.ts'
 import { makeThrottle } from './throttle.ts'
@@ -59,6 +61,7 @@ export class PushClient {
   readonly #patience: Patience
   readonly #whole: number
   readonly #clock: () => number
+  #keepsReferrers = false
 
   /** Throws an UpstreamError 'refused' for a url that is none, and for plain http without `insecure`. */
   constructor(options: PushOptions) {
@@ -141,8 +144,29 @@ export class PushClient {
       })
       incoming.discard()
       checkDigest(incoming, digest)
-      return { subject: incoming.header('oci-subject') !== undefined }
+      const subject = incoming.header('oci-subject') !== undefined
+      this.#keepsReferrers ||= subject
+      return { subject }
     })
+  }
+
+  /** Whether the registry itself lists what refers to what; asked until it says so once. */
+  async keepsReferrers(repository: RepositoryName, digest: Digest, options: AskOptions = {}): Promise<boolean> {
+    if (this.#keepsReferrers) return true
+    const ask = { repository, digest, largest: LARGEST_MANIFEST }
+    const keeps = await this.#small(options, (signal) => hasReferrersApi(this.#endpoint, { ...ask, signal }))
+    this.#keepsReferrers ||= keeps
+    return keeps
+  }
+
+  /** What a tag leads to now; undefined when it is not there. */
+  async getTagged(
+    repository: RepositoryName,
+    tag: Tag,
+    options: AskOptions = {},
+  ): Promise<UpstreamManifest | undefined> {
+    const ask = { repository, reference: { kind: 'tag', tag }, largest: LARGEST_MANIFEST } as const
+    return this.#small(options, (signal) => absent(getManifest(this.#endpoint, { ...ask, signal })))
   }
 
   /**
@@ -162,10 +186,7 @@ export class PushClient {
   }
 
   async #removeByDigest(repository: RepositoryName, tag: Tag, options: AskOptions): Promise<boolean> {
-    const reference = { kind: 'tag', tag } as const
-    const before = await this.#small(options, (signal) =>
-      absent(getManifest(this.#endpoint, { repository, reference, largest: LARGEST_MANIFEST, signal })),
-    )
+    const before = await this.getTagged(repository, tag, options)
     if (before === undefined) return false
     await removeTagByDigest(repository, tag, before, {
       ...options,

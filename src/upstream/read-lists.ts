@@ -113,6 +113,21 @@ export async function listReferrers(endpoint: Endpoint, digest: Digest, ask: Lis
   return listByTag(endpoint, digest, ask)
 }
 
+/** Whether the registry answers for what refers to `digest`. Throws an UpstreamError for no answer at all. */
+export async function hasReferrersApi(
+  endpoint: Endpoint,
+  { repository, digest, largest, signal }: Pick<ListAsk, 'repository' | 'largest' | 'signal'> & { digest: Digest },
+): Promise<boolean> {
+  const ask = { repository, mostPages: 1, mostEntries: 1, largest, ...(signal && { signal }) }
+  try {
+    for await (const page of readPages(endpoint, ask, `/referrers/${digest}`, '')) readIndex(page, endpoint)
+    return true
+  } catch (error) {
+    if (error instanceof UpstreamError && error.status !== undefined && NO_API.has(error.status)) return false
+    throw error
+  }
+}
+
 async function listByTag(endpoint: Endpoint, digest: Digest, ask: ListAsk): Promise<ReferrerList> {
   const tag = parseTag(subjectTagOf(digest))
   try {

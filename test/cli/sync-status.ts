@@ -158,6 +158,7 @@ t.test('the status for people names what runs, what comes, and what cannot be re
           entries: 1,
           schedule: '0 2 * * *',
           nextAt: '2026-11-26T14:00:00Z',
+          missedAt: null,
           isWaiting: false,
           last,
         },
@@ -168,7 +169,19 @@ t.test('the status for people names what runs, what comes, and what cannot be re
           entries: 1,
           schedule: '0 2 * * *',
           nextAt: null,
+          missedAt: null,
           isWaiting: true,
+          last: null,
+        },
+        {
+          file: 'e',
+          id: 'e',
+          name: 'e.yml',
+          entries: 1,
+          schedule: '0 2 * * *',
+          nextAt: '2026-11-26T12:01:00Z',
+          missedAt: '2026-11-26T02:00:00Z',
+          isWaiting: false,
           last: null,
         },
       ],
@@ -181,5 +194,6 @@ t.test('the status for people names what runs, what comes, and what cannot be re
   t.match(text, /BY COMMAND.*\ne\.yml +e +was cut off, .* ago/)
   t.match(text, /a\.yml +a +0 2 \* \* \* +in 2.*partly.* ago +2 images failed/)
   t.match(text, /c\.yml .*waits for its window +never/)
+  t.match(text, /e\.yml .*in (?:1m|60 s|1 min)[^,]*, missed 10 ?h.* ago +never/)
   t.match(text, /not used as it is: d\.yml: no such file/)
 })

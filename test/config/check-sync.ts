@@ -1,5 +1,6 @@
 import t from 'tap'
 import { ConfigError } from '../../src/config/config-error.ts'
+import { SyncSchema } from '../../src/config/schema-sync.ts'
 import { parseSyncFile } from '../../src/config/sync-file.ts'
 
 function faultsOf(text: string): string[] {
@@ -97,3 +98,66 @@ t.test('registries are named as images name them, once, with a whole login', asy
   t.match(of('{quay.io: {url: ["http://a"]}}'), [/registries\.quay\.io\.url: plain http/])
   t.same(of('{quay.io: }'), [])
 })
+
+const COMMON = {
+  platforms: '[linux]',
+  referrers: 'maybe',
+  schedule: 'daily',
+  catchUp: 'maybe',
+  window: 'night',
+  prune: '{maxShare: much}',
+  onlySigned: 'maybe',
+  policy: '[a]',
+}
+const LIMITS = { concurrency: '0', bandwidth: 'fast' }
+// Every key of the schema, with a value that it cannot have, and where that stands.
+const SECTIONS: [name: string, keys: object, wrong: Record<string, string>, write: (pair: string) => string][] = [
+  [
+    'an entry',
+    SyncSchema.properties.sync.items.properties,
+    {
+      from: 'alpine',
+      to: '"a:1"',
+      tag: '".a"',
+      repositories: '["{a"]',
+      tags: '{semver: new}',
+      ...COMMON,
+    },
+    (pair) => `version: 1\nsync:\n- ${pair.startsWith('from') ? '' : 'from: quay.io/a'}\n  ${pair}\n`,
+  ],
+  [
+    'tags',
+    SyncSchema.properties.sync.items.properties.tags.properties,
+    { names: '["{a"]', allow: '["("]', deny: '["("]', semver: 'new', newest: '0', by: 'size' },
+    (pair) => `version: 1\nsync:\n- from: quay.io/a\n  tags: {${pair}}\n`,
+  ],
+  [
+    'defaults',
+    SyncSchema.properties.defaults.properties,
+    { ...COMMON, ...LIMITS },
+    (pair) => `version: 1\nsync: [{from: quay.io/a}]\ndefaults:\n  ${pair}\n`,
+  ],
+  [
+    'a registry',
+    Object.values(SyncSchema.properties.registries.patternProperties)[0]?.properties ?? {},
+    {
+      credentials: '{username: [a]}',
+      url: '[":"]',
+      ca: '[a]',
+      insecure: 'maybe',
+      origins: '[":"]',
+      ...LIMITS,
+    },
+    (pair) => `version: 1\nsync: [{from: quay.io/a}]\nregistries:\n  quay.io: {${pair}}\n`,
+  ],
+]
+for (const [name, keys, wrong, write] of SECTIONS) {
+  t.test(`each key of ${name} is told of with its line and a hint`, async (t) => {
+    t.same(Object.keys(wrong).toSorted(), Object.keys(keys).toSorted(), 'none is left out')
+    for (const [key, value] of Object.entries(wrong)) {
+      const faults = faultsOf(write(`${key}: ${value}`))
+      t.match(faults[0], new RegExp(`^s\\.yml:4: .*\\b${key}\\b.*: `), `${key}: ${value}`)
+      t.match(faultsOf(write(`${key}x: 1`)), [new RegExp(`^s\\.yml:4: .*${key}x: no such setting`)], `${key}x`)
+    }
+  })
+}

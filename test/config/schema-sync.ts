@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { Value } from 'typebox/value'
+import { parse } from 'yaml'
+import { parseSyncFile } from '../../src/config/sync-file.ts'
 import { toJsonSchema } from '../../src/config/json-schema.ts'
 import { SyncSchema } from '../../src/config/schema-sync.ts'
 
@@ -26,4 +28,13 @@ t.test('the published schema takes what the check takes and refuses what it refu
   t.notOk(takes({ version: 1, sync: [] }))
   t.notOk(takes({ version: 1, sync: [{ from: 'quay.io/a', platfroms: 'all' }] }))
   t.notOk(takes({ version: 1, sync: [{ from: 'quay.io/a', tags: { newest: 0 } }] }))
+})
+
+t.test('the file of the documentation is one that the schema and the check take', async (t) => {
+  const page = readFileSync(new URL('../../docs/sync.md', import.meta.url), 'utf8')
+  const [, text = ''] = /```yaml\n(version: 1\n[^`]*)```/.exec(page) ?? []
+  const file = text.replace('sha256:…', `sha256:${'a'.repeat(64)}`)
+  t.match(file, /semver: .*prune: .*tag: pinned/s)
+  t.ok(Value.Check(published, parse(file)))
+  t.equal(parseSyncFile(file, 'sync.md', '/').entries.length, 3)
 })

@@ -21,6 +21,7 @@ t.test('a whole file says for each entry what holds for it', async (t) => {
     platforms: ['linux/amd64'],
     referrers: true,
     schedule: '0 2 * * *',
+    catchUp: true,
     windows: [{ from: 22 * 60, to: 6 * 60 }],
     onlySigned: false,
   }
@@ -62,6 +63,7 @@ t.test('an entry alone means all tags and platforms, referrers, no schedule and 
     platforms: 'all',
     referrers: true,
     schedule: 'off',
+    catchUp: true,
     windows: [],
     onlySigned: false,
   })

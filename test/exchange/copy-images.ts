@@ -1,7 +1,7 @@
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import type { Test } from 'tap'
-import type { ImageToCopy } from '../../src/exchange/copy-images.ts'
+import type { ImageToCopy } from '../../src/exchange/copied-image.ts'
 import { copyImages } from '../../src/exchange/copy-images.ts'
 import type { ImageTarget } from '../../src/exchange/image-target.ts'
 import { storeSource } from '../../src/exchange/store-source.ts'

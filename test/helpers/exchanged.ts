@@ -1,5 +1,5 @@
 // Copies everything of one place to another and compares, for tests of formats.
-import type { CopyReport } from '../../src/exchange/copy-images.ts'
+import type { CopyReport } from '../../src/exchange/copied-image.ts'
 import { copyImages } from '../../src/exchange/copy-images.ts'
 import type { ImageSource, SourceImage } from '../../src/exchange/image-source.ts'
 import type { ImageTarget } from '../../src/exchange/image-target.ts'

@@ -23,6 +23,8 @@ export interface Gateway {
   readonly connections: number
   /** True: answers it itself by the response. */
   hook: Hook | undefined
+  /** Names of headers that answers lose. */
+  hides: readonly string[]
   /** Breaks the connection of an answer after so many bytes of its body, once for each request that it matches. */
   cutAfter: ((request: SeenRequest) => number | undefined) | undefined
   /** Changes the bytes of an answer. */
@@ -53,7 +55,8 @@ export async function startGateway(t: Pick<Test, 'teardown'>, target: string): P
     response.on('error', () => undefined)
     if (gateway.hook?.(one, response) === true) return
     const outgoing = send(`${target}${url}`, { method, headers, agent }, (answer) => {
-      response.writeHead(answer.statusCode ?? 500, answer.headers)
+      const kept = Object.entries(answer.headers).filter(([name]) => !gateway.hides.includes(name))
+      response.writeHead(answer.statusCode ?? 500, Object.fromEntries(kept))
       void handOn(gateway, one, answer, response)
     })
     outgoing.on('error', () => response.destroy())
@@ -85,6 +88,7 @@ export async function startGateway(t: Pick<Test, 'teardown'>, target: string): P
       return connections
     },
     hook: undefined,
+    hides: [],
     cutAfter: undefined,
     spoil: undefined,
     hold: undefined,

@@ -87,6 +87,11 @@ export const SyncReportSchema = Type.Object({
   ...head,
   seconds: Type.Number({ minimum: 0 }),
   outcome: Type.Enum(['done', 'partly', 'failed', 'stopped']),
+  stoppedBy: optional(
+    Type.Enum(['request', 'window', 'shutdown'], {
+      description: 'a person, the end of its window, or of the registry',
+    }),
+  ),
   fault: optional(
     Type.Object(
       { message: Type.String(), hint: optional(Type.String()) },

@@ -35,11 +35,11 @@ const Progress = Type.Object(
   { additionalProperties: true },
 )
 
-const { id, name, startedAt, seconds, fault, counts, blobs, bytes } = SyncReportSchema.properties
+const { id, name, startedAt, seconds, stoppedBy, fault, counts, blobs, bytes } = SyncReportSchema.properties
 const outcome = Type.Enum(['done', 'partly', 'failed', 'stopped', 'running', 'cutOff'], {
   description: 'cutOff: the process ended before the run did',
 })
-const LastSync = Type.Object({ id, name, startedAt, seconds, outcome, fault, counts, blobs, bytes })
+const LastSync = Type.Object({ id, name, startedAt, seconds, outcome, stoppedBy, fault, counts, blobs, bytes })
 
 export const SyncStatus = Type.Object({
   running: Type.Array(
@@ -62,6 +62,7 @@ export const SyncStatus = Type.Object({
       entries: count('of the file that run at this time'),
       schedule: Type.String({ description: 'five fields of cron' }),
       nextAt: nullable(time('when it runs next')),
+      missedAt: nullable(time('when it should have run while nothing served: that is made up now')),
       isWaiting: Type.Boolean({ description: 'it is due, and its window is closed' }),
       last: nullable(LastSync),
     }),
@@ -106,11 +107,12 @@ const MOST_OTHERS = 10
 
 async function describeSync({ syncs, sync }: ApiParts): Promise<SyncStatus> {
   const { runs, schedule } = syncs ?? {}
-  const scheduled = (schedule?.list() ?? []).map(({ nextAt, ...facts }) => {
+  const scheduled = (schedule?.list() ?? []).map(({ nextAt, missedAt, ...facts }) => {
     const last = sync().lastReport(facts.id)
     return {
       ...facts,
       nextAt: nextAt === undefined ? null : new Date(nextAt).toISOString(),
+      missedAt: missedAt === undefined ? null : new Date(missedAt).toISOString(),
       last: last === undefined ? null : summarize(last),
     }
   })
@@ -132,6 +134,8 @@ function copyProgress({ images, ...progress }: NonNullable<ReturnType<SyncRuns['
   return { ...progress, ...(images && { images: images.map((image) => ({ ...image })) }) }
 }
 
-function summarize({ id, name, startedAt, seconds, outcome, fault, counts, blobs, bytes }: KeptReport) {
-  return { id, name, startedAt, seconds, outcome, ...(fault && { fault }), counts: { ...counts }, blobs, bytes }
+function summarize({ fault, stoppedBy, counts, ...report }: KeptReport) {
+  const { id, name, startedAt, seconds, outcome, blobs, bytes } = report
+  const more = { ...(stoppedBy && { stoppedBy }), ...(fault && { fault }) }
+  return { id, name, startedAt, seconds, outcome, ...more, counts: { ...counts }, blobs, bytes }
 }

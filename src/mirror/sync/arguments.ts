@@ -29,6 +29,7 @@ export function readArguments(
     platforms,
     referrers,
     schedule: 'off',
+    catchUp: true,
     windows: [],
     onlySigned: false,
   }

@@ -53,6 +53,8 @@ export interface SyncReport {
   readonly startedAt: string
   readonly seconds: number
   readonly outcome: SyncOutcome
+  /** Who stopped it. */
+  readonly stoppedBy?: SyncStopper
   /** What ended the whole run before its end, such as a full disk. */
   readonly fault?: { readonly message: string; readonly hint?: string }
   readonly images: readonly SyncedImage[]
@@ -73,6 +75,9 @@ export type SyncOutcome = 'done' | 'partly' | 'failed' | 'stopped'
  * kept that run from its end. Of both nothing is known but when it began.
  */
 export type KeptReport = Omit<SyncReport, 'outcome'> & { readonly outcome: SyncOutcome | 'running' | 'cutOff' }
+
+/** A person, the end of its window, or the end of the process that ran it. */
+export type SyncStopper = 'request' | 'window' | 'shutdown'
 
 /** What would be done. */
 export interface SyncPlanReport extends PlanReport {

@@ -2,7 +2,7 @@
 // once at a time, whoever began it.
 import { Problem } from '../../config/problem.ts'
 import type { SyncOrder, SyncWishes, Syncing } from './order.ts'
-import type { KeptReport, SyncEvent, SyncPlanReport, SyncProgress, SyncReport } from './report.ts'
+import type { KeptReport, SyncEvent, SyncPlanReport, SyncProgress, SyncReport, SyncStopper } from './report.ts'
 import type { SyncTally } from './run-tally.ts'
 import { makeSyncTally, noteFailure, noteReport, recallReport } from './run-tally.ts'
 
@@ -36,6 +36,22 @@ interface Running {
   progress: SyncProgress | undefined
   ended: number
   failed: number
+}
+
+/** Why a run that was stopped ends. */
+export class SyncStopped extends Error {
+  override readonly name = 'AbortError'
+  readonly by: SyncStopper
+
+  constructor(by: SyncStopper) {
+    super('the sync was ended')
+    this.by = by
+  }
+}
+
+/** Who ended what this signal ends: without a word of its own that is the end of the process. */
+export function whoStopped({ reason }: AbortSignal): SyncStopper {
+  return reason instanceof SyncStopped ? reason.by : 'shutdown'
 }
 
 export class SyncRuns implements Syncing {
@@ -98,9 +114,9 @@ export class SyncRuns implements Syncing {
   }
 
   /** Ends the runs of this id, or all of them; gives the ids. What came stays for the next run. */
-  stop(id?: string): string[] {
+  stop(id?: string, by: SyncStopper = 'request'): string[] {
     const ending = [...this.#running].filter(({ order }) => id === undefined || order.id === id)
-    for (const { stop } of ending) stop.abort(new DOMException('the sync was ended', 'AbortError'))
+    for (const { stop } of ending) stop.abort(new SyncStopped(by))
     return ending.map(({ order }) => order.id)
   }
 

@@ -1,18 +1,19 @@
 // Runs the syncs of `mirror.sync` at their times: never one twice at a time, never outside its window, a little later than
-// the minute so that not everybody asks an upstream at once. A run that its window ends goes on when the next one opens.
+// the minute so that not everybody asks an upstream at once. A run that its window ends goes on when the next one opens,
+// and a time that was missed while nothing served is made up once.
 import type { BaseLogger } from 'pino'
 import { nextTime } from '../../config/cron.ts'
 import { isOpen } from '../../config/window.ts'
 import { messageOf } from '../retry.ts'
 import type { SyncOrder } from './order.ts'
-import type { SyncReport } from './report.ts'
+import type { KeptReport, SyncReport } from './report.ts'
 import { nameHere } from './report.ts'
 import type { SyncRuns } from './runs.ts'
 import type { ScheduledFiles, ScheduledSync } from './scheduled-files.ts'
 
 export interface SyncScheduleParts {
   readonly files: ScheduledFiles
-  readonly runs: Pick<SyncRuns, 'run' | 'stop' | 'isRunning' | 'recall'>
+  readonly runs: Pick<SyncRuns, 'run' | 'stop' | 'isRunning' | 'recall' | 'lastReport'>
   /** Milliseconds since 1970. */
   readonly clock: () => number
   /** 0 to 1. */
@@ -28,6 +29,8 @@ export interface ScheduleFacts {
   readonly entries: number
   readonly schedule: string
   readonly nextAt: number | undefined
+  /** When it should have run while nothing served, until that is made up. */
+  readonly missedAt: number | undefined
   /** It is due, and its window is closed. */
   readonly isWaiting: boolean
 }
@@ -35,6 +38,7 @@ export interface ScheduleFacts {
 interface Standing {
   readonly cron: string
   nextAt: number | undefined
+  missedAt: number | undefined
   isWaiting: boolean
 }
 
@@ -61,7 +65,7 @@ export class SyncSchedule {
     const timer = setInterval(() => this.tick(), EVERY_MS).unref()
     return () => {
       clearInterval(timer)
-      for (const id of this.#own) this.#parts.runs.stop(id)
+      for (const id of this.#own) this.#parts.runs.stop(id, 'shutdown')
       this.#standing.clear()
     }
   }
@@ -93,6 +97,7 @@ export class SyncSchedule {
           entries: entries.length,
           schedule: cron,
           nextAt: standing?.nextAt,
+          missedAt: standing?.missedAt,
           isWaiting: standing?.isWaiting ?? false,
         }
       }),
@@ -119,10 +124,11 @@ export class SyncSchedule {
     const { order, cron, windows } = sync
     const { runs, logger } = this.#parts
     let standing = this.#standing.get(order.id)
-    if (standing === undefined) runs.recall(order.id)
     if (standing === undefined || standing.cron !== cron) {
-      standing = { cron, nextAt: this.#plan(cron, now), isWaiting: standing?.isWaiting ?? false }
+      const isNew = standing === undefined
+      standing = { cron, nextAt: this.#plan(cron, now), missedAt: undefined, isWaiting: standing?.isWaiting ?? false }
       this.#standing.set(order.id, standing)
+      if (isNew) this.#catchUp(sync, standing, now)
     }
     const may = isOpen(windows, minuteOf(now))
     const isRunning = runs.isRunning(order)
@@ -131,7 +137,7 @@ export class SyncSchedule {
       logger.info({ sync: order.name }, 'the window of a sync has closed: it goes on when the next one opens')
       this.#interrupted.add(order.id)
       standing.isWaiting = true
-      runs.stop(order.id)
+      runs.stop(order.id, 'window')
     }
     if (standing.nextAt !== undefined && standing.nextAt <= now) {
       standing.nextAt = this.#plan(cron, now)
@@ -140,6 +146,7 @@ export class SyncSchedule {
     }
     if (!standing.isWaiting || !may || isRunning) return
     standing.isWaiting = false
+    standing.missedAt = undefined
     this.#interrupted.delete(order.id)
     const run = this.#run(sync).finally(() => this.#running.delete(run))
     this.#running.add(run)
@@ -147,9 +154,26 @@ export class SyncSchedule {
 
   #plan(cron: string, now: number): number | undefined {
     const next = nextTime(cron, now)
-    if (next === undefined) return undefined
+    return next === undefined ? undefined : next + this.#jitter(cron, next)
+  }
+
+  // After a power cut all of a site come back in the same minute.
+  #jitter(cron: string, next: number): number {
     const after = nextTime(cron, next) ?? Infinity
-    return next + this.#parts.random() * Math.min(LONGEST_JITTER_MS, (after - next) / 10)
+    return this.#parts.random() * Math.min(LONGEST_JITTER_MS, (after - next) / 10)
+  }
+
+  /** What should have run since its last run began runs soon, once however often it was missed. */
+  #catchUp({ order, cron, catchUp }: ScheduledSync, standing: Standing, now: number): void {
+    const { runs, logger } = this.#parts
+    runs.recall(order.id)
+    const missedAt = catchUp ? whenMissed(cron, runs.lastReport(order.id), now) : undefined
+    if (missedAt === undefined) return
+    const next = nextTime(cron, now) ?? Infinity
+    standing.missedAt = missedAt
+    standing.nextAt = Math.min(standing.nextAt ?? Infinity, now + this.#jitter(cron, next))
+    const facts = { sync: order.name, missedAt: new Date(missedAt).toISOString() }
+    logger.info(facts, 'a sync missed its time while nothing served: it is made up')
   }
 
   /** Never throws: a failed run is told by the log and the metrics. */
@@ -167,6 +191,16 @@ export class SyncSchedule {
       this.#own.delete(order.id)
     }
   }
+}
+
+// What never ran has missed nothing: its time is still to come.
+function whenMissed(cron: string, last: KeptReport | undefined, now: number): number | undefined {
+  const began = Date.parse(last?.startedAt ?? '')
+  if (last === undefined || Number.isNaN(began) || began > now) return undefined
+  // What a kill, the end of the registry or a window broke off goes on; what a person stopped waits for its next time.
+  if (last.outcome === 'cutOff' || last.stoppedBy === 'shutdown' || last.stoppedBy === 'window') return began
+  const next = nextTime(cron, began)
+  return next !== undefined && next <= now ? next : undefined
 }
 
 function describe({ outcome, fault, images, counts }: SyncReport) {

@@ -16,6 +16,8 @@ export interface ScheduledSync {
   readonly cron: string
   /** Empty is always. */
   readonly windows: readonly Window[]
+  /** Whether a time that was missed is made up. */
+  readonly catchUp: boolean
 }
 
 export interface ScheduledFile {
@@ -68,7 +70,8 @@ export function splitBySchedule(order: SyncOrder): ScheduledSync[] {
   const groups = new Map<string, SyncEntry[]>()
   for (const entry of order.entries) {
     if (entry.schedule === 'off') continue
-    const key = JSON.stringify([entry.schedule, entry.windows])
+    // Ids are made of it: what is usual is left out, so that they stay as they were.
+    const key = JSON.stringify([entry.schedule, entry.windows, ...(entry.catchUp ? [] : ['no catching up'])])
     groups.set(key, [...(groups.get(key) ?? []), entry])
   }
   return [...groups].flatMap(([key, entries]) => {
@@ -77,7 +80,8 @@ export function splitBySchedule(order: SyncOrder): ScheduledSync[] {
     const isWhole = entries.length === order.entries.length
     const id = isWhole ? order.id : `${order.id}-${createHash('sha256').update(key).digest('hex').slice(0, 4)}`
     const name = isWhole ? order.name : `${order.name} (${first.schedule})`
-    return [{ order: { ...order, id, name, entries }, cron: first.schedule, windows: first.windows }]
+    const { schedule: cron, windows, catchUp } = first
+    return [{ order: { ...order, id, name, entries }, cron, windows, catchUp }]
   })
 }
 

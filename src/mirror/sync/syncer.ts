@@ -28,6 +28,7 @@ import { readPlan } from './read-plan.ts'
 import type { KeptReport, PrunedTags, SyncEvent, SyncOutcome, SyncPlanReport, SyncReport } from './report.ts'
 import { countResults } from './report.ts'
 import { runPlan } from './run.ts'
+import { whoStopped } from './runs.ts'
 import type { RunResult } from './run.ts'
 import { SyncUpstreams } from './upstreams.ts'
 import { ImagePolicies } from './verify-images.ts'
@@ -106,7 +107,12 @@ export class Syncer implements Syncing {
     const { id, name } = order
     const head = { dryRun: false, id, name, startedAt: new Date(startedAt).toISOString() } as const
     const keep = (ending: Ending): Promise<SyncReport> =>
-      this.#keep({ ...head, seconds: Math.round(elapsed() - since) / 1000, ...ending })
+      this.#keep({
+        ...head,
+        seconds: Math.round(elapsed() - since) / 1000,
+        ...ending,
+        ...(ending.outcome === 'stopped' && { stoppedBy: whoStopped(reading.signal) }),
+      })
     logger.info({ sync: name }, 'sync begins')
     const end = await this.#reports.begin({ ...head, seconds: 0, ...NOTHING, outcome: 'running' })
     try {

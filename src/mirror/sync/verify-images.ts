@@ -3,6 +3,7 @@
 import type { SyncEntry } from '../../config/sync-file.ts'
 import type { Fetcher } from '../../upstream/fetch-small.ts'
 import { UpstreamError } from '../../upstream/upstream-error.ts'
+import type { VerifyAsk } from '../policy/verifier.ts'
 import { Verifier } from '../policy/verifier.ts'
 import { inParallel } from './in-parallel.ts'
 import type { PlannedImage, UnreadImage } from './plan.ts'
@@ -58,19 +59,25 @@ export class ImagePolicies {
         if (ask === undefined || 'why' in image || here === undefined) return image
         const isAsked = TAKEN.has(here.state) || (here.state === 'here' && !run.isSynced(here))
         if (!isAsked) return image
-        const why = await this.#whyNot(ask, image, run)
+        const children = [...image.read.values()].filter(({ manifest }) => manifest.kind === 'image')
+        const signed = { root: toSigned(image.root), children: children.map(toSigned) }
+        const why = await this.whyNot(ask, signed, run)
         return why === undefined ? image : { ...ask.image, why }
       })),
     ]
   }
 
-  async #whyNot(ask: ImageAsk, image: FetchedImage, { signal, patient }: VerifyRun): Promise<string | undefined> {
+  /** Why the image must not be taken, as a sentence; undefined when it may. `children` are its images that are taken. */
+  async whyNot(
+    ask: Pick<ImageAsk, 'located' | 'reference' | 'signing'>,
+    { root, children }: Pick<VerifyAsk, 'root' | 'children'>,
+    { signal, patient }: Pick<VerifyRun, 'signal' | 'patient'>,
+  ): Promise<string | undefined> {
     const { located, reference, signing } = ask
     const verifier = signing?.policy === undefined ? undefined : this.#verifiers.get(signing.policy)
     if (verifier === undefined) return signing?.onlySigned === true ? 'nothing says whose signatures count' : undefined
     const { client, config } = located.upstream
     const { host } = config
-    const children = [...image.read.values()].filter(({ manifest }) => manifest.kind === 'image')
     try {
       const why = await patient(host, () =>
         verifier.whyNot({
@@ -78,8 +85,8 @@ export class ImagePolicies {
           host,
           repository: located.repository,
           reference,
-          root: toSigned(image.root),
-          children: children.map(toSigned),
+          root,
+          children,
           onlySigned: signing?.onlySigned === true,
           signal,
         }),

@@ -240,3 +240,73 @@ t.test(
     t.match([...runs.tally.last.values()], [{ outcome: 'stopped', isFailed: false }])
   },
 )
+
+/** What the directory remembers of a run of an earlier life. */
+const lastRun =
+  (startedAt: Date, more: Partial<SyncReport> = {}) =>
+  (id: string): SyncReport => ({
+    ...reportOf({ id, name: 's.yml' } as SyncOrder, 'done'),
+    startedAt: startedAt.toISOString(),
+    ...more,
+  })
+
+t.test('times that were missed while nothing served are made up once, soon after the start', async (t) => {
+  // Noon of the fifth: those of the third and the fourth were missed.
+  const { begun, log, schedule, pass } = setScene(t, DAILY, undefined, lastRun(new Date(2026, 0, 2, 14, 0)))
+  schedule.tick()
+  const [first] = schedule.list()
+  t.equal(first?.missedAt, new Date(2026, 0, 3, 14, 0).getTime())
+  t.equal(first?.nextAt, new Date(2026, 0, 5, 12, 1).getTime(), 'later by half of what it may be late')
+  t.match(log.join('\n'), /info .*missed its time while nothing served: it is made up/)
+  await pass(2 * MINUTE)
+  t.equal(begun.length, 1)
+  t.match(schedule.list(), [{ missedAt: undefined, nextAt: new Date(2026, 0, 5, 14, 1).getTime() }])
+  begun[0]?.end()
+  await pass(HOUR)
+  t.equal(begun.length, 1, 'once')
+  await pass(2 * HOUR)
+  t.equal(begun.length, 2, 'and then at its time')
+})
+
+t.test('what is made up waits for its window', async (t) => {
+  const text = 'version: 1\nsync: [{from: quay.io/org/app, schedule: "0 23 * * *", window: "22:00-06:00"}]\n'
+  const { begun, schedule, pass } = setScene(t, text, undefined, lastRun(new Date(2026, 0, 3, 23, 0)))
+  await pass(9 * HOUR)
+  t.equal(begun.length, 0)
+  t.match(schedule.list(), [{ isWaiting: true }])
+  await pass(HOUR)
+  t.equal(begun.length, 1, 'at ten in the evening')
+})
+
+const NOT_MISSED: [name: string, text: string, last: (id: string) => SyncReport | undefined][] = [
+  ['what ran at its last time', DAILY, lastRun(new Date(2026, 0, 4, 14, 1))],
+  ['what never ran', DAILY, () => undefined],
+  [
+    'what is not to be made up',
+    DAILY.replace('schedule', 'catchUp: false, schedule'),
+    lastRun(new Date(2026, 0, 2, 14, 0)),
+  ],
+  [
+    'what a person stopped after its last time',
+    DAILY,
+    lastRun(new Date(2026, 0, 4, 14, 1), { outcome: 'stopped', stoppedBy: 'request' }),
+  ],
+  ['what ran in a future that the clock does not know', DAILY, lastRun(new Date(2026, 5, 1))],
+]
+for (const [name, text, last] of NOT_MISSED) {
+  t.test(`nothing is made up of ${name}`, async (t) => {
+    const { begun, schedule, pass } = setScene(t, text, undefined, last)
+    await pass(HOUR)
+    t.equal(begun.length, 0)
+    t.match(schedule.list(), [{ missedAt: undefined }])
+  })
+}
+
+for (const stoppedBy of ['shutdown', 'window'] as const) {
+  t.test(`a run that the ${stoppedBy} broke off goes on in the next life`, async (t) => {
+    const last = lastRun(new Date(2026, 0, 5, 11, 0), { outcome: 'stopped', stoppedBy })
+    const { begun, pass } = setScene(t, DAILY, undefined, last)
+    await pass(2 * MINUTE)
+    t.equal(begun.length, 1)
+  })
+}
