@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { SyncOrder, SyncWishes } from '../../../src/mirror/sync/order.ts'
-import type { SyncOutcome, SyncReport } from '../../../src/mirror/sync/report.ts'
+import type { KeptReport, SyncOutcome, SyncReport } from '../../../src/mirror/sync/report.ts'
 import { countResults } from '../../../src/mirror/sync/report.ts'
 import { SyncRuns } from '../../../src/mirror/sync/runs.ts'
 import { SyncSchedule } from '../../../src/mirror/sync/schedule.ts'
@@ -23,7 +23,7 @@ function setScene(
   t: Test,
   text: string,
   start = new Date(2026, 0, 5, 12, 0).getTime(),
-  lastReport: (id: string) => SyncReport | undefined = () => undefined,
+  lastReport: (id: string) => KeptReport | undefined = () => undefined,
 ) {
   const path = join(t.testdir({}), 's.yml')
   const write = (content: string): void => writeFileSync(path, content)
@@ -243,8 +243,8 @@ t.test(
 
 /** What the directory remembers of a run of an earlier life. */
 const lastRun =
-  (startedAt: Date, more: Partial<SyncReport> = {}) =>
-  (id: string): SyncReport => ({
+  (startedAt: Date, more: Partial<KeptReport> = {}) =>
+  (id: string): KeptReport => ({
     ...reportOf({ id, name: 's.yml' } as SyncOrder, 'done'),
     startedAt: startedAt.toISOString(),
     ...more,
@@ -278,7 +278,7 @@ t.test('what is made up waits for its window', async (t) => {
   t.equal(begun.length, 1, 'at ten in the evening')
 })
 
-const NOT_MISSED: [name: string, text: string, last: (id: string) => SyncReport | undefined][] = [
+const NOT_MISSED: [name: string, text: string, last: (id: string) => KeptReport | undefined][] = [
   ['what ran at its last time', DAILY, lastRun(new Date(2026, 0, 4, 14, 1))],
   ['what never ran', DAILY, () => undefined],
   [
@@ -302,10 +302,14 @@ for (const [name, text, last] of NOT_MISSED) {
   })
 }
 
-for (const stoppedBy of ['shutdown', 'window'] as const) {
-  t.test(`a run that the ${stoppedBy} broke off goes on in the next life`, async (t) => {
-    const last = lastRun(new Date(2026, 0, 5, 11, 0), { outcome: 'stopped', stoppedBy })
-    const { begun, pass } = setScene(t, DAILY, undefined, last)
+const BROKEN_OFF: Record<string, Partial<KeptReport>> = {
+  'the end of the registry': { outcome: 'stopped', stoppedBy: 'shutdown' },
+  'its window': { outcome: 'stopped', stoppedBy: 'window' },
+  'a kill': { outcome: 'cutOff' },
+}
+for (const [by, more] of Object.entries(BROKEN_OFF)) {
+  t.test(`a run that ${by} broke off goes on in the next life`, async (t) => {
+    const { begun, pass } = setScene(t, DAILY, undefined, lastRun(new Date(2026, 0, 5, 11, 0), more))
     await pass(2 * MINUTE)
     t.equal(begun.length, 1)
   })
