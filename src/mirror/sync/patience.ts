@@ -61,17 +61,18 @@ export class Patience {
         if (!(error instanceof UpstreamError)) throw error
         const pause = this.#pauseAfter(error, tries)
         if (pause === undefined) throw error
-        if (error.kind === 'limited') {
-          // It is there: to be told to wait is an answer.
+        if (asksToWait(error)) {
           asked += pause
           if (asked > this.#limits.asked) throw error
+          // It is there: to be told to wait is an answer, and nobody gives it up before it is to be asked again.
+          this.#answered.set(host, elapsed() + pause)
+          this.#givenUp.delete(host)
           await this.#wait(pause)
           continue
         }
         const left = this.#leftOf(host, began)
         if (left <= 0) throw error
         // Who cannot be reached asks for nothing: a longer pause is our own, and one more try costs little.
-        if (error.kind !== 'unreachable' && pause > left) throw this.#giveUp(host, error)
         await this.#wait(Math.min(pause, left))
       }
     }
@@ -92,11 +93,6 @@ export class Patience {
     return left
   }
 
-  #giveUp(host: string, error: UpstreamError): UpstreamError {
-    this.#givenUp.add(host)
-    return error
-  }
-
   /** Milliseconds; undefined for what is not going to be different. */
   #pauseAfter({ kind, status = 500, retryAfter }: UpstreamError, tries: number): number | undefined {
     const usual = PAUSES[Math.min(tries, PAUSES.length - 1)] ?? 0
@@ -110,4 +106,9 @@ export class Patience {
     const { random, signal, wait = waitByTimer } = this.#parts
     await wait(pause + Math.round((random() * pause) / 4), signal)
   }
+}
+
+// Quotas and maintenance: Retry-After with 429, and with 503 (RFC 9110 section 10.2.3).
+function asksToWait({ kind, retryAfter }: UpstreamError): boolean {
+  return kind === 'limited' || (kind === 'failed' && retryAfter !== undefined)
 }

@@ -61,6 +61,7 @@ export class SyncSchedule {
 
   /** Begins; gives the function that ends it, and with it the runs that it began. */
   start(): () => void {
+    this.#parts.files.list()
     // Only after this does the process count as the one that keeps the directory, and what an earlier one left as cut off.
     const first = setImmediate(() => this.tick())
     const timer = setInterval(() => this.tick(), EVERY_MS).unref()

@@ -113,9 +113,18 @@ t.test(
   },
 )
 
-t.test('a server that names a longer time than it is waited for is not asked before it', async (t) => {
+t.test('a server in maintenance that names a time is waited for, and meanwhile nobody gives it up', async (t) => {
   const { patience, pauses } = make()
-  const busy = (): UpstreamError => new UpstreamError('failed', 'busy', { status: 503, retryAfter: 300_000 })
-  await t.rejects(patience.run('up', failing(1, busy)), { message: 'busy' })
-  t.same(pauses, [])
+  const busy = (): UpstreamError => new UpstreamError('failed', 'busy', { status: 503, retryAfter: 40_000 })
+  t.equal(await patience.run('up', failing(2, busy)), 'done')
+  t.same(pauses, [40_000, 40_000])
+  const offline = (): UpstreamError => new UpstreamError('unreachable', 'taken for offline', { retryAfter: 1000 })
+  const both = [busy(), ...Array.from({ length: 3 }, offline)]
+  t.equal(
+    await patience.run(
+      'up',
+      failing(4, () => both.shift() ?? away()),
+    ),
+    'done',
+  )
 })
