@@ -81,6 +81,8 @@ interface Found {
 }
 
 const PROMISES_A_LINE = 1000
+// So many entries are read in less time than it would take to be handed a processor that nobody else wants.
+const SMALL = 5000
 
 type OnProgress = (progress: Progress) => void
 
@@ -139,8 +141,9 @@ export class Collector {
       const { untaggedAfter } = settings
       const { root } = store.layout
       const promised = await listPromised(store.leases)
-      const request = { root, now, minAge, grace, untagged, untaggedAfter, promised, gentle: serving }
-      const found = await this.#survey(request, onProgress)
+      const request = { root, now, minAge, grace, untagged, untaggedAfter, promised }
+      const gentle = serving && !isSmall(this.last)
+      const found = await this.#survey({ ...request, gentle }, onProgress)
       const tally = openTally(found.totals, found.problems)
       await this.#sweep(found, tally, { dryRun, pace: new Pace(), requireWritable }, onProgress)
       if (!dryRun) closures.dropAll()
@@ -261,6 +264,10 @@ async function listPromised(leases: LeaseTable): Promise<string[]> {
     digests = []
   }
   return [...lines, digests.join('\n')]
+}
+
+function isSmall(last: CollectReport | undefined): boolean {
+  return last !== undefined && last.blobs.seen + last.trash.blobs + last.links.seen + last.manifests.seen < SMALL
 }
 
 function readReport(path: string): CollectReport | undefined {

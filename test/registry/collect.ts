@@ -8,7 +8,9 @@ import { resolveConfig } from '../../src/config/load.ts'
 import { parseTag } from '../../src/oci/reference.ts'
 import { Closures } from '../../src/registry/closures.ts'
 import type { CollectReport, Progress } from '../../src/registry/collect.ts'
+import type { StartSurvey } from '../../src/storage/collect/start-survey.ts'
 import { startSurvey } from '../../src/storage/collect/start-survey.ts'
+import type { SurveyMessage } from '../../src/storage/collect/survey-result.ts'
 import { listFiles, makeCollector, surveyThen } from '../helpers/collect.ts'
 import { imageOf, indexOf, partOf, plantBlob, plantBytes, plantFile, plantManifest } from '../helpers/plant.ts'
 import type { TestStore } from '../helpers/store.ts'
@@ -35,6 +37,32 @@ function plantUsual(store: TestStore): { image: Digest; useless: Digest; orphan:
 
 const isThere = (store: TestStore, digest: Digest): boolean => existsSync(store.layout.blobData(digest))
 const isTrashed = (store: TestStore, digest: Digest): boolean => existsSync(store.layout.blobTrash(digest))
+
+t.test('a large directory is read where nobody else wants the processor, a small one at once', async (t) => {
+  const store = makeStore(t.testdir({}))
+  plantUsual(store)
+  const asked: (boolean | undefined)[] = []
+  let entries = 0
+  const start: StartSurvey = (request, onMessage, signal) => {
+    asked.push(request.gentle)
+    return startSurvey(request, tellOf(entries, onMessage), signal)
+  }
+  const collector = makeCollector(store, {}, { serving: true, startSurvey: start })
+  for (entries of [0, 6000, 0]) await collector.run(RUN)
+  t.same(asked, [true, false, true], 'as the one before found it; nobody knows what the first will find')
+  const alone = makeCollector(store, {}, { serving: false, startSurvey: start })
+  await alone.run(RUN)
+  t.equal(asked.at(-1), false, 'without clients there is nobody to give way to')
+})
+
+// A survey that found so many links more.
+function tellOf(links: number, onMessage: (message: SurveyMessage) => void): (message: SurveyMessage) => void {
+  return (message) => {
+    if (message.kind !== 'end') return onMessage(message)
+    const { totals } = message
+    onMessage({ ...message, totals: { ...totals, links: totals.links + links } })
+  }
+}
 
 t.test('what nothing needs goes into the trash, and a grace later out of it', async (t) => {
   const store = makeStore(t.testdir({}))

@@ -45,6 +45,7 @@ t.test('where others are at work it sleeps between the steps, elsewhere it does 
     }
     setImmediate(turn)
     const since = performance.now()
+    now += 100
     for (let count = 0; count < 20; count += 1) {
       now += 1
       await pace.rest()
@@ -57,15 +58,31 @@ t.test('where others are at work it sleeps between the steps, elsewhere it does 
   }
 })
 
+t.test('what is done in a moment is done at once, whoever is at work', async (t) => {
+  let [now, active] = [0, 0]
+  const pace = new Pace(
+    () => now,
+    () => (active += 1),
+  )
+  for (let count = 0; count < 90; count += 1) {
+    now += 1
+    await pace.rest()
+    now += 0.1
+    t.notOk(pace.isDue)
+  }
+  now += 10
+  await pace.rest()
+  now += 0.1
+  t.ok(pace.isDue, 'from then on others come first')
+})
+
 t.test('where others are at work its steps are single acts, but not for ever', async (t) => {
   let [now, active] = [0, 0]
   const pace = new Pace(
     () => now,
     () => (active += 1),
   )
-  now += 0.1
-  t.notOk(pace.isDue)
-  now += 0.2
+  now += 100.1
   await pace.rest()
   now += 0.1
   t.ok(pace.isDue)

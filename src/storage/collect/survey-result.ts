@@ -13,7 +13,7 @@ export interface UntaggedRule {
 }
 
 export interface SurveyRequest {
-  /** Whether clients are served meanwhile: it then takes twice the time. */
+  /** Whether it runs only where nobody else wants the processor, and takes twice the time. */
   readonly gentle?: boolean
   /** The data directory. */
   readonly root: string
