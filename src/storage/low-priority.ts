@@ -7,7 +7,7 @@ import { constants, getPriority, setPriority } from 'node:os'
 const LOWER_BY = 10
 // A low priority alone is not enough: what runs may keep its processor for some milliseconds from one who wakes up.
 const WORK_MS = 0.25
-const REST_MS = 0.25
+const REST_MS = 0.75
 
 /** To be called by a thread for itself, never by the main thread of a server. Never throws. */
 export function lowerPriority(): void {
@@ -33,7 +33,7 @@ export function giveWay(): void {
   }
 }
 
-/** Gives what is called between small steps of reading: the calling thread then sleeps for as long as it worked. */
+/** Gives what is called between small steps of reading: the calling thread then sleeps for three times as long as it worked. */
 export function makeRests(elapsed: () => number = () => performance.now()): () => void {
   const never = new Int32Array(new SharedArrayBuffer(4))
   let since = elapsed()

@@ -13,7 +13,7 @@ export interface UntaggedRule {
 }
 
 export interface SurveyRequest {
-  /** Whether it runs only where nobody else wants the processor, and takes twice the time. */
+  /** Whether it runs only where nobody else wants the processor, and takes four times as long. */
   readonly gentle?: boolean
   /** The data directory. */
   readonly root: string
