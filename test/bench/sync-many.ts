@@ -12,7 +12,7 @@ const IMAGES = Number(process.env['TARN_BENCH_SYNC_MANY'] ?? 10_000)
 const REPOSITORIES = 100
 const BYTES_OF_EACH = 4096
 const UP = 'up.test'
-const QUIET = { log: { level: 'warn', accesslog: { disabled: true } } }
+const QUIET = { log: { level: 'info', accesslog: { disabled: true } } }
 
 const WHAT = `${IMAGES} images of a few kB`
 const FIRST = `${WHAT}: whole time`
