@@ -39,6 +39,7 @@ export async function checkBroken(context: E2EContext, recorder: Recorder, sourc
     const { report } = await home.sync([0], '--missing')
     require(report.counts['copied'] === 2, `copied ${report.counts['copied']}`)
     require((await countHere(home, planted)) === SCALE.images, 'not all is there')
+    await home.drop()
   })
   await recorder.check('a storm of 429: all is there in the end, and no blob came twice', async () => {
     const home = await makeSyncHome(context)
@@ -60,6 +61,7 @@ export async function checkBroken(context: E2EContext, recorder: Recorder, sourc
     context.progress(`${refused} of ${relay.passed.length} requests were answered with 429`)
     require(refused > 0, 'there was no storm')
     require(relay.bytesOf('/blobs/') === planted.bytes, `${relay.bytesOf('/blobs/')} bytes of blobs`)
+    await home.drop()
   })
 }
 
@@ -91,6 +93,7 @@ export async function checkDeath(context: E2EContext, recorder: Recorder, source
         `died with ${copied} of ${SCALE.images} images, after ${report.seconds.toFixed(0)} s; ${share.toFixed(4)} × the bytes; then ${again.report.bytes} more`,
       )
       require(share <= 1.05, `${share} times the bytes`)
+      await home.drop()
     },
   )
 }

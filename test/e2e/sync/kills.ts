@@ -36,6 +36,7 @@ export async function checkKills(context: E2EContext, recorder: Recorder, source
       const { report } = await home.sync([0])
       context.progress(`killed after ${spans.join(', ')} MB; the last run fetched ${report.bytes}`)
       await requireAll(home, relay, source, KILLS)
+      await home.drop()
     },
   )
   await recorder.check(
@@ -64,6 +65,7 @@ export async function checkKills(context: E2EContext, recorder: Recorder, source
       context.progress(`killed after ${spans.join(', ')} MB; the last run fetched ${report.bytes}`)
       await requireAll(home, relay, source, SERVING_KILLS)
       await registry.stop()
+      await home.drop()
     },
   )
 }

@@ -1,6 +1,6 @@
 // What the rows of the suite share: a registry:2 with many images behind a relay that counts, homes that sync from it, and
 // questions to both sides.
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeDockerRegistryProgram } from '../helpers/docker-registry.ts'
 import type { Machine, Output, Service } from '../helpers/machine.ts'
@@ -81,6 +81,8 @@ export interface SyncHome {
   /** The same as a child that somebody ends. */
   start(...args: readonly string[]): Service
   tarn(args: readonly string[], codes?: readonly number[]): Promise<Output>
+  /** Takes its data away, which at full scale are gigabytes. */
+  drop(): Promise<void>
   /** A registry on its directory, the same home each time: what one life marked as mirrored the next one knows. */
   serve(): Promise<{ url: string; stop(signal?: NodeJS.Signals): Promise<void> }>
 }
@@ -119,6 +121,7 @@ export async function makeSyncHome({ checkout, node, machine }: E2EContext, data
       return { output, report: JSON.parse(output.text) as SyncReport }
     },
     start: (...args) => machine.start(node, [main, 'sync', 's.yml', ...args], { cwd: directory }),
+    drop: () => rm(root, { recursive: true, force: true }),
     async serve() {
       const registry = await startRegistry(machine, makeTarnProgram(checkout, node), {
         data: root,

@@ -65,6 +65,7 @@ export async function checkWhole(context: E2EContext, recorder: Recorder, source
       require(referrers.manifests.length === 1, `${referrers.manifests.length} referrers`)
       context.progress(`${seen.size} manifests are the same on both sides`)
       await registry.stop()
+      await home.drop()
     },
   )
 }
