@@ -71,7 +71,8 @@ interface Asked {
   readonly only: readonly string[]
 }
 
-async function importImages(
+/** Does it for `words`, as the command has them. */
+export async function importImages(
   words: readonly string[],
   options: ImportOptions,
   command: Command,

@@ -10,6 +10,7 @@ import type { OptionsOf, ReportOf } from '../http/api/routes.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import type { ImageSource } from '../config/image-source.ts'
 import type { ElsewherePlan, ElsewhereReport } from '../exchange/elsewhere-report.ts'
+import { parsePlace } from '../exchange/place.ts'
 import { readArguments } from '../mirror/sync/arguments.ts'
 import { orderImage } from '../mirror/sync/order.ts'
 import type { CommandContext } from './context.ts'
@@ -72,8 +73,37 @@ export function syncCommand(context: CommandContext): Command {
       if (options.status === true) await showSyncStatus(options, command, context)
       else if (options.stop !== undefined)
         await stopSyncs(options.stop === true ? undefined : options.stop, options, command, context)
+      else if (isFromFiles(what)) await importFrom(what, options, command, context)
       else await sync(what, options, command, context)
     })
+}
+
+/** Whether the images come out of an archive or a directory: then a sync is an import. */
+function isFromFiles([first]: readonly string[]): boolean {
+  return first !== undefined && !isFile(first) && parsePlace(first) !== undefined
+}
+
+async function importFrom(
+  what: readonly string[],
+  options: SyncCommandOptions,
+  command: Parent,
+  context: CommandContext,
+): Promise<void> {
+  const { platform, referrers, dryRun, config } = options
+  const isElsewhere = options.to !== undefined || what.some((word) => word.startsWith('docker://'))
+  if (isElsewhere || options.missing === true || options.prune === true || options.report !== undefined)
+    throw new Problem('images out of files come into this registry, and nothing else is asked of that', {
+      hint: 'tarn sync PLACE [REPO], and from here to another place: tarn sync, tarn export',
+      exitCode: 2,
+    })
+  const { importImages } = await import('./import.ts')
+  const wishes = {
+    referrers,
+    ...(platform !== undefined && { platform }),
+    ...(dryRun !== undefined && { dryRun }),
+    ...(config !== undefined && { config }),
+  }
+  await importImages(what, wishes, command, context)
 }
 
 async function sync(

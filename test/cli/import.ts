@@ -56,6 +56,21 @@ t.test('names of registries that people mirror are kept, others say nothing, and
   t.match(again.stdout, /3 images: 3 here; brought 0 blobs, 0 B/)
 })
 
+t.test('tarn sync takes images out of files too', async (t) => {
+  const { directory, run, there } = make(t)
+  const path = join(directory, 'a.tar')
+  writeFileSync(path, archive('team/app:1'))
+  t.equal((await run('sync', `docker-archive:${path}`, 'new/place:v9', '--dry-run')).code, 0)
+  t.equal(tagOf(there, 'new/place', 'v9'), undefined)
+  t.equal((await run('sync', `docker-archive:${path}`, 'new/place:v9')).code, 0)
+  t.ok(tagOf(there, 'new/place', 'v9'))
+  for (const more of [['docker://reg.example:5000/app'], ['--prune'], ['--to', 'oci:out']]) {
+    const { code, stderr } = await run('sync', `docker-archive:${path}`, ...more)
+    t.equal(code, 2)
+    t.match(stderr, /images out of files come into this registry/)
+  }
+})
+
 t.test('a dry run changes nothing, and JSON tells all', async (t) => {
   const { directory, run, there } = make(t)
   const path = join(directory, 'a.tar')

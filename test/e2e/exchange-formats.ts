@@ -247,6 +247,23 @@ async function directories(stage: Stage): Promise<void> {
       await check(`ocp4/changed${at}`)
     })
   }
+  await recorder.check('podman pulls what a directory brought, by tag and by digest', async () => {
+    for (const [fixture, tag] of images) {
+      for (const reference of [`:${tag}`, `@${fixture.top.digest}`]) {
+        const image = `${stage.tarn.address}/ocp4/plain${reference}`
+        await stage.client('podman', 'pull', '-q', '--tls-verify=false', image)
+        const { text } = await stage.client(
+          'podman',
+          'image',
+          'inspect',
+          '--format',
+          '{{range .RepoDigests}}{{.}} {{end}}',
+          image,
+        )
+        if (!text.includes(fixture.top.digest)) throw new Error(`${image} is ${text}`)
+      }
+    }
+  })
   for (const [program, variable, command] of [
     ['oc', 'OC', 'oc'],
     ['oc 4.4', 'OC_OLD', 'oc-4.4'],
