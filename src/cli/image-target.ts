@@ -10,13 +10,15 @@ import { UpstreamClient } from '../upstream/client.ts'
 import type { Reached } from './reach.ts'
 
 const NAME = 'this registry'
+const MOST_WAITING = 100
 
 /** Closing it leaves `reached` open. */
 export function openTarget({ images }: Pick<Reached, 'images'>, clock: () => number): ImageTarget {
   if ('context' in images) return storeTarget(images.context, NAME)
   const options = { host: NAME, socketPath: images.socketPath, clock }
   const reader = registrySource({ client: new UpstreamClient(options) })
-  return registryTarget({ client: new PushClient(options), reader, name: NAME })
+  // Who copies says how many blobs at a time; those that wait for the others of their image are more.
+  return registryTarget({ client: new PushClient({ ...options, concurrency: MOST_WAITING }), reader, name: NAME })
 }
 
 /** What is in the registry of the home, to read. Closing it leaves `reached` open. */

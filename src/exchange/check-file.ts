@@ -7,7 +7,7 @@ import { UnreadableTree, readSmall } from './file-tree.ts'
 import { WrongBytes, describeLength } from './verified.ts'
 
 /** Bytes. What is read twice for it is in the memory of the system the second time. */
-const READ_FIRST = 4 * 1024 * 1024
+export const READ_FIRST = 4 * 1024 * 1024
 
 /** Throws an UnreadableTree for a file that is not there, WrongBytes for one that cannot be the blob. */
 export async function checkFile(tree: FileTree, path: string, blob: Descriptor): Promise<void> {

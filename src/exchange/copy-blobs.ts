@@ -51,13 +51,14 @@ export class BlobCopies {
   /**
    * Sees to it that the target's repository has the blob. Gives 'here' for one that this run brought already. Throws what
    * source and target throw; another image that needs the blob tries again, since its repository may have a right copy.
+   * `beforeCommit` is called, if at all, when the bytes are right and nobody sees them yet.
    */
-  async copy(wish: BlobWish): Promise<BlobOutcome> {
+  async copy(wish: BlobWish, beforeCommit?: () => Promise<void>): Promise<BlobOutcome> {
     const { to, blob } = wish
     const key = `${to}@${blob.digest} ${blob.size}`
     const earlier = this.#done.get(key)
     if (earlier !== undefined) return earlier.then(() => 'here')
-    const copying = this.#mutex.run(blob.digest, () => this.#copy(wish))
+    const copying = this.#mutex.run(blob.digest, () => this.#copy(wish, beforeCommit))
     this.#done.set(key, copying)
     try {
       return await copying
@@ -67,13 +68,15 @@ export class BlobCopies {
     }
   }
 
-  async #copy({ from, to, blob, onBytes: tell }: BlobWish): Promise<BlobOutcome> {
+  async #copy({ from, to, blob, onBytes: tell }: BlobWish, beforeCommit?: () => Promise<void>): Promise<BlobOutcome> {
     const { source, target, signal, places, ...parts } = this.#parts
     const onBytes = (count: number): void => {
       parts.onBytes(count, blob.digest)
       tell?.(count)
     }
     const release = await this.#turns.take(signal)
+    // What waits for others does not keep them from their turn.
+    const waiting = beforeCommit && (async () => (release(), beforeCommit()))
     try {
       const open = async (): Promise<Readable> => {
         const raw = await source.openBlob(from, blob, { signal })
@@ -81,7 +84,7 @@ export class BlobCopies {
       }
       const outcome = await tryAgain(async () => {
         if (await target.hasBlob(to, blob, { signal })) return 'here'
-        return target.putBlob(to, blob, open, { signal, from: places.get(blob.digest) })
+        return target.putBlob(to, blob, open, { signal, from: places.get(blob.digest), beforeCommit: waiting })
       }, signal)
       places.set(blob.digest, to)
       return outcome

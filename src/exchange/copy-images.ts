@@ -6,8 +6,11 @@ import type { RepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'
 import type { Progress } from '../registry/collect.ts'
 import { makeTurns } from '../upstream/turns.ts'
+import { LargeFirst } from './bring-large.ts'
 import type { CopiedImage, CopyReport, ImageToCopy } from './copied-image.ts'
+import type { BlobWish } from './copy-blobs.ts'
 import { BlobCopies } from './copy-blobs.ts'
+import { explain, nameOf } from './copied-words.ts'
 import { ExpectedBytes } from './expected-bytes.ts'
 import type { Foreseen } from './foresee.ts'
 import { Foresight } from './foresee.ts'
@@ -90,6 +93,7 @@ class Run {
   readonly #counted: Set<Digest>
   readonly #foresight: Foresight
   readonly #expected: ExpectedBytes | undefined
+  readonly #large = new LargeFirst((wish, beforeCommit) => this.#bringBlob(wish, beforeCommit))
   #read = 0
   readonly #places: Map<Digest, RepositoryName>
   #done = 0
@@ -126,7 +130,7 @@ class Run {
   }
 
   async copy(image: ImageToCopy, foreseen?: Foreseen): Promise<CopiedImage> {
-    const { signal } = this.#options
+    const { signal, dryRun = false } = this.#options
     const { from, to } = image
     let known: Pick<CopiedImage, 'digest' | 'absent' | 'missingPlatforms'> = { absent: 0, missingPlatforms: [] }
     let facts: Facts
@@ -135,7 +139,9 @@ class Run {
       const { absent, missingPlatforms, root } = closure
       known = { digest: root.digest, absent: absent.length, missingPlatforms }
       if (foreseen?.error !== undefined) throw foreseen.error
+      const large = dryRun ? 0 : await this.#large.bring(foreseen?.own ?? [], this.#endsOf(image), signal)
       facts = await this.#copyClosure(image, closure)
+      facts = { ...facts, bytes: facts.bytes + large }
     } catch (error) {
       signal?.throwIfAborted()
       facts = { state: 'failed', bytes: 0, ...explain(error) }
@@ -215,31 +221,33 @@ class Run {
 
   /** Brings the blobs of one manifest; gives the bytes that went over, or would. */
   async #bring(image: ImageToCopy, { manifest }: ClosureManifest): Promise<number> {
-    const { target, signal, dryRun = false, onBytes } = this.#options
-    const { from, to } = image
+    const { target, signal, dryRun = false } = this.#options
     const bringing = requiredBlobs(manifest).map(async (blob) => {
-      if (dryRun) {
-        if (this.#counted.has(blob.digest) || this.#places.has(blob.digest)) return 0
-        this.#counted.add(blob.digest)
-        return (await target.hasBlob(to.repository, blob, { signal })) ? 0 : this.#count(blob.size)
-      }
-      const outcome = await this.#copies.copy({
-        from: from.repository,
-        to: to.repository,
-        blob,
-        onBytes: (count) => onBytes?.(image, count),
-      })
-      if (outcome !== 'sent') {
-        this.#expected?.spare(blob)
-        return 0
-      }
-      this.blobs += 1
-      return blob.size
+      if (!dryRun) return this.#bringBlob({ ...this.#endsOf(image), blob })
+      if (this.#counted.has(blob.digest) || this.#places.has(blob.digest)) return 0
+      this.#counted.add(blob.digest)
+      return (await target.hasBlob(image.to.repository, blob, { signal })) ? 0 : this.#count(blob.size)
     })
     // All of them end before this does: nothing goes on behind an image that failed.
     const ended = await Promise.allSettled(bringing)
     for (const each of ended) if (each.status === 'rejected') throw each.reason
     return ended.reduce((sum, each) => sum + (each.status === 'fulfilled' ? each.value : 0), 0)
+  }
+
+  #endsOf(image: ImageToCopy): Omit<BlobWish, 'blob'> {
+    const { from, to } = image
+    const onBytes = (count: number): void => this.#options.onBytes?.(image, count)
+    return { from: from.repository, to: to.repository, onBytes }
+  }
+
+  async #bringBlob(wish: BlobWish, beforeCommit?: () => Promise<void>): Promise<number> {
+    const outcome = await this.#copies.copy(wish, beforeCommit)
+    if (outcome === 'sent') {
+      this.blobs += 1
+      return wish.blob.size
+    }
+    this.#expected?.spare(wish.blob)
+    return 0
   }
 
   #count(size: number): number {
@@ -274,17 +282,5 @@ class Run {
       bytes: this.bytes,
       ...(totalBytes !== undefined && { totalBytes }),
     })
-  }
-}
-
-function nameOf({ repository = '' as RepositoryName, reference }: ImageToCopy['from']): string {
-  return reference.kind === 'tag' ? `${repository}:${reference.tag}` : `${repository}@${reference.digest}`
-}
-
-function explain(error: unknown): { readonly why: string; readonly hint?: string } {
-  const { message, hint } = error as { message?: unknown; hint?: unknown }
-  return {
-    why: typeof message === 'string' ? message : String(error),
-    ...(typeof hint === 'string' && { hint }),
   }
 }

@@ -27,6 +27,8 @@ export interface Foreseen {
   readonly error?: unknown
   /** What may go over for it, each once. */
   readonly blobs: readonly Descriptor[]
+  /** Those of them without which it is not whole. */
+  readonly own: readonly Descriptor[]
 }
 
 export class Foresight {
@@ -43,10 +45,10 @@ export class Foresight {
     let closure: Closure | undefined
     try {
       closure = await read()
-      return { closure, blobs: await this.#examine(from.repository, to.repository, closure) }
+      return { closure, ...(await this.#examine(from.repository, to.repository, closure)) }
     } catch (error) {
       this.#parts.signal?.throwIfAborted()
-      return { ...(closure && { closure }), error, blobs: [] }
+      return { ...(closure && { closure }), error, blobs: [], own: [] }
     }
   }
 
@@ -55,7 +57,7 @@ export class Foresight {
     from: RepositoryName | undefined,
     to: RepositoryName,
     { manifests, followers }: Closure,
-  ): Promise<readonly Descriptor[]> {
+  ): Promise<Pick<Foreseen, 'blobs' | 'own'>> {
     const needed = new Map<Digest, Descriptor>()
     for (const { digest, manifest } of manifests) {
       if (await this.#has(to, digest)) continue
@@ -65,9 +67,10 @@ export class Foresight {
         await this.#check(from, to, blob)
       }
     }
+    const own = [...needed.values()]
     // One of these that is not right is no reason to leave out what it is about.
     for (const { manifest } of followers) for (const blob of requiredBlobs(manifest)) needed.set(blob.digest, blob)
-    return [...needed.values()]
+    return { blobs: [...needed.values()], own }
   }
 
   #has(repository: RepositoryName, digest: Digest): Promise<boolean> {

@@ -31,6 +31,11 @@ export interface ImageTarget {
     options?: AskedWith & {
       /** A repository of the target that is known to have the bytes. */
       readonly from?: RepositoryName | undefined
+      /**
+       * Called when the bytes are right and before anybody can see the blob, by targets that can wait there for long;
+       * when it throws, nothing was taken.
+       */
+      readonly beforeCommit?: (() => Promise<void>) | undefined
     },
   ): Promise<'linked' | 'sent'>
   /** Whether the repository has the manifest with all the blobs that it needs; children of an index are asked for one by one. */

@@ -46,6 +46,7 @@ export function registryTarget({ client, reader, name = client.host }: RegistryT
         size,
         from,
         isAbsent: true,
+        beforeCommit: options.beforeCommit,
         open: (offset) => readFrom(open, offset),
         ...signalOf(options),
       })

@@ -23,14 +23,16 @@ export function storeTarget(context: Context, name: string, onClose?: () => Prom
         throw error
       }
     },
-    async putBlob(repository, { digest, size }, open) {
+    async putBlob(repository, { digest, size }, open, { beforeCommit } = {}) {
       // Wherever it lies: who gives commands may read all of it.
-      if (await mountBlob(context, repository, digest, undefined)) return 'linked'
+      const isHere = (await context.store.blobs.ensureWhole(digest).catch(() => undefined)) !== undefined
+      if (isHere) await beforeCommit?.()
+      if (isHere && (await mountBlob(context, repository, digest, undefined))) return 'linked'
       const key = await beginUpload(context, repository, undefined, algorithmOf(digest), size)
       try {
         const source = await open()
         try {
-          await finishUpload(context, key, digest, { source, announced: size })
+          await finishUpload(context, key, digest, { source, announced: size }, isHere ? undefined : beforeCommit)
         } finally {
           source.destroy()
         }

@@ -49,15 +49,22 @@ async function withRoom<T>(
   }
 }
 
-/** Ends an upload: from its return on, the repository serves `digest`. Throws as appendUpload, and DIGEST_INVALID. */
+/**
+ * Ends an upload: from its return on, the repository serves `digest`. `beforeCommit` is called when the bytes are right and
+ * nobody sees them yet. Throws as appendUpload, DIGEST_INVALID, and what `beforeCommit` throws.
+ */
 export async function finishUpload(
   context: Context,
   key: UploadKey,
   digest: Digest,
   chunk: Chunk | undefined,
+  beforeCommit?: () => Promise<void>,
 ): Promise<void> {
   requireWritable(context)
-  const commit = (data: string): Promise<void> => commitBlob(context, key.name, digest, data)
+  const commit = async (data: string): Promise<void> => {
+    await beforeCommit?.()
+    await commitBlob(context, key.name, digest, data)
+  }
   await withRoom(context, key, chunk, INODES_OF_ONE, () => context.store.uploads.finish(key, digest, chunk, commit))
 }
 

@@ -30,6 +30,8 @@ export async function pushBlob(
 ): Promise<'mounted' | 'pushed'> {
   const { repository, from = [], signal, isOnce = false } = ask
   let upload: URL | undefined
+  // A link is there at once.
+  if (from.length > 0) await ask.beforeCommit?.()
   for (const other of from.filter((name) => name !== repository).slice(0, MOST_MOUNTS)) {
     const mounted = await tryMount(endpoint, ask, other, patience)
     if (mounted === 'mounted') return 'mounted'

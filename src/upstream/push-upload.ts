@@ -21,6 +21,8 @@ export interface UploadAsk {
   /** The bytes can be opened only once, at 0: what breaks is not tried again. */
   readonly isOnce?: boolean
   readonly signal?: AbortSignal
+  /** Called when all bytes are there and before the registry is asked to make them a blob. */
+  readonly beforeCommit?: (() => Promise<void>) | undefined
   /** Told of bytes that left; after a break some leave again. */
   readonly onBytes?: (bytes: number) => void
 }
@@ -84,7 +86,8 @@ export async function finishUpload(
   const frame = { lane: 'blobs', repository, actions: 'pull,push', ...(signal && { signal }) } as const
   const { offset, onMoved } = options
   const sending = new Sending(ask, options)
-  const isWhole = offset === 0 && size <= SMALL
+  const { beforeCommit } = ask
+  const isWhole = offset === 0 && size <= SMALL && beforeCommit === undefined
   let at = upload
   if (!isWhole && offset < size) {
     const range = { 'content-range': `${offset}-${size - 1}` }
@@ -95,6 +98,7 @@ export async function finishUpload(
     at = readLocation(endpoint, incoming, upload)
     onMoved(at)
   }
+  await beforeCommit?.()
   at = new URL(at)
   at.searchParams.set('digest', digest)
   const put = { ...frame, method: 'PUT', path: at, patience: CLOSING_MS, expect: [201, 204] } as const

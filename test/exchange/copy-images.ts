@@ -1,8 +1,10 @@
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { Readable } from 'node:stream'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { ImageToCopy } from '../../src/exchange/copied-image.ts'
 import { copyImages } from '../../src/exchange/copy-images.ts'
+import type { ImageSource } from '../../src/exchange/image-source.ts'
 import type { ImageTarget } from '../../src/exchange/image-target.ts'
 import { storeSource } from '../../src/exchange/store-source.ts'
 import { storeTarget } from '../../src/exchange/store-target.ts'
@@ -220,4 +222,32 @@ t.test('an image of which something cannot be right leaves nothing behind, and k
   await pushBlob(there, APP, layer)
   const again = await copyImages({ source, target: parts.target, images, foresee: true })
   t.match(again.counts, { copied: 1, here: 1 }, 'where the target has it, it is not needed from there')
+})
+
+t.test('large blobs are all right before any of them is taken, and images that share them all come', async (t) => {
+  const { here, there, acts, parts } = open(t)
+  const [one, two, three] = ['1', '2', '3'].map((text) => text.repeat(5_000_000)) as [string, string, string]
+  await pushImage(here, APP, [one, two], { tag: 'v1' })
+  await pushImage(here, APP, [two, three], { tag: 'v2' })
+  await pushImage(here, OTHER, [three, one], { tag: 'v3' })
+  const images = [wish(APP, 'v1'), wish(APP, 'v2'), wish(OTHER, 'v3')]
+  const wrong = digestOf(Buffer.from(two))
+  const source = {
+    ...parts.source,
+    async openBlob(...ask: Parameters<ImageSource['openBlob']>) {
+      const [repository, blob] = ask
+      if (blob.digest !== wrong) return parts.source.openBlob(repository, blob)
+      return Readable.from([Buffer.alloc(5_000_000, '4')], { objectMode: false })
+    },
+  }
+  const report = await copyImages({ source, target: parts.target, images, foresee: true })
+  t.match(report.images, [{ state: 'failed', why: /another digest/ }, { state: 'failed' }, { state: 'copied' }])
+  t.notOk(
+    acts.some((act) => act.includes(` ${APP} `)),
+    'nothing of the images that have it is there',
+  )
+  t.notOk(there.store.repositories.exists(APP))
+  const again = await copyImages({ ...parts, images, foresee: true })
+  t.match(again.counts, { copied: 2, here: 1, failed: 0 })
+  t.equal(again.blobs, 1, 'the one that was wrong; the rest is linked')
 })

@@ -28,14 +28,14 @@ export const layout = (...parts: readonly (TarPart | Buffer)[]): Buffer =>
   makeTar([{ name: 'oci-layout', bytes: '{}' }, ...parts])
 export const GOOD: readonly TarPart[] = [blob(CONFIG), blob(LAYER), blob(IMAGE), index(entry(IMAGE))]
 const pax = (key: string, value: string): TarPart => ({ name: 'pax', type: 'x', bytes: paxRecord(key, value) })
-const docker = (list: unknown, ...more: readonly TarPart[]): Buffer =>
+export const docker = (list: unknown, ...more: readonly TarPart[]): Buffer =>
   makeTar([
     { name: `${hexOf(digestOf(CONFIG))}.json`, bytes: CONFIG },
     { name: 'l.tar', bytes: LAYER },
     ...more,
     { name: 'manifest.json', bytes: typeof list === 'string' ? list : JSON.stringify(list) },
   ])
-const listed = { Config: `${hexOf(digestOf(CONFIG))}.json`, RepoTags: ['evil/app:1'], Layers: ['l.tar'] }
+export const listed = { Config: `${hexOf(digestOf(CONFIG))}.json`, RepoTags: ['evil/app:1'], Layers: ['l.tar'] }
 
 export function nested(depth: number): Buffer {
   const parts: TarPart[] = GOOD.slice(0, 3)
@@ -45,6 +45,16 @@ export function nested(depth: number): Buffer {
     parts.push(blob(inner))
   }
   return layout(...parts, index(entry(inner)))
+}
+
+/** An image of two layers that are too large to be looked at first, of which one is wrong. */
+function largeAndWrong(): Buffer {
+  const layers = [5_000_000, 6_000_000].map((size) => Buffer.alloc(size, `${size} `))
+  const [right = LAYER, wrong = LAYER] = layers
+  const image = imageOf(partOf(CONFIG), layers.map(partOf))
+  const other = Buffer.from(wrong)
+  other[5_500_000] = 0
+  return layout(blob(CONFIG), blob(right), blob(wrong, other), blob(image), index(entry(image)))
 }
 
 /** Kind, archive, and what is said of it; without a sentence each image of it must fail. */
@@ -154,6 +164,7 @@ export const HOSTILE_EXCHANGE: Readonly<Record<string, readonly [string, Buffer,
     'oci-archive',
     layout(blob(CONFIG), blob(LAYER, 'a'), blob(IMAGE), index(entry(IMAGE))),
   ],
+  'a large layer with other bytes': ['oci-archive', largeAndWrong()],
   'a layer that is missing': ['oci-archive', layout(blob(CONFIG), blob(IMAGE), index(entry(IMAGE)))],
   'a layer of a size that is none': [
     'oci-archive',
