@@ -7,6 +7,7 @@ import type { RepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'
 import type { Progress } from '../registry/collect.ts'
 import type { Context } from '../registry/context.ts'
+import type { ByteSource } from '../storage/byte-source.ts'
 import type { Store } from '../storage/store.ts'
 import type { BundleBlob, BundleIndex } from './bundle-index.ts'
 import type { HeldBackTag } from './hold-back.ts'
@@ -62,7 +63,7 @@ export interface ApplyReport extends Omit<Taken, 'held'> {
  */
 export async function applyBundle(
   context: Context,
-  source: AsyncIterable<Uint8Array>,
+  source: ByteSource,
   { dryRun, policy, size, emit = () => undefined }: ApplyOptions,
 ): Promise<ApplyReport> {
   const begun = performance.now()

@@ -2,6 +2,7 @@
 // comes out; the memory is bounded here.
 import { Readable, pipeline } from 'node:stream'
 import { constants, createGunzip, createZstdDecompress } from 'node:zlib'
+import type { ByteSource } from '../storage/byte-source.ts'
 import { BadArchive, CutShort } from './bad-archive.ts'
 import { ByteReader } from './byte-reader.ts'
 
@@ -33,39 +34,20 @@ export function findPacking(head: Uint8Array): Packing {
   })
 }
 
-/** The archive's own bytes, whatever it is packed with. Throws BadArchive, and what `source` throws. */
-export async function* unpack(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/**
+ * The archive's own bytes, whatever it is packed with. Throws BadArchive, and what `source` throws; whoever reads closes
+ * the reader.
+ */
+export async function unpack(source: ByteSource): Promise<ByteReader> {
   const reader = new ByteReader(source)
   try {
-    const head = await readHeadOf(reader)
+    const head = await reader.peek(HEAD)
+    if (head.byteLength === 0) throw new CutShort('the archive is empty')
     const packing = findPacking(head)
-    const whole = joined(head, reader)
-    if (packing === 'none') yield* whole
-    else yield* unpackAs(packing, whole)
-  } finally {
+    return packing === 'none' ? reader : new ByteReader(unpackAs(packing, reader.rest()))
+  } catch (error) {
     await reader.close()
-  }
-}
-
-async function readHeadOf(reader: ByteReader): Promise<Uint8Array> {
-  const parts: Uint8Array[] = []
-  for (let size = 0; size < HEAD;) {
-    const part = await reader.some(HEAD - size)
-    if (part === undefined) break
-    parts.push(part)
-    size += part.byteLength
-  }
-  const head = Buffer.concat(parts)
-  if (head.byteLength === 0) throw new CutShort('the archive is empty')
-  return head
-}
-
-async function* joined(head: Uint8Array, reader: ByteReader): AsyncGenerator<Uint8Array> {
-  yield head
-  for (;;) {
-    const part = await reader.some(Infinity)
-    if (part === undefined) return
-    yield part
+    throw error
   }
 }
 

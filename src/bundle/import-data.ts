@@ -2,6 +2,7 @@
 // What its blobs do not hash to is left out with the images that need it; the rest comes in.
 import type { Progress } from '../registry/collect.ts'
 import type { Context } from '../registry/context.ts'
+import type { ByteSource } from '../storage/byte-source.ts'
 import type { Archive } from './read-archive.ts'
 import { readArchive } from './read-archive.ts'
 import type { ArchiveContent, Taken } from './take-archive.ts'
@@ -31,7 +32,7 @@ export interface ImportReport extends Taken {
  */
 export async function importData(
   context: Context,
-  source: AsyncIterable<Uint8Array>,
+  source: ByteSource,
   { dryRun, size, emit = () => undefined }: ImportOptions,
 ): Promise<ImportReport> {
   const begun = performance.now()
@@ -39,7 +40,7 @@ export async function importData(
     dryRun,
     emit,
     async read(taker) {
-      const archive = await readArchive(readTar(unpack(countBytes(source, size, emit))), taker)
+      const archive = await readArchive(readTar(await unpack(countBytes(source, size, emit))), taker)
       return { ...archive, repositories: archive.claims.repositories }
     },
   })
@@ -48,18 +49,31 @@ export async function importData(
 }
 
 /** Passes the bytes on and tells how many they are. */
-export async function* countBytes(
-  source: AsyncIterable<Uint8Array>,
+export function countBytes(
+  source: ByteSource,
   size: number | undefined,
   emit: (progress: Progress) => void,
-): AsyncGenerator<Uint8Array> {
+): ByteSource {
   let bytes = 0
-  const tell = (): void => emit({ phase: 'read', done: bytes, ...(size !== undefined && { total: size }), bytes })
-  tell()
-  for await (const chunk of source) {
-    yield chunk
-    bytes += chunk.byteLength
-    tell()
+  const note = (more: number): void => {
+    bytes += more
+    emit({ phase: 'read', done: bytes, ...(size !== undefined && { total: size }), bytes })
+  }
+  return {
+    async *[Symbol.asyncIterator]() {
+      note(0)
+      for await (const chunk of source) {
+        yield chunk
+        note(chunk.byteLength)
+      }
+    },
+    readInto:
+      source.readInto &&
+      (async (into) => {
+        const more = (await source.readInto?.(into)) ?? 0
+        note(more)
+        return more
+      }),
   }
 }
 

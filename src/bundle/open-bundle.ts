@@ -1,12 +1,12 @@
 // Bundles as a registry that can be served from where they lie: links, tags, manifests and configs go into a small
 // directory of their own, layers stay in the tar and are read from there, at offsets that follow from the index.
-import { createReadStream } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { mkdir, mkdtemp, open, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Digest } from '../oci/digest.ts'
 import type { Layout } from '../storage/layout.ts'
+import { FileSource } from '../storage/byte-source.ts'
 import { createLayout } from '../storage/layout.ts'
 import { BadArchive } from './bad-archive.ts'
 import type { Packing } from './decompress.ts'
@@ -31,7 +31,6 @@ export interface OpenedBundle {
   close(): Promise<void>
 }
 
-const PIECE = 512 * 1024
 /** What is smaller is copied: manifests, configs. */
 const SMALL = 64 * 1024
 
@@ -80,7 +79,7 @@ async function readHeadOf(file: string): Promise<BundleHead> {
       hint: 'unpack it first: zstd -d FILE; or take it in: tarn bundle apply FILE',
     })
   }
-  return readBundleHead(createReadStream(file, { highWaterMark: PIECE }) as AsyncIterable<Uint8Array>)
+  return readBundleHead(new FileSource(file))
 }
 
 async function findFilePacking(file: string): Promise<Packing> {

@@ -3,8 +3,9 @@ import { once } from 'node:events'
 import type { FileHandle } from 'node:fs/promises'
 import { open, rename, rm } from 'node:fs/promises'
 import { constants, createZstdCompress } from 'node:zlib'
-import type { ByteSink } from './block-writer.ts'
-import type { OutputHash } from './output-hash.ts'
+import type { ByteSink } from '../storage/block-writer.ts'
+import type { HashThread } from '../storage/hash-thread.ts'
+import { writeAll } from '../storage/write-all.ts'
 
 /** What stands behind the name of a file that is not whole. */
 export const UNFINISHED = '.partial'
@@ -18,13 +19,14 @@ const WINDOW_LOG = 23
  */
 export async function writePartFile(
   path: string,
-  hash: OutputHash,
+  hash: HashThread,
   { zstd }: { readonly zstd: boolean },
   write: (sink: ByteSink) => Promise<void>,
 ): Promise<string> {
   const unfinished = `${path}${UNFINISHED}`
   const handle = await open(unfinished, 'w')
   try {
+    hash.start('sha256')
     const sink = makeFileSink(handle, hash)
     await (zstd ? compress(write, sink) : write(sink))
     const hex = await hash.digest()
@@ -34,22 +36,16 @@ export async function writePartFile(
   } catch (error) {
     await handle.close().catch(() => undefined)
     await rm(unfinished, { force: true })
-    // What was hashed of it is no part of the next file.
-    await hash.digest().catch(() => undefined)
     throw error
   }
 }
 
-function makeFileSink(handle: FileHandle, hash: OutputHash): ByteSink {
+function makeFileSink(handle: FileHandle, hash: HashThread): ByteSink {
+  let end = 0
   return async (chunk) => {
-    await Promise.all([writeAll(handle, chunk), hash.update(chunk)])
-  }
-}
-
-async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let from = 0; from < chunk.byteLength;) {
-    const { bytesWritten } = await handle.write(chunk, from, chunk.byteLength - from)
-    from += bytesWritten
+    const at = end
+    end += chunk.byteLength
+    await Promise.all([writeAll(handle, chunk, at), hash.update(chunk)])
   }
 }
 

@@ -2,6 +2,7 @@
 // handed on as they come and are hashed by whoever takes them; links are gathered as claims. Nothing is decided here.
 import type { Digest } from '../oci/digest.ts'
 import { isDigest } from '../oci/digest.ts'
+import type { ByteSource } from '../storage/byte-source.ts'
 import { LARGEST_MANIFEST } from '../storage/manifests.ts'
 import { MOST_SIGNATURE_BYTES } from '../storage/signatures.ts'
 import { BadArchive } from './bad-archive.ts'
@@ -17,7 +18,7 @@ export type BlobOutcome = 'new' | 'here' | 'wrong'
 
 export interface BlobTaker {
   /** Reads all of `bytes`. */
-  take(digest: Digest, size: number, bytes: AsyncIterable<Uint8Array>): Promise<BlobOutcome>
+  take(digest: Digest, size: number, bytes: ByteSource): Promise<BlobOutcome>
 }
 
 export interface ArchiveBlob {

@@ -4,6 +4,7 @@ import type { Digest } from '../oci/digest.ts'
 import { digestOf } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'
+import type { ByteSource } from '../storage/byte-source.ts'
 import { BadArchive } from './bad-archive.ts'
 import type { BundleBlob, BundleIndex, BundleSlice } from './bundle-index.ts'
 import type { WantedRepository } from './claims.ts'
@@ -32,12 +33,7 @@ export interface BundleHead {
 
 export interface BundleTaker extends BlobTaker {
   /** Reads all of `bytes`, which are a piece of a blob; 'wrong' when they are not the slice. */
-  takeSlice(
-    blob: BundleBlob,
-    slice: BundleSlice,
-    offset: number,
-    bytes: AsyncIterable<Uint8Array>,
-  ): Promise<BlobOutcome>
+  takeSlice(blob: BundleBlob, slice: BundleSlice, offset: number, bytes: ByteSource): Promise<BlobOutcome>
 }
 
 export interface BundlePart {
@@ -61,11 +57,11 @@ const LIMITS = { ...TAR_LIMITS, filling: 0 }
  * what is no part of a bundle, what `judge`, `source` and `taker` throw.
  */
 export async function readBundle(
-  source: AsyncIterable<Uint8Array>,
+  source: ByteSource,
   taker: BundleTaker,
   judge: (head: BundleHead) => Promise<void> = async () => undefined,
 ): Promise<BundlePart> {
-  const entries = readTar(unpack(source), LIMITS)
+  const entries = readTar(await unpack(source), LIMITS)
   try {
     const { head, first } = await readHead(entries)
     await judge(head)
@@ -76,8 +72,8 @@ export async function readBundle(
 }
 
 /** Reads no more than the head of a part. Throws as `readBundle`. */
-export async function readBundleHead(source: AsyncIterable<Uint8Array>): Promise<BundleHead> {
-  const entries = readTar(unpack(source), LIMITS)
+export async function readBundleHead(source: ByteSource): Promise<BundleHead> {
+  const entries = readTar(await unpack(source), LIMITS)
   try {
     return (await readHead(entries)).head
   } finally {

@@ -1,6 +1,7 @@
 // A tar read once, as a stream, from one whom nobody trusts. Entries are told with what they claim to be; nothing is made
 // by their names. What GNU tar and others write for a directory of files is taken; what two readers could take differently
 // is refused: the archive as a whole, with a sentence that says why.
+import type { ByteSource } from '../storage/byte-source.ts'
 import { BadArchive, CutShort, describeEntry } from './bad-archive.ts'
 import { ByteReader } from './byte-reader.ts'
 import { checkGlobalPax, readPax } from './pax.ts'
@@ -23,7 +24,7 @@ export interface TarEntry {
   /** `entry 3, "data/…"`, for messages. */
   readonly where: string
   /** Its bytes, to be read before the next entry is asked for; what is not read is passed over. */
-  readonly bytes: AsyncIterable<Uint8Array>
+  readonly bytes: ByteSource
 }
 
 export interface TarLimits {
@@ -42,17 +43,17 @@ const PIECE = 1024 * 1024
 
 /** Reads the entries one after the other. Throws BadArchive for what no tar of a registry has; what the source throws. */
 export async function* readTar(
-  source: AsyncIterable<Uint8Array>,
+  source: ByteSource | ByteReader,
   limits: TarLimits = TAR_LIMITS,
 ): AsyncGenerator<TarEntry> {
-  const reader = new ByteReader(source)
+  const reader = source instanceof ByteReader ? source : new ByteReader(source)
   try {
     for (let number = 1; ; number++) {
       if (number > limits.entries) throw new BadArchive(`the archive has more than ${limits.entries} entries`)
       const head = await readHead(reader, number, limits)
       if (head === undefined) break
       const { name, kind, size } = head.facts
-      const rest = { left: size, isOpen: true }
+      const rest: Rest = { left: size, isOpen: true }
       const where = describeEntry(number, name)
       const bytes = readBytes(reader, rest, where)
       yield { number, name, kind, size, offset: reader.position, head: head.bytes, where, bytes }
@@ -152,18 +153,36 @@ function settle(header: Head, longName: string | undefined, pax: PaxRecords | un
   return { name: kind === 'directory' ? name.replace(/\/+$/, '') || '/' : name, kind, size }
 }
 
-async function* readBytes(
-  reader: ByteReader,
-  rest: { left: number; isOpen: boolean },
-  where: string,
-): AsyncGenerator<Uint8Array> {
-  while (rest.left > 0) {
-    // Another entry is being read: these bytes are gone.
+interface Rest {
+  left: number
+  /** False when another entry is being read. */
+  isOpen: boolean
+}
+
+function readBytes(reader: ByteReader, rest: Rest, where: string): ByteSource {
+  const take = (size: number): void => {
+    if (size === 0) throw cutInside(where, rest.left)
+    rest.left -= size
+  }
+  const requireOpen = (): void => {
     if (!rest.isOpen) throw new Error(`${where} was read too late`)
-    const part = await reader.some(Math.min(rest.left, PIECE))
-    if (part === undefined) throw cutInside(where, rest.left)
-    rest.left -= part.byteLength
-    yield part
+  }
+  return {
+    async *[Symbol.asyncIterator]() {
+      while (rest.left > 0) {
+        requireOpen()
+        const part = await reader.some(Math.min(rest.left, PIECE))
+        take(part?.byteLength ?? 0)
+        if (part !== undefined) yield part
+      }
+    },
+    async readInto(into) {
+      if (rest.left === 0) return 0
+      requireOpen()
+      const size = await reader.into(into.subarray(0, rest.left))
+      take(size)
+      return size
+    },
   }
 }
 

@@ -1,9 +1,10 @@
 // Who takes the blobs of an archive: the store, or nobody (to look at an archive, or to try what an apply would do).
-import { createHash } from 'node:crypto'
 import type { Digest } from '../oci/digest.ts'
 import { algorithmOf, hexOf } from '../oci/digest.ts'
 import type { Context } from '../registry/context.ts'
 import { requireWritable } from '../registry/context.ts'
+import type { ByteSource } from '../storage/byte-source.ts'
+import { hashSource } from '../storage/byte-source.ts'
 import type { Incoming } from '../storage/incoming.ts'
 import type { BlobTaker } from './read-archive.ts'
 
@@ -45,8 +46,6 @@ export function takeIntoStore(context: Context, incoming: Incoming): StoreTaker 
   }
 }
 
-async function isRight(digest: Digest, bytes: AsyncIterable<Uint8Array>): Promise<boolean> {
-  const hash = createHash(algorithmOf(digest))
-  for await (const part of bytes) hash.update(part)
-  return hash.digest('hex') === hexOf(digest)
+async function isRight(digest: Digest, bytes: ByteSource): Promise<boolean> {
+  return (await hashSource(bytes, algorithmOf(digest))) === hexOf(digest)
 }

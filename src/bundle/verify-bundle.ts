@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import type { Digest } from '../oci/digest.ts'
 import { algorithmOf, hexOf } from '../oci/digest.ts'
 import type { Progress } from '../registry/collect.ts'
+import type { ByteSource } from '../storage/byte-source.ts'
 import { BadArchive } from './bad-archive.ts'
 import type { BundleBlob } from './bundle-index.ts'
 import { countBytes } from './import-data.ts'
@@ -36,7 +37,7 @@ export class BundleVerifier {
   readonly #cut = new Map<Digest, { readonly hash: Hash; offset: number }>()
 
   /** Reads one part. Throws BadArchive and flaws for what is wrong with it, exit code 4. */
-  async verify(source: AsyncIterable<Uint8Array>, options: VerifyOptions): Promise<VerifiedPart> {
+  async verify(source: ByteSource, options: VerifyOptions): Promise<VerifiedPart> {
     const { policy, size, emit = () => undefined } = options
     let signature: SignatureState = { state: 'unsigned' }
     const taker = {

@@ -7,10 +7,10 @@ import { Problem } from '../config/problem.ts'
 import { digestOf, hexOf } from '../oci/digest.ts'
 import type { Progress } from '../registry/collect.ts'
 import { hashFile } from '../storage/hash-file.ts'
+import { HashThread } from '../storage/hash-thread.ts'
 import type { Layout } from '../storage/layout.ts'
 import { carriedBytes } from './bundle-index.ts'
 import { readFirstBytes } from './first-bytes.ts'
-import { OutputHash } from './output-hash.ts'
 import { writePartFile } from './part-file.ts'
 import type { Plan } from './plan.ts'
 import { signIndex, verifySignature } from './signature.ts'
@@ -50,7 +50,7 @@ export async function writeBundle(plan: Plan, options: WriteOptions): Promise<re
   const sums = new Map(await readSums(sumsPath))
   const signaturePath = `${partPath(path, 1, 1, false)}.sig`
   const signature = key && ((await readOwnSignature(signaturePath, indexBytes, key)) ?? signIndex(indexBytes, key))
-  const hash = new OutputHash()
+  const hash = new HashThread()
   const files: WrittenFile[] = []
   const total = carriedBytes(index.blobs)
   let bytes = 0

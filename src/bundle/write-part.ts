@@ -2,9 +2,9 @@
 // last bytes leave only when everything before was right, and without them no reader takes the part for whole.
 import { createHash } from 'node:crypto'
 import { hexOf } from '../oci/digest.ts'
+import { BlockWriter } from '../storage/block-writer.ts'
+import type { ByteSink } from '../storage/block-writer.ts'
 import type { Layout } from '../storage/layout.ts'
-import { BlockWriter } from './block-writer.ts'
-import type { ByteSink } from './block-writer.ts'
 import type { BlobBytesEntry, BundleEntry, SliceEntry } from './entries.ts'
 import { listEntries } from './entries.ts'
 import { OpenSource, describeDamage } from './open-source.ts'
@@ -23,7 +23,7 @@ export interface PartOptions {
 }
 
 /**
- * Writes the part to `sink`, which is asked for one chunk after the other and may lag behind by two. Throws a Problem for a
+ * Writes the part to `sink`, which is asked for one chunk after the other and may lag behind by three. Throws a Problem for a
  * blob whose bytes are wrong or gone, what the sink throws, and the signal's reason.
  */
 export async function writePart(plan: Plan, options: PartOptions, sink: ByteSink): Promise<void> {

@@ -5,6 +5,7 @@ import { statArchive } from '../bundle/archive-files.ts'
 import { findDataDirectory, measureDirectory, tarDirectory } from '../bundle/directory-tar.ts'
 import { Problem } from '../config/problem.ts'
 import type { ArchiveBody } from '../http/api/given.ts'
+import { FileSource } from '../storage/byte-source.ts'
 import type { CommandContext } from './context.ts'
 
 const PIECE = 1024 * 1024
@@ -16,11 +17,9 @@ export function openArchive(path: string, { stdin }: Pick<CommandContext, 'stdin
   if (facts.isDirectory()) {
     throw new Problem(`${path} is a directory`, { hint: 'name the files in it', exitCode: 2 })
   }
-  return {
-    bytes: createReadStream(path, { highWaterMark: PIECE }) as AsyncIterable<Uint8Array>,
-    // A pipe says nothing of its length.
-    size: facts.isFile() ? facts.size : undefined,
-  }
+  if (facts.isFile()) return { bytes: new FileSource(path), size: facts.size }
+  // A pipe says nothing of its length.
+  return { bytes: createReadStream(path, { highWaterMark: PIECE }), size: undefined }
 }
 
 /** What `data:` means: a data directory, a tar of one, packed or not, or `-`. */

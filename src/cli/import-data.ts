@@ -1,10 +1,11 @@
 // `data:` of `tarn import`: a whole data directory, or a tar of one, as one stream into the registry of the home.
-import { createReadStream, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { findDataDirectory, measureDirectory, tarDirectory } from '../bundle/directory-tar.ts'
 import { isWhole } from '../bundle/import-data.ts'
 import { Problem } from '../config/problem.ts'
 import type { ActEvent } from '../http/api/given.ts'
 import type { ReportOf } from '../http/api/routes.ts'
+import { openArchive } from './archive-file.ts'
 import type { Reached } from './reach.ts'
 import { formatBytes, formatCount, formatTable } from './table.ts'
 
@@ -26,7 +27,7 @@ export async function importDataDirectory(
   const directory = found.isDirectory() ? findDataDirectory(path) : undefined
   const archive =
     directory === undefined
-      ? { bytes: createReadStream(path, { highWaterMark: 1024 * 1024 }), size: found.size }
+      ? openArchive(path, { stdin: process.stdin })
       : { bytes: tarDirectory(directory), size: undefined }
   // How long a tar of the directory becomes is not known to the byte; how far it is is.
   const total = directory === undefined ? undefined : measureDirectory(directory)

@@ -82,7 +82,7 @@ async function listBundles(path: string, policy: SignaturePolicy): Promise<reado
   for (const file of listArchives([path])) {
     const bytes = createReadStream(file)
     try {
-      const head = await readBundleHead(bytes as AsyncIterable<Uint8Array>)
+      const head = await readBundleHead(bytes)
       judgeSignature(head, policy)
       const { id, sequence, parts: of } = head.index
       found.push({ file, sequence })

@@ -2,6 +2,7 @@
 // next is gathered, so that network, hash and disk work at the same time and memory stays flat (I10).
 import type { Hash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
+import { writeAll } from './write-all.ts'
 
 // Sockets give 16-64 KiB at a time; a system call for each would cost more than the bytes do.
 const PIECE = 512 * 1024
@@ -59,11 +60,4 @@ export async function appendStream(
   await flush()
   await write
   return broken === undefined ? { written } : { written, broken }
-}
-
-async function writeAll(handle: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
-  for (let done = 0; done < bytes.byteLength;) {
-    const { bytesWritten } = await handle.write(bytes, done, bytes.byteLength - done, at + done)
-    done += bytesWritten
-  }
 }

@@ -147,13 +147,13 @@ export class Blobs {
 
   /**
    * Makes a finished upload, whose bytes hash to `digest`, the blob. It replaces what is there, unless that is known
-   * to be whole: those who read it now would see their file change.
+   * to be whole: those who read it now would see their file change. `isSynced`: its bytes are known to be on the disk.
    */
-  async commit(uploadData: string, digest: Digest): Promise<void> {
+  async commit(uploadData: string, digest: Digest, isSynced = false): Promise<void> {
     const path = this.#layout.blobData(digest)
     await this.#changes.run(digest, async () => {
       if (this.state(digest)?.verdict === 'whole' && (await this.#durable.hold(path)) !== undefined) return
-      await this.#durable.moveIn(uploadData, path)
+      await this.#durable.moveIn(uploadData, path, isSynced)
       this.#own(digest, path)
     })
   }

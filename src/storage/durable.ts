@@ -133,24 +133,27 @@ export class Durable {
     await this.#syncFile('blob file', handle)
   }
 
-  /** Moves a finished file of ours (bytes not yet synced) to `path`, replacing what is there. */
-  async moveIn(from: string, path: string): Promise<void> {
+  /** Moves a finished file of ours to `path`, replacing what is there; `isSynced` when `syncWritten` ended well for it. */
+  async moveIn(from: string, path: string, isSynced = false): Promise<void> {
     await this.requireSyncs()
-    const handle = await open(from, 'r+')
+    if (!isSynced) await this.#syncOwn(from)
+    await this.ensureDirectory(dirname(path))
+    await rename(from, path)
+    await this.#syncDirectory('blob directory', dirname(path))
+    this.#rememberFile(path)
+  }
+
+  async #syncOwn(path: string): Promise<void> {
+    const handle = await open(path, 'r+')
     try {
       await this.#syncFile('blob file', handle)
     } catch (error) {
       // Another fsync of it would say that all is well although bytes may be lost: it must not be tried again.
-      await rm(from, { force: true })
+      await rm(path, { force: true })
       throw error
     } finally {
       await handle.close()
     }
-    const directory = dirname(path)
-    await this.ensureDirectory(directory)
-    await rename(from, path)
-    await this.#syncDirectory('blob directory', directory)
-    this.#rememberFile(path)
   }
 
   /**

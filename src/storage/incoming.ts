@@ -5,18 +5,21 @@ import { createHash, randomUUID } from 'node:crypto'
 import { readdirSync, rmSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { mkdir, open, rename, rm, rmdir } from 'node:fs/promises'
-import type { Digest } from '../oci/digest.ts'
+import type { Algorithm, Digest } from '../oci/digest.ts'
 import { algorithmOf, hexOf } from '../oci/digest.ts'
-import { appendStream } from './append.ts'
+import { BlockWriter } from './block-writer.ts'
+import type { ByteSource } from './byte-source.ts'
 import { hashFile } from './hash-file.ts'
+import { HashThread } from './hash-thread.ts'
 import { childOf } from './layout.ts'
 import { isNotThere, statFile } from './stamp.ts'
 import type { Store } from './store.ts'
+import { writeAll } from './write-all.ts'
 
 type IncomingStore = Pick<Store, 'layout' | 'durable' | 'blobs' | 'room'>
 
-/** Files that are being written out to the disk at a time: one less than the threads that all files share. */
-const MOST_SYNCS = 3
+/** Files that are being written out to the disk at a time: of the four threads that all files share two read and write. */
+const MOST_SYNCS = 2
 /** Below that a blob is gathered and written at once. */
 const SMALL = 512 * 1024
 const FORSAKEN_MS = 7 * 24 * 3_600_000
@@ -25,6 +28,12 @@ export class Incoming {
   readonly #store: IncomingStore
   readonly #syncs = new Set<Promise<void>>()
   readonly #waiting = new Map<Digest, number>()
+  /** Those whose bytes are on the disk. */
+  readonly #synced = new Set<Digest>()
+  readonly #hash = new HashThread()
+  #writer: BlockWriter | undefined
+  /** The large blob that is being written, and how much of it is on its way. */
+  #open: { readonly handle: FileHandle; end: number } | undefined
   #failure: unknown
 
   constructor(store: IncomingStore) {
@@ -64,29 +73,27 @@ export class Incoming {
    * Writes `bytes` and keeps them if they are the blob; false when they are something else. Throws what `bytes` throws,
    * what the disk says, and UNAVAILABLE when there is no room for `size` bytes.
    */
-  async take(digest: Digest, size: number, bytes: AsyncIterable<Uint8Array>): Promise<boolean> {
+  async take(digest: Digest, size: number, bytes: ByteSource): Promise<boolean> {
     if (this.#failure !== undefined) throw this.#failure
     const { layout, durable, room } = this.#store
     room.requireSpace(size)
     const path = childOf(layout.incoming, `${randomUUID()}.part`)
     const handle = await open(path, 'wx', 0o666)
-    let synced: Promise<void> | undefined
+    let isKept = false
     try {
-      const hash = createHash(algorithmOf(digest))
-      if (size <= SMALL) {
-        const whole = await gather(bytes, size)
-        hash.update(whole)
-        await handle.writeFile(whole)
-      } else {
-        const { broken } = await appendStream(handle, 0, bytes, hash)
-        if (broken !== undefined) throw broken
-      }
-      if (hash.digest('hex') !== hexOf(digest)) return false
+      const algorithm = algorithmOf(digest)
+      const hex = await (size <= SMALL
+        ? writeSmall(handle, algorithm, bytes, size)
+        : this.#write(handle, algorithm, bytes))
+      if (hex !== hexOf(digest)) return false
       await rename(path, layout.incomingBlob(digest))
       this.#waiting.set(digest, size)
-      synced = this.#sync(durable.syncWritten(handle), handle)
+      // Of many small ones each would wait for the journal; they are written out together at the end.
+      if (size > SMALL) void this.#sync(durable.syncWritten(handle), handle, digest)
+      else await handle.close()
+      isKept = true
     } finally {
-      if (synced === undefined) {
+      if (!isKept) {
         await handle.close()
         await rm(path, { force: true })
       }
@@ -96,11 +103,30 @@ export class Incoming {
     return true
   }
 
+  /** Writes a large blob, hashed beside the writing; gives its hash in hexadecimal. */
+  async #write(handle: FileHandle, algorithm: Algorithm, bytes: ByteSource): Promise<string> {
+    this.#writer ??= new BlockWriter(async (chunk) => {
+      if (this.#open === undefined) return
+      const at = this.#open.end
+      this.#open.end += chunk.byteLength
+      await Promise.all([writeAll(this.#open.handle, chunk, at), this.#hash.update(chunk)])
+    })
+    this.#open = { handle, end: 0 }
+    this.#hash.start(algorithm)
+    try {
+      await this.#writer.putAll(bytes)
+    } finally {
+      // In any case: the buffers are for the next blob, and the file is closed.
+      await this.#writer.end()
+    }
+    return this.#hash.digest()
+  }
+
   /** Makes one of those that wait a blob, for good. */
   async adopt(digest: Digest): Promise<void> {
     await Promise.all(this.#syncs)
     if (this.#failure !== undefined) throw this.#failure
-    await this.#store.blobs.commit(this.#store.layout.incomingBlob(digest), digest)
+    await this.#store.blobs.commit(this.#store.layout.incomingBlob(digest), digest, this.#synced.has(digest))
     this.#waiting.delete(digest)
   }
 
@@ -108,26 +134,32 @@ export class Incoming {
   async moveOut(digest: Digest, path: string): Promise<void> {
     await Promise.all(this.#syncs)
     if (this.#failure !== undefined) throw this.#failure
-    await this.#store.durable.moveIn(this.#store.layout.incomingBlob(digest), path)
+    await this.#store.durable.moveIn(this.#store.layout.incomingBlob(digest), path, this.#synced.has(digest))
     this.#waiting.delete(digest)
   }
 
   /** Ends all writing; what waits stays for another try. */
   async settle(): Promise<void> {
-    await Promise.allSettled(this.#syncs)
+    await this.#rest()
     // Fails where something waits.
     await rmdir(this.#store.layout.incoming).catch(() => undefined)
   }
 
   /** Drops everything that waits. */
   async drop(): Promise<void> {
-    await Promise.allSettled(this.#syncs)
+    await this.#rest()
     this.#waiting.clear()
     await rm(this.#store.layout.incoming, { recursive: true, force: true })
   }
 
-  #sync(running: Promise<void>, handle: FileHandle): Promise<void> {
+  async #rest(): Promise<void> {
+    await Promise.allSettled(this.#syncs)
+    await this.#hash.close()
+  }
+
+  #sync(running: Promise<void>, handle: FileHandle, digest: Digest): Promise<void> {
     const ended = running
+      .then(() => void this.#synced.add(digest))
       .catch((error: unknown) => {
         // Another fsync would say that all is well: nothing of this archive may be believed any more.
         this.#failure ??= error
@@ -139,14 +171,22 @@ export class Incoming {
   }
 }
 
-async function gather(bytes: AsyncIterable<Uint8Array>, size: number): Promise<Uint8Array> {
+/** Writes a small blob at once; gives its hash in hexadecimal. */
+async function writeSmall(
+  handle: FileHandle,
+  algorithm: Algorithm,
+  bytes: AsyncIterable<Uint8Array>,
+  size: number,
+): Promise<string> {
   const whole = Buffer.allocUnsafe(size)
   let filled = 0
   for await (const part of bytes) {
     whole.set(part, filled)
     filled += part.byteLength
   }
-  return whole.subarray(0, filled)
+  const got = whole.subarray(0, filled)
+  await handle.writeFile(got)
+  return createHash(algorithm).update(got).digest('hex')
 }
 
 /** Drops what was left so long ago that nobody will come with the same archive again; `now` in milliseconds since 1970. */

@@ -1,8 +1,10 @@
 // What an apply keeps from a collection beside it, and what it does when the disk or the lock fails.
-import { readdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { importData } from '../../src/bundle/import-data.ts'
 import { digestOf } from '../../src/oci/digest.ts'
+import { FileSource } from '../../src/storage/byte-source.ts'
 import { imageEntries, inPieces, tarOf, testImage } from '../helpers/data-tar.ts'
 import { A, breakSyncs, makeContext, makeStore, pushBytes } from '../helpers/store.ts'
 
@@ -75,4 +77,27 @@ t.test('two archives at once wait for each other', async (t) => {
       [4, 0],
     ],
   )
+})
+
+t.test('large blobs out of a file come in; wrong and cut ones do not', async (t) => {
+  const image = testImage(A, 'v1', 'large', [3000, 5_000_001, 600_000])
+  const large = digestOf(image.layers[1] as Buffer)
+  const good = tarOf(...imageEntries(image))
+  const place = t.testdir({ whole: {}, wrong: {}, cut: {} })
+  const take = async (name: 'whole' | 'wrong' | 'cut', bytes: Uint8Array) => {
+    const path = join(place, `${name}.tar`)
+    writeFileSync(path, bytes)
+    const store = makeStore(join(place, name))
+    const report = await importData(makeContext(store), new FileSource(path), { dryRun: false })
+    return { report, store }
+  }
+  const { report, store } = await take('whole', good)
+  t.match(report, { blobs: { added: 5, wrong: [] }, held: [] })
+  t.ok(readFileSync(store.layout.blobData(large)).equals(image.layers[1] as Buffer))
+  const flipped = Buffer.from(good)
+  flipped[3_000_000] = (flipped[3_000_000] ?? 0) ^ 1
+  const wrong = await take('wrong', flipped)
+  t.match(wrong.report, { blobs: { wrong: [large] }, held: [{ missing: large }] })
+  t.notOk(existsSync(wrong.store.layout.blobData(large)))
+  await t.rejects(take('cut', good.subarray(0, 3_000_000)), { message: /cut short/, exitCode: 4 })
 })

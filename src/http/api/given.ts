@@ -9,6 +9,7 @@ import type { SyncSchedule } from '../../mirror/sync/schedule.ts'
 import type { Finding } from '../../registry/check.ts'
 import type { Progress } from '../../registry/collect.ts'
 import type { Upkeep } from '../../registry/upkeep.ts'
+import type { ByteSource } from '../../storage/byte-source.ts'
 import type { KeeperFacts } from '../../storage/keeper.ts'
 import type { RoomNumbers } from '../../storage/room.ts'
 import type { MirrorReport } from './describe-mirror.ts'
@@ -59,7 +60,7 @@ export type ActEvent = Progress | Finding | SyncEvent
 
 /** The body of a request that brings an archive. */
 export interface ArchiveBody {
-  readonly bytes: AsyncIterable<Uint8Array>
+  readonly bytes: ByteSource
   /** How many they are, where that is known. */
   readonly size: number | undefined
 }

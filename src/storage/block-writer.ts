@@ -1,10 +1,12 @@
 // Collects bytes in large buffers and hands them on when they are full, one being filled while others are being written
 // and hashed. The buffers are shared memory, so that a thread that hashes needs no copy.
-const SIZE = 1024 * 1024
-// One is filled, one written, and one may still be hashed.
-const BUFFERS = 3
+import type { ByteSource } from './byte-source.ts'
 
-/** Takes bytes; resolves when their buffer may be used again. */
+const SIZE = 1024 * 1024
+// One is filled, one written, and others may still be hashed.
+const BUFFERS = 4
+
+/** Takes bytes; resolves when their buffer may be used again. It may be asked for the next ones before. */
 export type ByteSink = (chunk: Buffer) => Promise<void>
 
 export class BlockWriter {
@@ -14,8 +16,6 @@ export class BlockWriter {
   readonly #free = new Map<Buffer, Promise<void>>()
   #turn = 0
   #at = 0
-  /** The sink gets one after the other. */
-  #last: Promise<void> = Promise.resolve()
   #failure: { readonly error: unknown } | undefined
 
   constructor(sink: ByteSink) {
@@ -42,19 +42,26 @@ export class BlockWriter {
     }
   }
 
+  /** Takes all that the source gives. Throws what it throws, too. */
+  async putAll(source: ByteSource): Promise<void> {
+    if (source.readInto === undefined) {
+      for await (const bytes of source) await this.put(bytes)
+      return
+    }
+    for (let size = await source.readInto(this.space); size > 0; size = await source.readInto(this.space)) {
+      await this.advance(size)
+    }
+  }
+
   /** Hands on what is there, and waits until the next buffer is free. Throws what the sink threw. */
   async flush(): Promise<void> {
     const buffer = this.#buffer
-    const chunk = buffer.subarray(0, this.#at)
-    if (chunk.byteLength > 0) {
-      const before = this.#last
-      const writing = (async () => {
-        await before
-        await this.#sink(chunk)
-      })()
-      this.#last = writing
-      const noted = writing.catch((error: unknown) => void (this.#failure ??= { error }))
-      this.#free.set(buffer, noted)
+    if (this.#at > 0) {
+      const taken = this.#sink(buffer.subarray(0, this.#at))
+      this.#free.set(
+        buffer,
+        taken.catch((error: unknown) => void (this.#failure ??= { error })),
+      )
       this.#turn = (this.#turn + 1) % BUFFERS
       this.#at = 0
     }
@@ -62,7 +69,7 @@ export class BlockWriter {
     if (this.#failure !== undefined) throw this.#failure.error
   }
 
-  /** Hands on everything and waits until all of it was taken. */
+  /** Hands on everything and waits until all of it was taken; it may go on with other bytes then. Throws what the sink threw. */
   async end(): Promise<void> {
     await this.flush()
     await Promise.all(this.#free.values())
