@@ -60,8 +60,17 @@ export function makeRouter({ upstreams, knowsNs, own, exists }: RouterOptions): 
     return join(found.upstream, `library/${found.rest}`)
   }
 
+  // A mirror's rewrite that leads to a repository of this registry's own begins with its name, since `ns` comes along
+  // (k3s and RKE2): a path of another registry never does. Pushes have no `ns`.
+  const ownPath = (name: string, host: string): string | undefined => {
+    const begin = `${host.replace(/:\d+$/, '').toLowerCase()}/`
+    return begin !== '/' && name.startsWith(begin) ? name.slice(begin.length) : undefined
+  }
+
   return {
     resolve(name, ns, host) {
+      const here = ns === undefined ? undefined : (ownPath(name, host ?? '') ?? ownPath(name, own ?? ''))
+      if (here !== undefined) return complete(here)
       if (!knowsNs || ns === undefined || ns === own || ns === host) return complete(name)
       const meant = HUB_NAMES.has(ns) ? HUB : ns
       const upstream = byHost.get(ns) ?? byHost.get(meant)

@@ -11,7 +11,7 @@ import { dirSource } from '../exchange/dir-source.ts'
 import { distributionSource } from '../exchange/distribution-source.ts'
 import type { FileTree } from '../exchange/file-tree.ts'
 import { readSmall } from '../exchange/file-tree.ts'
-import type { ImageSource } from '../exchange/image-source.ts'
+import type { ImageSource, SourceImage } from '../exchange/image-source.ts'
 import { openTree } from '../exchange/open-tree.ts'
 import { Problem } from '../config/problem.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -19,6 +19,7 @@ import { algorithmOf, hexOf } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'
 import { MOST_SIGNATURE_BYTES, MOST_SIGNATURES } from '../storage/signatures.ts'
+import { recoverTags } from './lost-tags.ts'
 import type { ArchiveKind, LocalImage } from './release-reference.ts'
 import type { FoundSignature } from './signature-stores.ts'
 
@@ -45,10 +46,12 @@ export async function openArchive({ kind, path, image, policy }: ArchiveAsk): Pr
   const trees = await openTrees(kind, path, policy)
   try {
     const [tree] = trees
-    const source = kind === 'dir' && tree ? await dirSource(tree, `dir:${path}`) : await distributionSource(trees, path)
+    const isDirectory = kind === 'dir' && tree !== undefined
+    const directory = isDirectory ? await dirSource(tree, `dir:${path}`) : undefined
+    const source = directory ?? (await distributionSource(trees, path))
     return {
       source,
-      image: image ?? (await chooseImage(source, path)),
+      image: image ?? (await chooseImage(source, path, directory?.untagged ?? [])),
       findSignatures: async (digest) => {
         const read = kind === 'dir' ? readConfigMaps : readStored
         return (await Promise.all(trees.map((each) => read(each, digest)))).flat()
@@ -106,12 +109,26 @@ async function listBundles(path: string, policy: SignaturePolicy): Promise<reado
 const RELEASE_TAG =
   /^\d+\.\d+\.\d+(?:-(?:ec|fc|rc|alpha|beta)\.\d+)?(?:[-_](?:x86_64|amd64|aarch64|arm64|ppc64le|s390x|multi))?$/
 
-async function chooseImage(source: ImageSource, path: string): Promise<LocalImage> {
+/** `untagged` are repositories whose tags were lost on their way here: what is in them says what they were. */
+async function chooseImage(
+  source: ImageSource,
+  path: string,
+  untagged: readonly RepositoryName[],
+): Promise<LocalImage> {
   const found = new Map<string, { readonly repository: RepositoryName; readonly tag: Tag; readonly digest: Digest }>()
-  for await (const { repository, tag, digest } of source.images()) {
-    if (repository === undefined || tag === undefined || !RELEASE_TAG.test(tag)) continue
+  const loose: SourceImage[] = []
+  const take = ({ repository, tag, digest }: SourceImage): void => {
+    if (repository === undefined || tag === undefined || !RELEASE_TAG.test(tag)) return
     // Two tags of one image are one release.
     if (!found.has(`${repository} ${digest}`)) found.set(`${repository} ${digest}`, { repository, tag, digest })
+  }
+  for await (const image of source.images()) {
+    take(image)
+    if (image.tag === undefined && untagged.some((name) => name === image.repository)) loose.push(image)
+  }
+  for (const name of untagged) {
+    const own = loose.filter(({ repository }) => repository === name)
+    for (const image of await recoverTags(source, name, own)) take(image)
   }
   const [only, ...more] = found.values()
   if (only === undefined) {
@@ -126,7 +143,7 @@ async function chooseImage(source: ImageSource, path: string): Promise<LocalImag
       exitCode: 2,
     })
   }
-  return { repository: only.repository, reference: { kind: 'tag', tag: only.tag } }
+  return { repository: only.repository, reference: { kind: 'digest', digest: only.digest } }
 }
 
 const MOST_FILES = 200

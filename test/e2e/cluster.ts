@@ -1,7 +1,8 @@
-// What `tarn cluster` hands out, in the hands of those who get it: podman, containerd and dockerd on hosts that have nothing
-// but its files, a registry that was lost and rebuilt, and the schemas of OpenShift's own API.
+// What `tarn cluster` hands out, in the hands of those who get it: podman, containerd, dockerd and the library of k3s and RKE2 on
+// hosts that have nothing but its files, a registry that was lost and rebuilt, and the schemas of OpenShift's own API.
 import { checkDisaster } from './cluster/disaster.ts'
 import { checkNodes } from './cluster/nodes.ts'
+import { checkRancher } from './cluster/rancher.ts'
 import { checkSchemas } from './cluster/schemas.ts'
 import type { E2EContext, Recorder, Row } from './helpers/suite.ts'
 import { makeRecorder } from './helpers/suite.ts'
@@ -13,6 +14,7 @@ export async function run(context: E2EContext): Promise<Row[]> {
   const recorder = makeRecorder(name, context)
   const parts: Readonly<Record<string, (context: E2EContext, recorder: Recorder) => Promise<void>>> = {
     nodes: checkNodes,
+    rancher: checkRancher,
     disaster: checkDisaster,
     schemas: checkSchemas,
   }

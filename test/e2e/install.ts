@@ -33,6 +33,8 @@ const PACKAGES: Record<string, string> = {
   tar: 'tar',
   zstd: 'zstd',
   busybox: 'busybox',
+  zip: 'zip',
+  unzip: 'unzip',
   xargs: 'findutils',
 }
 

@@ -34,6 +34,21 @@ t.test('?ns= that names this very registry means its own repositories', async (t
   t.equal((await mirror.client.send('GET', `/v2/team/app/manifests/one?ns=${host}`)).status, 200)
 })
 
+t.test('a rewrite of k3s leads to a repository of this registry by its name, whatever ?ns= comes along', async (t) => {
+  const { gateway } = await startUpstream(t)
+  const mirror = await startMirror(t, [gateway])
+  const image = await pushLayers(mirror.client, 'ocp4/openshift4', [randomBytes(1000)], { reference: 'one' })
+  const { hostname } = new URL(mirror.url)
+  for (const ns of [UP, 'quay.io']) {
+    const path = `/v2/${hostname}/ocp4/openshift4`
+    t.equal((await mirror.client.send('GET', `${path}/manifests/${image.digest}?ns=${ns}`)).status, 200)
+    t.equal((await mirror.client.send('GET', `${path}/blobs/${image.layers[0]}?ns=${ns}`)).status, 200)
+    t.equal((await mirror.client.send('GET', `/v2/ocp4/openshift4/manifests/${image.digest}?ns=${ns}`)).status, 404)
+  }
+  // Without it a name is what it says.
+  t.equal((await mirror.client.send('GET', `/v2/${hostname}/ocp4/openshift4/manifests/one`)).status, 404)
+})
+
 t.test('a name of one word at Docker Hub is one of its library', async (t) => {
   const { client, gateway } = await startUpstream(t)
   const image = await pushLayers(client, 'library/alpine', [randomBytes(1000)], { reference: 'one' })

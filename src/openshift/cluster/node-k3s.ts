@@ -1,5 +1,6 @@
 // registries.yaml of k3s and RKE2: the same file in two places. Pure.
 import { Problem } from '../../config/problem.ts'
+import { isRepositoryName } from '../../oci/name.ts'
 import type { HandoutFile } from './handout.ts'
 import type { NodeOptions } from './node-options.ts'
 import { isObject, readObjects, toYaml } from './objects.ts'
@@ -39,7 +40,10 @@ export function makeRegistriesYaml(options: NodeOptions, ca: string): string {
   return `# made by tarn cluster nodes\n${toYaml({ ...existing, mirrors, ...(Object.keys(configs).length > 0 && { configs }) })}`
 }
 
-/** By host: patterns of the path outside and the path here, for pairs whose repository was renamed on its way. */
+/**
+ * By host: patterns of the path outside and the path here, for pairs whose repository was renamed on its way. The path here
+ * begins with this registry's name: the node says `?ns=` of the other one too, and only so no path of that one is meant.
+ */
 function rewritesOf({ pairs, registry }: NodeOptions): Map<string, Record<string, string>> {
   const rewrites = new Map<string, Record<string, string>>()
   for (const { source, mirror } of pairs) {
@@ -50,7 +54,8 @@ function rewritesOf({ pairs, registry }: NodeOptions): Map<string, Record<string
     // The place where `?ns=` leads anyway.
     if (path === '' || here === `${host.replaceAll(':', '_')}/${path}`) continue
     const of = rewrites.get(host) ?? {}
-    of[`^${path.replace(/[.+]/g, '\\$&')}(/.*)?$`] ??= `${here}$1`
+    const own = isRepositoryName(`${registry.host}/${here}`) ? `${registry.host}/${here}` : here
+    of[`^${path.replace(/[.+]/g, '\\$&')}(/.*)?$`] ??= `${own}$1`
     rewrites.set(host, of)
   }
   return rewrites

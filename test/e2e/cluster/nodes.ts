@@ -1,5 +1,5 @@
 // Hosts that have nothing but the files of `tarn cluster nodes`, the upstreams unreachable.
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeLayer } from '../../fixtures/release-content.ts'
 import { makeImage, TYPES } from '../../fixtures/release-images.ts'
@@ -53,6 +53,42 @@ export async function checkNodes(context: E2EContext, recorder: Recorder): Promi
     await docker(['pull', '-q', name])
     const inspected = await docker(['image', 'inspect', '--format', '{{.RepoDigests}}', name])
     must(inspected.includes(name), inspected)
+  })
+  await recorder.check(
+    'docker mirrors nothing but Docker Hub: a name of quay.io it asks for at quay.io alone',
+    async () => {
+      const docker = await startDockerOn(machine, node)
+      const failed = await docker(['pull', '-q', image]).then(
+        () => undefined,
+        (error: Error) => error.message,
+      )
+      must(failed !== undefined && failed.includes('quay.io'), `docker: ${failed ?? 'pulled'}`)
+    },
+  )
+  await recorder.check('dockerd takes the daemon.json, also laid over one that the node has', async () => {
+    // The dockerd of before Docker 23 has no --validate: it takes the file by starting with it.
+    const { text: help } = await machine.run('dockerd', ['--help'])
+    const folder = await machine.scratch('daemon-json')
+    const before = join(folder, 'before.json')
+    await writeFile(before, JSON.stringify({ 'log-driver': 'json-file', 'registry-mirrors': ['https://old.example'] }))
+    const args = ['--runtime', 'docker', '--out', folder, '--config', registry.config, '--daemon-json', before]
+    await site.tarn(['cluster', 'nodes', registry.name, ...args])
+    const made = join(folder, 'docker', 'daemon.json')
+    const text = await readFile(made, 'utf8')
+    must(text.includes('json-file') && text.includes('https://old.example'), text)
+    if (help.includes('--validate')) {
+      await machine.run('dockerd', ['--validate', '--config-file', made])
+      await writeFile(before, '{"registry-mirror": ["https://wrong.example"]}')
+      const refused = await machine.run('dockerd', ['--validate', '--config-file', before], { codes: [1] })
+      must(refused.stderr.includes('registry-mirror'), refused.stderr)
+      return
+    }
+    const other = await site.makeNode()
+    await mkdir(join(other.etc, 'docker'), { recursive: true })
+    await writeFile(join(other.etc, 'docker', 'daemon.json'), text)
+    const docker = await startDockerOn(machine, other)
+    const mirrors = await docker(['info', '--format', '{{json .RegistryConfig.Mirrors}}'])
+    must(mirrors.includes(registry.name) && mirrors.includes('old.example'), mirrors)
   })
   await registry.stop()
   await checkHub(context, recorder, site)

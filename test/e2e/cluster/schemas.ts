@@ -21,6 +21,18 @@ const API: Readonly<Record<string, string>> = {
   '4.19': 'github.com/openshift/api@v0.0.0-20251015095338-264e80a2b6e7',
 }
 const OPERATORS = ['github.com/operator-framework/api@v0.17.3', 'github.com/operator-framework/catalogd@v1.1.0']
+/** What the operator of the update service takes, as its releases for 4.8 and later define it; its module is at no proxy. */
+const UPDATE_SERVICE: Schema = {
+  type: 'object',
+  required: ['metadata', 'spec'],
+  properties: {
+    spec: {
+      type: 'object',
+      required: ['graphDataImage', 'releases', 'replicas'],
+      properties: { graphDataImage: { type: 'string' }, releases: { type: 'string' }, replicas: { type: 'integer' } },
+    },
+  },
+}
 
 interface Definition {
   readonly kind?: string
@@ -42,7 +54,7 @@ export async function checkSchemas(context: E2EContext, recorder: Recorder): Pro
   const site = await makeSite(context)
   const release = await makeRelease()
   const registry = await site.makeRegistry(5000, 'david', (url) => pushRelease(release, url))
-  const operators = new Map<string, Schema>()
+  const operators = new Map([['updateservice.operator.openshift.io/v1 UpdateService', UPDATE_SERVICE]])
   for (const module of OPERATORS) await readSchemas(machine, module, operators)
   for (const [version, module] of Object.entries(API)) {
     await recorder.check(`${version}: objects against the schemas of ${module.replace(/.*\//, '')}`, async () => {
@@ -90,6 +102,7 @@ async function makeObjects(site: Site, { name, config }: Registry, version: stri
       'registry.redhat.io=registry.redhat.io',
     ),
     await run('catalog-source', name, '--for', version, '--image', 'redhat/redhat-operator-index:v4.14'),
+    await run('update-service', name),
   ]
   const objects = texts.flatMap((text) => parseAllDocuments(text).map((document) => document.toJS() as KubeObject))
   const [, patch = '{}'] =

@@ -80,7 +80,10 @@ t.test('k3s and RKE2 send every registry here, rewrite what was renamed, and kee
   const ours = {
     mirrors: {
       '*': mirror,
-      'quay.io': { ...mirror, rewrite: { '^openshift-release-dev/ocp-release(/.*)?$': 'ocp4/openshift4$1' } },
+      'quay.io': {
+        ...mirror,
+        rewrite: { '^openshift-release-dev/ocp-release(/.*)?$': 'reg.example.com/ocp4/openshift4$1' },
+      },
     },
     configs: {
       'reg.example.com:5000': {
