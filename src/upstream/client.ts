@@ -199,9 +199,15 @@ export class UpstreamClient {
     const release = await this.#turns.manifests.take(signal)
     try {
       this.#requireOpen()
-      return await tryInOrder(this.#endpoints, signal, (endpoint) => {
-        const deadline = AbortSignal.timeout(this.#whole)
-        return act(endpoint, signal === undefined ? deadline : AbortSignal.any([signal, deadline]))
+      return await tryInOrder(this.#endpoints, signal, async (endpoint) => {
+        // Not AbortSignal.timeout, which a sync of thousands of images would keep by the thousand until they are over.
+        const late = new AbortController()
+        const timer = setTimeout(() => late.abort(new DOMException('no answer in time', 'TimeoutError')), this.#whole)
+        try {
+          return await act(endpoint, signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]))
+        } finally {
+          clearTimeout(timer)
+        }
       })
     } finally {
       release()
