@@ -18,9 +18,12 @@ export const SCALE = {
   images: Number(process.env['TARN_E2E_SYNC_IMAGES'] ?? 40),
   bytes: Number(process.env['TARN_E2E_SYNC_MIB'] ?? 64) * MIB,
   repositories: 10,
-  /** Bytes a second of the line where something is to happen meanwhile: all of it in about 15 seconds. */
+  /**
+   * Bytes a second of the line where something is to happen meanwhile: all of it in about 15 seconds, but never more than
+   * 1 Gbit/s. What a faster one has sent and nobody has read yet is lost with every kill: up to 6 MB a connection.
+   */
   get line(): number {
-    return this.bytes / 15
+    return Math.min(this.bytes / 15, 125_000_000)
   },
 }
 
