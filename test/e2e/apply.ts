@@ -6,6 +6,7 @@ import { openSync, readSync, writeSync, closeSync, readdirSync, statSync } from 
 import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hashTree } from '../helpers/hash-tree.ts'
+import { applyBesideCollections } from './apply/beside-collection.ts'
 import { checkPulls, load } from './apply/images.ts'
 import type { Cargo } from './apply/images.ts'
 import { makePeer } from './exchange/peers.ts'
@@ -82,6 +83,18 @@ export async function run(context: E2EContext): Promise<Row[]> {
       await site.stop()
     },
   )
+
+  await recorder.check('parts while one collection after the other runs beside them: nothing is lost', async () => {
+    const done = await applyBesideCollections(context, {
+      rounds: 3,
+      async apply(site, round) {
+        for (const part of shuffle(parts, `${seed} ${round}`)) await tarn(site, ['bundle', 'apply', part], [0, 3])
+      },
+      check: (site) => checkPulls(context, site, cargo, env),
+      remove: async (site) => void (await tarn(site, ['rm', '**', '--yes'])),
+    })
+    context.progress(`apply: ${done.count} collections deleted ${done.deleted} blobs and gave ${done.restored} back`)
+  })
 
   await recorder.check('a second apply changes nothing', async () => {
     const site = await makeSite(context)

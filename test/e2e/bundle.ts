@@ -4,8 +4,8 @@
 import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { followReadme, loadImage, lookAtOtherImage } from './bundle/far-side.ts'
+import { takeMoments } from './bundle/moments.ts'
 import { plantImages } from './bundle/plant.ts'
-import { pairOf, startWriters } from './bundle/writers.ts'
 import { makePeer } from './exchange/peers.ts'
 import { makeContainerStorage } from './helpers/containers.ts'
 import type { E2EContext, Row } from './helpers/suite.ts'
@@ -120,28 +120,8 @@ export async function run(context: E2EContext): Promise<Row[]> {
   await recorder.check(
     `${count} bundles of one moment each, while ${WRITERS} clients push, move and delete`,
     async () => {
-      const busy = await context.startTarn()
-      const writers = startWriters(busy.url, WRITERS)
-      const command = (args: readonly string[]) =>
-        machine.run(node, [join(checkout, 'src/main.ts'), ...args, '--config', busy.configFile], { cwd: home })
-      try {
-        for (let made = 0; made < count; made += 1) {
-          await command(['bundle', 'create', at('moment.tar')])
-          await command(['bundle', 'verify', at('moment.tar')])
-          if (made % 3 === 0) await command(['gc', '--grace', '0s'])
-          checkMoment(await readTags(machine, at('moment.tar')), writers.steps)
-          if (made % 50 !== 0) continue
-          const site = await machine.scratch('site')
-          const far = join(site, 'config.yml')
-          await machine.run('mkdir', [join(site, 'data')])
-          write(far, join(site, 'data'))
-          await machine.run(node, [join(checkout, 'src/main.ts'), 'bundle', 'apply', at('moment.tar'), '--config', far])
-        }
-      } finally {
-        await writers.end()
-      }
-      context.progress(`bundle: ${writers.count()} acts of the writers meanwhile`)
-      await busy.stop()
+      const { acts, images } = await takeMoments(context, count, WRITERS)
+      context.progress(`bundle: ${images} images in ${count} bundles, ${acts} acts of the writers meanwhile`)
     },
   )
 
@@ -172,28 +152,3 @@ export async function run(context: E2EContext): Promise<Row[]> {
 
 const plantedNames = (first: number, count: number) =>
   Array.from({ length: count }, (_, at) => ({ repository: `team/app${(first + at) % 4}`, tag: `v${first + at}` }))
-
-/** `repository:tag` to digest, as the index of the bundle says. */
-async function readTags(machine: E2EContext['machine'], path: string): Promise<Map<string, string>> {
-  const index = await machine.run('tar', ['-xOf', path, '--wildcards', 'data/.tarn/state/bundles/*.json'])
-  const { blobs, repositories } = JSON.parse(index.text) as {
-    blobs: { digest: string }[]
-    repositories: { name: string; images: { manifest: number; tags: string[] }[] }[]
-  }
-  const tags = new Map<string, string>()
-  for (const { name: repository, images } of repositories) {
-    for (const { manifest, tags: own } of images) {
-      for (const tag of own) tags.set(`${repository}:${tag}`, blobs[manifest]?.digest ?? '')
-    }
-  }
-  return tags
-}
-
-/** In one moment the second of a pair is as far as the first, or one step behind. */
-function checkMoment(tags: ReadonlyMap<string, string>, steps: ReadonlyMap<string, number>): void {
-  for (let n = 0; n < WRITERS; n += 1) {
-    const [first, second] = pairOf(n).map((repository) => steps.get(tags.get(`${repository}:now`) ?? '') ?? 0)
-    const ahead = (first ?? 0) - (second ?? 0)
-    if (ahead !== 0 && ahead !== 1) throw new Error(`pair ${n}: the first is at ${first}, the second at ${second}`)
-  }
-}

@@ -39,6 +39,7 @@ export function startWriters(url: string, writers: number): Writers {
         acts += 1
       }
       await call('DELETE', `${url}/v2/shared/manifests/w${n}-${(step + 2) % 5}`, [202, 404])
+      await call('DELETE', `${url}/v2/shared/manifests/${gone}`, [202, 404])
     }
   })
   return {

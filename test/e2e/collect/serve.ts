@@ -67,7 +67,7 @@ export async function serveCollecting(
 const SOCKET_MS = 10_000
 
 /** The socket that the keeper of `data` names; it opens beside the address, a moment before it or after. */
-async function findSocket(data: string, service: Service): Promise<string> {
+export async function findSocket(data: string, service: Service): Promise<string> {
   for (const until = performance.now() + SOCKET_MS; performance.now() < until;) {
     const text = await readFile(join(data, '.tarn/keeper.json'), 'utf8').catch(() => '')
     const [, socket] = /"socket":"([^"]+)"/.exec(text) ?? []
