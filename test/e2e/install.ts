@@ -40,6 +40,7 @@ const PACKAGES: Record<string, string> = {
 
 /** Go command → where it is installed from. */
 const GO_TOOLS: Record<string, string> = {
+  cosign: 'github.com/sigstore/cosign/v2/cmd/cosign@v2.6.5',
   conformance: 'github.com/opencontainers/distribution-spec/conformance@v0.0.0-20260831232431-97274622c111',
   crane: 'github.com/google/go-containerregistry/cmd/crane@v0.21.9',
   oras: 'oras.land/oras/cmd/oras@v1.3.3',

@@ -1,6 +1,6 @@
 // Signatures judged twice: by the real skopeo with its policy.json, and by Tarn with the same file. Images are signed by
 // skopeo and gpg, and as cosign signs; whatever one of the two says, the other must say. Then a sync that takes only what
-// is signed, and a push to the real registry:2 behind a login.
+// is signed, a push to the real registry:2 behind a login, and the real cosign where Go is.
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -20,6 +20,7 @@ import { makeRecorder } from './helpers/suite.ts'
 import { startRegistry } from './helpers/tarn.ts'
 import { makeImage, makeLayer, pushBlob, pushImage, putManifest, TYPES } from './mirror/images.ts'
 import { checkPush } from './signatures/push.ts'
+import { checkWithCosign } from './signatures/with-cosign.ts'
 
 export const name = 'signatures'
 
@@ -42,6 +43,7 @@ export async function run(context: E2EContext): Promise<Row[]> {
   await checkTables(court, recorder)
   await checkSync(context, court, recorder)
   await checkPush(context, recorder)
+  await checkWithCosign(context, recorder)
   return recorder.rows
 }
 
