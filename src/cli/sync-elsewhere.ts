@@ -83,7 +83,8 @@ export async function syncToPlace(
   for (const signal of SIGNALS) process.once(signal, end)
   const isNew = to.kind === 'files' && !existsSync(to.place.path)
   let target: ImageTarget | undefined
-  // A directory is whole after every image, an archive only at its end; a look writes nothing.
+  // A directory is whole after every image, an archive only at its end; what never began leaves nothing.
+  let hasBegun = false
   const isArchive = to.kind === 'files' && to.place.kind.endsWith('archive')
   const closeTarget = async (keeps: boolean): Promise<void> => {
     const closing = target
@@ -105,16 +106,18 @@ export async function syncToPlace(
       elapsed: () => performance.now(),
       random: () => randomBytes(1).readUInt8() / 255,
       signal: stop.signal,
-      onEvent,
+      onEvent: (event) => {
+        hasBegun ||= 'phase' in event && event.phase === 'fetch'
+        onEvent(event)
+      },
     })
     const isWhole = !report.dryRun && ['done', 'partly'].includes(report.outcome)
-    await closeTarget(isWhole || (!dryRun && !isArchive))
+    await closeTarget(isWhole || (hasBegun && !isArchive))
     return report
   } finally {
     // What was begun and failed is closed as far as it goes; the failure itself says more.
-    await closeTarget(!dryRun && !isArchive).catch(() => undefined)
-    // A look leaves no directory behind.
-    if (dryRun && isNew && to.kind === 'files') await rmdir(to.place.path).catch(() => undefined)
+    await closeTarget(hasBegun && !isArchive).catch(() => undefined)
+    if (isNew && !hasBegun && to.kind === 'files') await rmdir(to.place.path).catch(() => undefined)
     for (const signal of SIGNALS) process.off(signal, end)
     await Promise.all([upstreams.close(), fetcher.close()])
   }
