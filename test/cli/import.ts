@@ -4,13 +4,16 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import { digestOf, hexOf } from '../../src/oci/digest.ts'
+import { OCI_MANIFEST } from '../../src/oci/media-type.ts'
 import type { RepositoryName } from '../../src/oci/name.ts'
 import type { Tag } from '../../src/oci/reference.ts'
 import { readSignatures } from '../../src/storage/signatures.ts'
 import { runCommand, writeHome } from '../helpers/command.ts'
+import { hashTree } from '../helpers/hash-tree.ts'
 import { findSocket, makeHome } from '../helpers/home.ts'
 import { APP, OTHER, openRegistry, pushFull, pushImage } from '../helpers/images.ts'
 import { makeTar } from '../helpers/make-tar.ts'
+import { imageOf, partOf } from '../helpers/plant.ts'
 
 const LAYER = Buffer.from('the one layer')
 const CONFIG = Buffer.from(JSON.stringify({ rootfs: { type: 'layers', diff_ids: [digestOf(LAYER)] } }))
@@ -242,3 +245,41 @@ t.test('a store of hauler comes in as it was saved, its signatures under the tag
   t.equal(tagOf(there, `quay.io/${APP}`, '1'), digestOf(image))
   t.equal(tagOf(there, `quay.io/${APP}`, `sha256-${hexOf(digestOf(image))}.sig`), digestOf(signature))
 })
+
+t.test(
+  'into a registry that runs: of an image with one wrong large layer nothing comes, and all of it when it is right',
+  async (t) => {
+    const { directory, data, serve } = makeHome(t)
+    await serve()
+    await findSocket(data)
+    const layers = Array.from({ length: 12 }, (_, at) => Buffer.alloc(4_500_000, `layer ${at} `))
+    const [first = LAYER] = layers
+    const image = imageOf(partOf(CONFIG), layers.map(partOf))
+    const layout = join(directory, 'layout')
+    const at = (bytes: Buffer): string => join(layout, 'blobs/sha256', hexOf(digestOf(bytes)))
+    mkdirSync(join(layout, 'blobs/sha256'), { recursive: true })
+    for (const bytes of [...layers, CONFIG, image]) writeFileSync(at(bytes), bytes)
+    const named = { 'org.opencontainers.image.ref.name': 'team/large:1' }
+    const manifests = [{ mediaType: OCI_MANIFEST, ...partOf(image), annotations: named }]
+    writeFileSync(join(layout, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests }))
+    const wrong = Buffer.from(first)
+    wrong[4_400_000] = 0
+    writeFileSync(at(first), wrong)
+    writeFileSync(join(directory, 'small.tar'), archive('team/small:1'))
+    const config = join(directory, 'config.yml')
+    t.equal(
+      (await runCommand(['import', `docker-archive:${join(directory, 'small.tar')}`, '--config', config])).code,
+      0,
+    )
+    const before = hashTree(join(data, 'docker'))
+    const words = ['import', `oci:${layout}`, '--config', config]
+    const failed = await runCommand(words)
+    t.equal(failed.code, 1)
+    t.match(failed.stdout, /the bytes of sha256:[0-9a-f]+ have another digest/)
+    t.equal(hashTree(join(data, 'docker')), before)
+    writeFileSync(at(first), first)
+    const done = await runCommand(words)
+    t.equal(done.code, 0, done.stdout)
+    t.match(done.stdout, /1 copied; brought 13 blobs/)
+  },
+)
