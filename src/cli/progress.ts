@@ -119,7 +119,7 @@ export function watchProgress(
   const view = createProgress({ stderr, quiet, lines: json ? undefined : stdout, clock })
   return {
     onEvent(event) {
-      if ('ended' in event) return
+      if ('ended' in event || 'waits' in event) return
       const text = 'phase' in event ? undefined : describe?.(event)
       if ('phase' in event) view.update(event)
       else if (text !== undefined) view.line(text)

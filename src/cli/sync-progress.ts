@@ -2,7 +2,7 @@
 // line for each image that ended and now and then one for all of it, so that a log shows that something happens.
 import type { Command } from 'commander'
 import type { ActEvent } from '../http/api/given.ts'
-import type { ActiveImage, SyncedImage, SyncProgress } from '../mirror/sync/report.ts'
+import type { ActiveImage, SyncedImage, SyncProgress, UpstreamWait } from '../mirror/sync/report.ts'
 import { nameHere } from '../mirror/sync/report.ts'
 import type { CommandContext } from './context.ts'
 import { printable } from './printable.ts'
@@ -39,6 +39,7 @@ function writeLines({ stderr, clock }: Pick<CommandContext, 'stderr' | 'clock'>)
         if (event.ended.result !== 'here') stderr.write(`${describeEnded(event.ended)}\n`)
         return
       }
+      if ('waits' in event) stderr.write(`${describeWait(event.waits)}\n`)
       if (!isProgress(event)) return
       if (event.phase !== phase) {
         phase = event.phase
@@ -65,6 +66,10 @@ function drawBars({ stderr, clock }: Pick<CommandContext, 'stderr' | 'clock'>): 
         stderr.write(`${erase()}${describeEnded(event.ended)}\n`)
         drawn = 0
         return
+      }
+      if ('waits' in event) {
+        stderr.write(`${erase()}${describeWait(event.waits)}\n`)
+        drawn = 0
       }
       if (!isProgress(event)) return
       const width = Math.max(NARROWEST, stderr.columns ?? 80) - 1
@@ -95,6 +100,11 @@ export function describeEnded({ result, bytes, why, from, ...here }: SyncedImage
     ...(why === undefined ? [] : [why]),
   ]
   return printable(parts.join('  '))
+}
+
+/** `quay.io asks to wait until 2026-01-02T03:04:05Z: quay.io answers with status 503` */
+export function describeWait({ host, until, why }: UpstreamWait): string {
+  return printable(`${host} asks to wait until ${until.replace(/\.\d+Z$/u, 'Z')}: ${why}`)
 }
 
 /** `[#####---------------]  25%  3.40 of 13.6 MB  library/alpine:3.20` */

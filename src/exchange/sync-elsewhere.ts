@@ -33,7 +33,9 @@ export async function syncElsewhere(
 ): Promise<ElsewhereReport | ElsewherePlan> {
   const { clock, elapsed, random, signal, target } = parts
   const [startedAt, since] = [new Date(clock()).toISOString(), elapsed()]
-  const plan = await planElsewhere(order, { ...parts, patience: new Patience({ elapsed, signal, random }) })
+  const onWait = (host: string, milliseconds: number, { message: why }: Error): void =>
+    parts.onEvent({ waits: { host, until: new Date(clock() + milliseconds).toISOString(), why } })
+  const plan = await planElsewhere(order, { ...parts, patience: new Patience({ elapsed, signal, random, onWait }) })
   const head = { id: order.id, name: order.name, target: target.name, startedAt }
   const free = parts.free()
   const needs = plan.bytes + plan.manifestBytes

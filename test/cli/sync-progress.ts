@@ -39,6 +39,16 @@ t.test('in a log: a line for each image that ended, and one for all now and then
   )
 })
 
+t.test('who waits for an upstream is told for how long, and why', async (t) => {
+  const waits = { host: 'up.test', until: '2026-01-02T03:04:05.678Z', why: 'up.test answers with status 503' }
+  const line = 'up.test asks to wait until 2026-01-02T03:04:05Z: up.test answers with status 503\n'
+  for (const isTTY of [false, true]) {
+    const { view, written } = watch(isTTY)
+    view.onEvent({ waits })
+    t.equal(written(), line)
+  }
+})
+
 t.test('on a terminal: bars in place, never wider than it, taken away at the end', async (t) => {
   const { view, turn, written } = watch(true, 60)
   const images = [{ image: 'lab/a-repository-with-a-very-long-name-indeed:v1', bytes: 50, totalBytes: 100, seconds: 1 }]

@@ -107,6 +107,7 @@ async function answer({ name, parts, request, reply, host, user, local }: Call):
         parts,
         (event) => {
           if ('ended' in event) return stream.tell('image', event)
+          if ('waits' in event) return stream.tell('wait', event)
           if (!('phase' in event)) return stream.finding(event)
           note(event)
           latest = event

@@ -2,7 +2,7 @@
 // served, and what is in it is here.
 import Type from 'typebox'
 import { Failure, Finding, Progress } from './reports.ts'
-import { SyncedImage } from './sync-schemas.ts'
+import { SyncedImage, UpstreamWait } from './sync-schemas.ts'
 import type { Route } from './route.ts'
 
 const REFUSALS: Readonly<Record<string, string>> = {
@@ -18,6 +18,7 @@ const Events = Type.Union([
   Type.Intersect([Type.Object({ event: Type.Literal('progress') }), Progress]),
   Type.Intersect([Type.Object({ event: Type.Literal('finding') }), Finding]),
   Type.Object({ event: Type.Literal('image'), ended: SyncedImage }),
+  Type.Object({ event: Type.Literal('wait'), waits: UpstreamWait }),
   Type.Object({ event: Type.Literal('report'), report: Type.Unknown() }),
   Type.Object({
     event: Type.Literal('error'),

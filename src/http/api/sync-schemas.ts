@@ -69,6 +69,12 @@ export const SyncedImage = Type.Object({
   seconds: Type.Number({ minimum: 0 }),
 })
 
+export const UpstreamWait = Type.Object({
+  host: Type.String({ description: 'the upstream that asks to wait' }),
+  until: time,
+  why: Type.String(),
+})
+
 const gone = {
   to: Type.String(),
   tags: Type.Array(Type.Object({ tag: Type.String(), digest: Type.String() })),

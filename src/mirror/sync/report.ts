@@ -108,7 +108,16 @@ export interface SyncProgress extends Progress {
   readonly images?: readonly ActiveImage[]
 }
 
-export type SyncEvent = SyncProgress | { readonly ended: SyncedImage }
+/** An upstream that asks to wait before it is asked again; told once a minute. */
+export interface UpstreamWait {
+  readonly host: string
+  /** ISO 8601. */
+  readonly until: string
+  /** What it answered. */
+  readonly why: string
+}
+
+export type SyncEvent = SyncProgress | { readonly ended: SyncedImage } | { readonly waits: UpstreamWait }
 
 const NONE: Readonly<Record<SyncResult, number>> = { copied: 0, moved: 0, completed: 0, here: 0, kept: 0, failed: 0 }
 

@@ -92,7 +92,7 @@ export class SyncRuns implements Syncing {
       if ('ended' in event) {
         running.ended += 1
         if (event.ended.result === 'failed') running.failed += 1
-      } else running.progress = event
+      } else if ('phase' in event) running.progress = event
       wishes.onEvent?.(event)
     }
     try {

@@ -160,7 +160,12 @@ export class Syncer implements Syncing {
     // Signatures lie where a person says that they lie.
     const fetcher = openFetcher({ reach: 'anywhere' })
     const upstreams = new SyncUpstreams(order, { configured, shared, open })
-    const patience = new Patience({ elapsed, signal, random, limits: this.#parts.patience ?? {} })
+    const onWait = (host: string, milliseconds: number, { message: why }: UpstreamError): void => {
+      const until = new Date(clock() + milliseconds).toISOString()
+      this.#parts.logger.warn({ sync: order.name, upstream: host, until, why }, 'upstream asks to wait')
+      onEvent({ waits: { host, until, why } })
+    }
+    const patience = new Patience({ elapsed, signal, random, limits: this.#parts.patience ?? {}, onWait })
     try {
       const read = await readPlan(order, {
         context,

@@ -5,18 +5,20 @@ import { UpstreamError } from '../../../src/upstream/upstream-error.ts'
 function make(limits = {}) {
   let now = 0
   const pauses: number[] = []
+  const told: string[] = []
   const stop = new AbortController()
   const patience = new Patience({
     elapsed: () => now,
     signal: stop.signal,
     random: () => 0,
     limits: { silence: 10_000, asked: 100_000, ...limits },
+    onWait: (host, milliseconds, { message }) => told.push(`${host} ${milliseconds} ${message}`),
     wait: async (milliseconds) => {
       pauses.push(milliseconds)
       now += milliseconds
     },
   })
-  return { patience, pauses, stop, turn: (milliseconds: number) => (now += milliseconds) }
+  return { patience, pauses, told, stop, turn: (milliseconds: number) => (now += milliseconds) }
 }
 
 const away = (): UpstreamError => new UpstreamError('unreachable', 'nobody there')
@@ -127,4 +129,38 @@ t.test('a server in maintenance that names a time is waited for, and meanwhile n
     ),
     'done',
   )
+})
+
+const busyFor = (retryAfter: number) => (): UpstreamError =>
+  new UpstreamError('failed', 'status 503', { status: 503, retryAfter })
+
+t.test('one that is broken for good and says "soon" each time is given up for all, long before a quota', async (t) => {
+  const { patience, pauses } = make({ asked: 12 * 3_600_000 })
+  const total = (): number => pauses.reduce((sum, each) => sum + each, 0)
+  await t.rejects(patience.run('up', failing(1e6, busyFor(5000))), { message: 'status 503' })
+  t.ok(total() > 500_000 && total() <= 600_000, `${total()} ms`)
+  pauses.length = 0
+  for (let thing = 0; thing < 100; thing += 1) await t.rejects(patience.run('up', failing(1e6, busyFor(5000))))
+  t.same(pauses, [], 'no other thing waits for it again')
+  t.equal(await patience.run('other', failing(1, busyFor(5000))), 'done')
+  // Something else comes from it: its word still counts for no more than an error without one.
+  await patience.run('up', failing(0, away))
+  pauses.length = 0
+  await t.rejects(patience.run('up', failing(1e6, busyFor(5000))))
+  t.ok(total() <= 10_000)
+})
+
+t.test('one that asks to wait for no time at all asks for nothing', async (t) => {
+  const { patience, pauses } = make()
+  await t.rejects(patience.run('up', failing(1e6, busyFor(0))), UpstreamError)
+  t.ok(pauses.reduce((sum, each) => sum + each, 0) <= 10_000)
+})
+
+t.test('who is waited for is told, once a minute', async (t) => {
+  const { patience, told } = make()
+  await patience.run('up', failing(10, busyFor(10_000)))
+  t.same(told, ['up 10000 status 503', 'up 10000 status 503'])
+  const limited = (): UpstreamError => new UpstreamError('limited', 'quota', { status: 429, retryAfter: 40_000 })
+  await patience.run('other', failing(1, limited))
+  t.equal(told.at(-1), 'other 40000 quota')
 })
