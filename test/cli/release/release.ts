@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -144,6 +144,12 @@ t.test(
     )
     t.equal((await run('verify', 'ocp4/openshift4:4.18.3-x86_64')).code, 0)
     t.equal((await run('verify', `dir:${directory}`)).code, 0)
+    const manifests = join(directory, 'v2/openshift/release/manifests')
+    for (const entry of readdirSync(manifests, { withFileTypes: true }))
+      if (entry.isSymbolicLink()) rmSync(join(manifests, entry.name))
+    const bare = await run('mirror', `dir:${directory}`, 'ocp4/openshift4')
+    t.equal(bare.code, 0, bare.stderr)
+    t.match(bare.stdout, /here \d+, failed 0/, 'without its links it is the same release')
     t.equal((await run('verify', `data:${home.data}`)).code, 0)
   },
 )
