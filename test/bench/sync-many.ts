@@ -11,6 +11,8 @@ import { readPeak, resetPeak } from './helpers/memory.ts'
 const IMAGES = Number(process.env['TARN_BENCH_SYNC_MANY'] ?? 10_000)
 const REPOSITORIES = 100
 const BYTES_OF_EACH = 4096
+/** MiB; about a third of it is there before the first image. */
+const MOST_MEMORY = 512
 const UP = 'up.test'
 const QUIET = { log: { level: 'info', accesslog: { disabled: true } } }
 
@@ -60,8 +62,8 @@ export async function measureManyImages(context: BenchContext): Promise<Results>
       { name: SECOND_PEAK, unit: 'MiB', tarn: [second.peak], peer: [] },
     ],
     requirements: [
-      { name: 'peak memory', row: PEAK, most: 300 },
-      { name: 'peak memory of a second run', row: SECOND_PEAK, most: 300 },
+      { name: 'peak memory', row: PEAK, most: MOST_MEMORY },
+      { name: 'peak memory of a second run', row: SECOND_PEAK, most: MOST_MEMORY },
     ],
   }
 }
