@@ -47,7 +47,8 @@ export function reportPlan({ plan, gone, free, begun = 0 }: PlanFacts): PlanRepo
     begun,
     needs,
     free,
-    fits: needs <= free,
+    // Where nothing comes in, a disk below its mark is no hindrance.
+    fits: needs <= Math.max(0, free),
   }
 }
 

@@ -231,7 +231,7 @@ export class Syncer implements Syncing {
   #requireRoom(plan: Plan): void {
     const free = this.#parts.context.store.room.spare()
     const needs = plan.bytes + plan.manifestBytes - this.#begunOf(plan)
-    if (needs <= free) return
+    if (needs <= Math.max(0, free)) return
     throw new Problem(`there is no room: ${needs} bytes are needed, and ${Math.max(0, free)} may still be written`, {
       hint: 'nothing was fetched; free some space, or sync less: --dry-run shows what each image takes',
     })

@@ -20,3 +20,9 @@ t.test('manifests need room as well', async (t) => {
   t.equal(reportPlan({ plan, gone: [], free: needs }).fits, true)
   t.match(reportPlan({ plan, gone: [], free: needs - 1 }), { fits: false, needs })
 })
+
+t.test('what is here already fits on a disk that is fuller than it should be', async (t) => {
+  const nothing = planImages([], hereOf({}))
+  t.match(reportPlan({ plan: nothing, gone: [], free: -5 }), { fits: true, needs: 0 })
+  t.match(reportPlan({ plan, gone: [], free: -5 }), { fits: false })
+})
