@@ -5,6 +5,7 @@ import { parseAllDocuments } from 'yaml'
 import { listArchives } from '../bundle/archive-files.ts'
 import type { SignaturePolicy } from '../bundle/judge-signature.ts'
 import { judgeSignature } from '../bundle/judge-signature.ts'
+import type { BundleHead } from '../bundle/read-bundle.ts'
 import { readBundleHead } from '../bundle/read-bundle.ts'
 import { findDataTree } from '../exchange/data-tree.ts'
 import { dirSource } from '../exchange/dir-source.ts'
@@ -19,6 +20,7 @@ import { algorithmOf, hexOf } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'
 import { MOST_SIGNATURE_BYTES, MOST_SIGNATURES } from '../storage/signatures.ts'
+import { requireBound } from './bound-tree.ts'
 import { recoverTags } from './lost-tags.ts'
 import type { ArchiveKind, LocalImage } from './release-reference.ts'
 import type { FoundSignature } from './signature-stores.ts'
@@ -69,8 +71,14 @@ async function openTrees(kind: ArchiveKind, path: string, policy: SignaturePolic
   if (kind === 'dir') return [await openTree(path)]
   const trees: FileTree[] = []
   try {
-    const files = kind === 'data' ? [path] : await listBundles(path, policy)
-    for (const file of files) trees.push(await findDataTree(await openTree(file)))
+    const files = kind === 'data' ? [{ file: path }] : await listBundles(path, policy)
+    for (const { file, head } of files) {
+      const tree = await openTree(file)
+      trees.push(tree)
+      // What is signed is the index: everything else in the file must be what it says.
+      if (head !== undefined) await requireBound(tree, head)
+      trees[trees.length - 1] = await findDataTree(tree)
+    }
     return trees
   } catch (error) {
     for (const tree of trees) await tree.close()
@@ -78,17 +86,23 @@ async function openTrees(kind: ArchiveKind, path: string, policy: SignaturePolic
   }
 }
 
+interface JudgedFile {
+  readonly file: string
+  /** Of a part of a bundle, whose signature is as the policy wants it. */
+  readonly head?: BundleHead
+}
+
 /** The files of bundles at `path`, older bundles first: what a newer one says of a tag counts. */
-async function listBundles(path: string, policy: SignaturePolicy): Promise<readonly string[]> {
-  const found: { readonly file: string; readonly sequence: number }[] = []
+async function listBundles(path: string, policy: SignaturePolicy): Promise<readonly JudgedFile[]> {
+  const found: (JudgedFile & { readonly head: BundleHead })[] = []
   const parts = new Map<string, { readonly of: number; readonly here: Set<number> }>()
   for (const file of listArchives([path])) {
     const bytes = createReadStream(file)
     try {
       const head = await readBundleHead(bytes)
       judgeSignature(head, policy)
-      const { id, sequence, parts: of } = head.index
-      found.push({ file, sequence })
+      const { id, parts: of } = head.index
+      found.push({ file, head })
       const known = parts.get(id) ?? { of, here: new Set<number>() }
       parts.set(id, { of, here: known.here.add(head.part) })
     } finally {
@@ -102,7 +116,7 @@ async function listBundles(path: string, policy: SignaturePolicy): Promise<reado
       hint: 'name the directory in which all of its parts lie',
     })
   }
-  return found.toSorted((a, b) => a.sequence - b.sequence).map(({ file }) => file)
+  return found.toSorted((a, b) => a.head.index.sequence - b.head.index.sequence)
 }
 
 // `4.18.3`, `4.18.3-rc.1-x86_64`, `4.18.3-multi`: not `4.18.3-x86_64-etcd`.

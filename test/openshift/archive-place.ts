@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
+import { TAR_END, writeHeader } from '../../src/bundle/tar-header.ts'
 import { buildRelease } from '../fixtures/release.ts'
 import { makeReleaseKey } from '../fixtures/release-key.ts'
 import { startReleaseSite } from '../fixtures/release-site.ts'
@@ -108,4 +109,47 @@ t.test('a bundle that the home does not trust is refused, and so is a tar that i
   t.match(none.stderr, /this is no bundle/)
   t.equal((await run('release', 'info', `data:${tar}`)).code, 0, 'it is a data directory')
   t.equal((await run('release', 'info', `data:${home.directory}`)).code, 0, 'a home is one too')
+})
+
+t.test('behind a good signature nothing is taken that the signed index does not name', async (t) => {
+  const { run, files, release } = await setUp(t)
+  const keyFile = join(files, 'key')
+  const line = (await run('bundle', 'keygen', '--out', keyFile)).stdout.split('\n').find((one) => one.includes('ssh-'))
+  const file = join(files, 'site.tar')
+  const made = await run('bundle', 'create', file, '--key', keyFile)
+  t.equal(made.code, 0, made.stderr)
+  const there = makeHome(t)
+  mkdirSync(join(there.directory, 'auth'), { recursive: true })
+  writeFileSync(join(there.directory, 'auth', 'allowed_signers'), `${line}\n`)
+  const info = await runIn(there)('release', 'info', `bundle:${file}`)
+  t.equal(info.code, 0, info.stderr)
+
+  const good = readFileSync(file)
+  const tags = 'data/docker/registry/v2/repositories/ocp4/openshift4/_manifests/tags'
+  const moved = Buffer.from(good)
+  const link = moved.indexOf(`${tags}/4.18.3-x86_64/current/link`) + 512
+  t.equal(moved.toString('latin1', link, link + 71), release.digest)
+  moved.write(release.components[0]?.digest ?? '', link, 'latin1')
+  const end = good.byteLength - TAR_END
+  const added = Buffer.concat([
+    good.subarray(0, end),
+    writeHeader({ name: `${tags}/9.9.9-x86_64/current/link`, size: 71, time: 0 }),
+    Buffer.from(release.digest.padEnd(512, '\0')),
+    good.subarray(end),
+  ])
+  for (const [bytes, why] of [
+    [moved, /current\/link[^\n]* does not hold sha256:/],
+    [added, /9\.9\.9-x86_64[^\n]* is not in the index of the bundle/],
+  ] as const) {
+    writeFileSync(file, bytes)
+    for (const args of [
+      ['info', `bundle:${file}`],
+      ['verify', `bundle:${file}`],
+      ['mirror', `bundle:${file}`, 'ocp4/openshift4'],
+    ]) {
+      const refused = await runIn(there)('release', ...args)
+      t.equal(refused.code, 4, `${args[0]}: ${refused.stdout}`)
+      t.match(refused.stderr, why)
+    }
+  }
 })
