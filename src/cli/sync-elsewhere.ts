@@ -1,12 +1,12 @@
 // `tarn sync … PLACE`: into another registry, an OCI layout, or a directory as oc writes it, by this process alone: the
 // data directory takes no part.
 import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { rmdir } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import pino from 'pino'
 import type { LoadedConfig } from '../config/load.ts'
-import { describeUnreadable, Problem } from '../config/problem.ts'
+import { Problem } from '../config/problem.ts'
 import { parseImageSource } from '../config/image-source.ts'
 import type { ImageSource } from '../config/image-source.ts'
 import type { SyncRegistry } from '../config/sync-file.ts'
@@ -21,7 +21,6 @@ import { syncElsewhere } from '../exchange/sync-elsewhere.ts'
 import { openOutward } from '../mirror/open-outward.ts'
 import type { Outward } from '../mirror/outward.ts'
 import { openPush } from '../mirror/open-push.ts'
-import { failedIn } from '../mirror/sync/failed-before.ts'
 import type { SyncOrder } from '../mirror/sync/order.ts'
 import type { SyncEvent } from '../mirror/sync/report.ts'
 import { Room } from '../storage/room.ts'
@@ -53,8 +52,8 @@ export interface ElsewhereOptions {
   /** Whether the place names the repository itself, and not what stands before it. */
   readonly exact: boolean
   readonly dryRun: boolean
-  /** The report of the run before, of which only what failed is tried. */
-  readonly missing: string | undefined
+  /** What failed the last time, where nothing else is to be tried. */
+  readonly only: ReadonlySet<string> | undefined
   /** Of the registry that is pushed to, beside what the configuration says. */
   readonly registry: SyncRegistry
   readonly onEvent: (event: SyncEvent) => void
@@ -63,7 +62,7 @@ export interface ElsewhereOptions {
 /** Carries the order out; SIGINT and SIGTERM end it, and what is there stays. Throws a Problem for what a person must mend. */
 export async function syncToPlace(
   order: SyncOrder,
-  { to, exact, dryRun, missing, registry, onEvent }: ElsewhereOptions,
+  { to, exact, dryRun, only, registry, onEvent }: ElsewhereOptions,
   { config, path }: LoadedConfig,
   { clock }: Pick<CommandContext, 'clock'>,
 ): Promise<ElsewhereReport | ElsewherePlan> {
@@ -74,7 +73,6 @@ export async function syncToPlace(
   const why = outward.forbidden()
   if (why !== undefined)
     throw new Problem(`nothing can be synced: ${why}`, { hint: 'a sync connects to other registries' })
-  const only = missing === undefined ? undefined : readFailed(missing, order)
   const upstreams = outward.openUpstreams(saidOf(order, to, registry), order.limits)
   const fetcher = openFetcher({ reach: 'anywhere' })
   const stop = new AbortController()
@@ -133,26 +131,6 @@ function freeAt({ kind, path }: Place): number | undefined {
   } catch {
     return undefined
   }
-}
-
-/** What failed in the run that this report tells of, or one of the reports in the file. */
-function readFailed(path: string, { name, entries }: SyncOrder): ReadonlySet<string> {
-  let read: unknown
-  try {
-    read = JSON.parse(readFileSync(path, 'utf8'))
-  } catch (error) {
-    throw error instanceof SyntaxError
-      ? new Problem(`${path} is no report of a sync`, { hint: 'name what --report wrote', exitCode: 2, cause: error })
-      : describeUnreadable('report', path, error)
-  }
-  const reports = (Array.isArray(read) ? read : [read]) as (Partial<ElsewhereReport> | null)[]
-  const last = reports.find((each) => each?.name === name && Array.isArray(each.images))
-  if (last?.images === undefined || last.outcome === undefined)
-    throw new Problem(`${path} has no report of a sync of ${name}`, {
-      hint: 'leave --missing out: what is there is not sent again',
-      exitCode: 2,
-    })
-  return failedIn({ images: last.images, outcome: last.outcome }, entries)
 }
 
 function saidOf({ registries }: SyncOrder, to: Elsewhere, registry: SyncRegistry): SyncOrder['registries'] {

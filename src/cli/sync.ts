@@ -1,7 +1,6 @@
 // `tarn sync`: fills the registry from others, by a sync file or by the name of one image, through the running registry or
 // in the directory itself. The exit code says whether all of it is here.
 import { statSync } from 'node:fs'
-import { rename, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Command as Parent } from 'commander'
 import { Command } from 'commander'
@@ -22,6 +21,8 @@ import type { Elsewhere } from './sync-elsewhere.ts'
 import { readSyncFile } from './sync-file.ts'
 import { watchSync } from './sync-progress.ts'
 import { formatSyncPlan } from './sync-plan.ts'
+import type { WriteReportsOptions } from './sync-report-file.ts'
+import { oneOrAll, readFailed, writeReports } from './sync-report-file.ts'
 import { formatSyncReport } from './sync-report.ts'
 import { showSyncStatus, stopSyncs } from './sync-status.ts'
 
@@ -145,7 +146,8 @@ async function sync(
     }
   } finally {
     await reached.close()
-    if (options.report !== undefined && reports.length > 0) await writeWhole(options.report, oneOrAll(reports))
+    if (options.report !== undefined)
+      await writeReports(options.report, reports, endingOf(asked, reports, options, output))
   }
   tell(reports, output)
 }
@@ -185,22 +187,26 @@ async function syncElsewhere(
     import('./sync-elsewhere.ts'),
     import('../http/api/sync-route.ts'),
   ])
+  // Before the first run: its report takes the place of what the others need.
+  const orders = asked.map((each) => {
+    const order = readOrder(each)
+    return { order, only: missing === true && path !== undefined ? readFailed(path, order) : undefined }
+  })
   const reports: (ElsewhereReport | ElsewherePlan)[] = []
   try {
-    for (const each of asked) {
-      const order = readOrder(each)
+    for (const { order, only } of orders) {
       if (order.entries.some((entry) => entry.prune !== undefined))
         output.note(`warning: ${order.name}: prune is for this registry only, elsewhere nothing is removed`)
       const progress = watchSync(command, context)
       try {
-        const wishes = { to, exact, dryRun, missing: missing === true ? path : undefined, registry }
+        const wishes = { to, exact, dryRun, only, registry }
         reports.push(await syncToPlace(order, { ...wishes, onEvent: progress.onEvent }, home, context))
       } finally {
         progress.end()
       }
     }
   } finally {
-    if (options.report !== undefined && reports.length > 0) await writeWhole(options.report, oneOrAll(reports))
+    if (path !== undefined) await writeReports(path, reports, endingOf(asked, reports, options, output))
   }
   tell(reports, output)
 }
@@ -249,14 +255,14 @@ function isFile(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() === true
 }
 
-// Who reads it never sees half of it.
-async function writeWhole(path: string, value: unknown): Promise<void> {
-  await writeFile(`${path}.tmp`, `${JSON.stringify(value, undefined, 2)}\n`)
-  await rename(`${path}.tmp`, path)
-}
-
-function oneOrAll(reports: readonly Report[]): unknown {
-  return reports.length === 1 ? reports[0] : reports
+// What of the syncs that were asked for came to no report, or has one of a part, keeps the one that it had.
+function endingOf(
+  asked: readonly Asked[],
+  reports: readonly Report[],
+  { missing }: { readonly missing?: boolean | undefined },
+  output: Output,
+): WriteReportsOptions {
+  return { isWhole: reports.length === asked.length && missing !== true, note: (text) => output.note(text) }
 }
 
 function formatReport(report: Report): string {

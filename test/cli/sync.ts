@@ -306,6 +306,11 @@ t.test('into another registry and into an OCI layout, past this registry', async
   t.match(JSON.parse(again.stdout), { bytes: 0, counts: { here: 1 } })
   const missing = await runTarn(home.directory, ['--json', 'sync', 's.yml', ...to, '--missing', '--report', 'r.json'])
   t.match(JSON.parse(missing.stdout), { images: [], outcome: 'done' }, 'nothing had failed')
+  const kept = readFileSync(join(home.directory, 'r.json'), 'utf8')
+  const look = ['sync', 's.yml', ...to, '--missing', '--report', 'r.json', '--dry-run']
+  const looked = await runTarn(home.directory, look)
+  t.match(looked.stderr, /r\.json has the report of a sync and stays as it is/)
+  t.equal(readFileSync(join(home.directory, 'r.json'), 'utf8'), kept)
   const unknown = await runTarn(home.directory, ['sync', 's.yml', ...to, '--missing'])
   t.equal(unknown.code, 2)
   t.match(unknown.stderr, /nothing says what failed the last time\nhint: add --report FILE/)
