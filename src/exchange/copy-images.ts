@@ -66,8 +66,8 @@ export async function copyImages(options: CopyOptions): Promise<CopyReport> {
       release()
     }
   }
-  const foreseen = foresee ? await Promise.all(images.map((image) => inTurn(() => run.foresee(image)))) : []
-  const copied = await Promise.all(
+  const foreseen = foresee ? await allEnded(images.map((image) => inTurn(() => run.foresee(image)))) : []
+  const copied = await allEnded(
     images.map((image, at) =>
       inTurn(async () => {
         const result = await run.copy(image, foreseen[at])
@@ -79,6 +79,15 @@ export async function copyImages(options: CopyOptions): Promise<CopyReport> {
   const counts = { copied: 0, here: 0, incomplete: 0, failed: 0 }
   for (const { state } of copied) counts[state] += 1
   return { images: copied, counts, blobs: run.blobs, bytes: run.bytes, manifestBytes: run.manifestBytes }
+}
+
+/** What all of them give, or the first failure when each has ended: nothing goes on behind a copying that was stopped. */
+async function allEnded<T>(acts: readonly Promise<T>[]): Promise<T[]> {
+  const ended = await Promise.allSettled(acts)
+  return ended.map((each) => {
+    if (each.status === 'rejected') throw each.reason
+    return each.value
+  })
 }
 
 type Facts = Pick<CopiedImage, 'state' | 'bytes' | 'isLed' | 'moved' | 'why' | 'hint'>

@@ -138,7 +138,7 @@ class Run {
         },
         onImage: (copied, wish) => {
           const each = wished.get(wish)
-          if (each === undefined) return
+          if (each === undefined || !left.has(each)) return
           const { since = elapsed() } = this.#active.get(each) ?? {}
           this.#active.delete(each)
           left.delete(each)

@@ -129,6 +129,49 @@ t.test('a tag that moves is told with what it meant before', async (t) => {
   t.match(report.images, [{ state: 'copied', moved: [{ tag: 'v1', before: old }] }])
 })
 
+t.test('a copying that is stopped ends when nothing is being written any more', async (t) => {
+  const { here, there, parts } = open(t)
+  const names = ['a', 'b', 'c'].map((name) => `team/${name}` as RepositoryName)
+  for (const name of names) await pushImage(here, name, [`layer of ${name}`], { tag: 'v1' })
+  const stop = new AbortController()
+  const [begun, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  let isWriting = false
+  const target: ImageTarget = {
+    ...storeTarget(there, 'there'),
+    async putBlob() {
+      isWriting = true
+      begun.resolve()
+      await held.promise
+      isWriting = false
+      throw new Error('broken off')
+    },
+  }
+  const told: string[] = []
+  const copying = copyImages({
+    ...parts,
+    target,
+    images: names.map((name) => wish(name, 'v1')),
+    atATime: { images: 1, blobs: 1 },
+    signal: stop.signal,
+    onImage: ({ from }) => told.push(from),
+  })
+  let hasEnded = false
+  const ended = copying.then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+  void ended.then(() => (hasEnded = true))
+  await begun.promise
+  stop.abort(new Error('enough'))
+  await new Promise((resolve) => setImmediate(resolve))
+  t.ok(isWriting)
+  t.notOk(hasEnded, 'one is still written')
+  held.resolve()
+  t.match(await ended, { message: 'enough' })
+  t.notOk(isWriting)
+  t.same(told, [])
+})
+
 t.test('a dry run says what would come and changes nothing', async (t) => {
   const { here, there, acts, parts } = open(t)
   await pushFull(here, APP, 'v1')
