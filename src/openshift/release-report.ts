@@ -56,6 +56,14 @@ export interface MirroredImage extends Omit<CopiedImage, 'from'> {
   readonly from: string
 }
 
+/**
+ * Whether something of the release is not there: an image, what refers to one (sigstore's signatures), or the signature without
+ * which a cluster whose keyring asks for one takes no release.
+ */
+export function isInPart({ counts, signature }: Pick<MirrorReport, 'counts' | 'signature'>): boolean {
+  return counts.failed > 0 || counts.incomplete > 0 || signature.state === 'unsigned'
+}
+
 export interface MirrorReport {
   readonly version: string
   readonly digest: Digest

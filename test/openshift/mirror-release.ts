@@ -8,6 +8,7 @@ import { parseRepositoryName } from '../../src/oci/name.ts'
 import { parseTag } from '../../src/oci/reference.ts'
 import { mirrorRelease } from '../../src/openshift/mirror-release.ts'
 import type { MirrorOrder } from '../../src/openshift/mirror-release.ts'
+import { isInPart } from '../../src/openshift/release-report.ts'
 import type { ReleasePlace } from '../../src/openshift/release-place.ts'
 import { verifyRelease } from '../../src/openshift/verify-release.ts'
 import type { Context } from '../../src/registry/context.ts'
@@ -205,6 +206,19 @@ t.test('sigstore’s tag comes with the release', async (t) => {
   const { release, tags, order } = await setUp(t, { sigstore: true })
   await mirrorRelease(order)
   t.ok((await tags()).has(`${release.digest.replace(':', '-')}.sig`))
+})
+
+t.test('a release whose sigstore signature did not come along is mirrored in part', async (t) => {
+  let broken: string | undefined
+  const { release, order } = await setUp(t, { sigstore: true }, (digest) =>
+    digest === broken ? Buffer.from('x') : undefined,
+  )
+  const artifact = release.placed.find(({ tags }) => tags.some((tag) => tag.endsWith('.sig')))
+  broken = artifact?.image.blobs.at(-1)?.digest
+  const report = await mirrorRelease(order)
+  t.same([report.counts.failed, report.counts.incomplete, isInPart(report)], [0, 1, true])
+  broken = undefined
+  t.equal(isInPart(await mirrorRelease(order)), false)
 })
 
 t.test('a component that cannot be copied keeps back the release image alone, and the next run heals it', async (t) => {

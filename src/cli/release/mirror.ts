@@ -6,6 +6,7 @@ import type { Instructions } from '../../openshift/mirror-instructions.ts'
 import { INSTRUCTIONS } from '../../openshift/mirror-instructions.ts'
 import { parseReleaseName, parseReleaseTarget } from '../../openshift/release-reference.ts'
 import type { MirrorReport } from '../../openshift/release-report.ts'
+import { isInPart } from '../../openshift/release-report.ts'
 import type { TagStyle } from '../../openshift/release-tags.ts'
 import { TAG_STYLES } from '../../openshift/release-tags.ts'
 import { parseListenAddress } from '../../config/address.ts'
@@ -92,8 +93,7 @@ async function mirror(
   const act = { name: 'POST /release/mirror', options: asked, local, changes } as const
   const report = await actOnRelease({ ...act, onEvent: progress.onEvent }, home, context).finally(() => progress.end())
   outputOf(command, context).result(report, formatMirror(report))
-  // A cluster takes no release whose signature is missing where its keyring asks for one.
-  if (report.counts.failed > 0 || report.signature.state === 'unsigned') process.exitCode = EXIT.partly
+  if (isInPart(report)) process.exitCode = EXIT.partly
 }
 
 function nameOf(options: MirrorOptions, home: Home, command: Command, context: CommandContext): string {
@@ -140,7 +140,10 @@ export function formatMirror(report: MirrorReport): string {
   if (signature.state !== 'verified') lines.push(...signature.problems.map((problem) => `  ${problem}`))
   if (signature.state === 'unsigned')
     lines.push('warning: a cluster refuses to upgrade to a release without its signature; see --signature-store')
+  if (counts.incomplete > 0)
+    lines.push(`warning: ${formatCount(counts.incomplete, 'image')} came without all that refers to it (see above)`)
   if (report.instructions !== undefined && !dryRun) lines.push('', report.instructions)
-  if (counts.failed > 0) lines.push(`hint: give the command again: what is here is not sent again`)
+  if (counts.failed > 0 || counts.incomplete > 0)
+    lines.push(`hint: give the command again: what is here is not sent again`)
   return lines.join('\n')
 }
