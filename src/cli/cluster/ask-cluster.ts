@@ -35,8 +35,8 @@ export function askCluster(): AskCluster {
           return
         }
         const complaint = printable(stderr.trim().slice(0, LONGEST_COMPLAINT))
-        const isAbsent = /\(NotFound\)|not found/.test(stderr)
-        if (isAbsent) {
+        // Of the server only: a plugin for logins that is "not found" says nothing of the object.
+        if (/^Error from server \(NotFound\)/m.test(stderr)) {
           resolve(undefined)
           return
         }

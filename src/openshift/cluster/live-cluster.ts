@@ -34,13 +34,16 @@ export async function readClusterCa(ask: AskCluster): Promise<KubeObject | undef
   return configMap ?? { kind: 'ConfigMap', metadata: { name } }
 }
 
-/** The mirror sets of all kinds that the cluster knows. */
+/** The mirror sets of all kinds that the cluster knows. Throws what `ask` throws, but for a kind that it does not know. */
 export async function readClusterMirrorSets(ask: AskCluster): Promise<KubeObject[]> {
   const kinds = ['imagedigestmirrorset', 'imagetagmirrorset', 'imagecontentsourcepolicy']
   const sets: KubeObject[] = []
   for (const kind of kinds) {
-    // A cluster knows only the kinds of its version.
-    const text = await ask(['get', kind, '-o', 'json']).catch(() => undefined)
+    const text = await ask(['get', kind, '-o', 'json']).catch((error: unknown) => {
+      // A cluster knows only the kinds of its version.
+      if (error instanceof Error && error.message.includes("doesn't have a resource type")) return undefined
+      throw error
+    })
     if (text !== undefined) sets.push(...readObjects(text, kind))
   }
   return sets
