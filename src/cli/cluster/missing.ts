@@ -2,6 +2,7 @@
 import { Option } from 'commander'
 import { formatImageSource } from '../../config/image-source.ts'
 import type { LoadedConfig } from '../../config/load.ts'
+import { Problem } from '../../config/problem.ts'
 import type { CheckedImage } from '../../openshift/cluster/find-missing.ts'
 import { findMissing } from '../../openshift/cluster/find-missing.ts'
 import type { UsedImage } from '../../openshift/cluster/in-use.ts'
@@ -65,11 +66,20 @@ export async function lookForMissing(
   const texts = inUse.map((file) => ({ text: readFileOf('list of images', file), source: file }))
   if (ask !== undefined) texts.push(...(await readClusterImages(ask)))
   for (const { text, source } of texts) {
-    for (const image of readUsedImages(text, source)) used.set(formatImageSource(image), image)
+    const images = readUsedImages(text, source)
+    if (images.length === 0 && inUse.includes(source)) {
+      throw new Problem(`no image was recognised in ${source}`, {
+        hint: 'give one image a line, as REGISTRY/REPOSITORY@DIGEST or with a tag, or what oc get … -o json prints',
+        exitCode: 2,
+      })
+    }
+    for (const image of images) used.set(formatImageSource(image), image)
   }
   if (used.size === 0) return undefined
+  // Of a running cluster more is asked than its images: without a home there is no directory to look into.
+  if (inUse.length === 0 && given.home === undefined) return undefined
   const pairs = await given.pairs(registry, 'repository')
-  // Without a home there is no directory to look into.
+  // Throws where there is no home.
   const { layout, home } = given
   if (home === undefined) return undefined
   const images = await findMissing({ layout, pairs, registry, images: [...used.values()] })

@@ -205,6 +205,17 @@ t.test('lost images are told, with the places that have them', async (t) => {
   )
 })
 
+t.test('images in use that cannot be looked for are told, not passed over', async (t) => {
+  const { directory, config } = await makeDisaster(t)
+  const list = join(directory, 'images.txt')
+  writeFileSync(list, 'nothing here\n')
+  const args = ['cluster', 'repair', 'reg.example.com:5000', '--in-use', list]
+  t.match(await runCommand([...args, '--config', config]), { code: 2, stderr: /no image was recognised in / })
+  writeFileSync(list, 'quay.io/a/b:1\n')
+  const source = ['--source', 'quay.io/a=a']
+  t.match(await runCommand([...args, ...source]), { code: 2, stderr: /there is no registry’s configuration here/ })
+})
+
 t.test(
   'a registry is asked, with the login of the pull secret, and says which of the lost images it has',
   async (t) => {
