@@ -77,9 +77,8 @@ async function openTrees(kind: ArchiveKind, path: string, policy: SignaturePolic
       trees.push(tree)
       // What is signed is the index: everything else in the file must be what it says.
       if (head !== undefined) await requireBound(tree, head)
-      trees[trees.length - 1] = await findDataTree(tree)
     }
-    return trees
+    return await Promise.all(trees.map(findDataTree))
   } catch (error) {
     for (const tree of trees) await tree.close()
     throw error
