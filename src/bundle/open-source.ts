@@ -1,68 +1,94 @@
 // The bytes of a blob for a bundle, read from where they lie. Nothing corrupt goes out: a file that is not known to be
 // right in the state in which it is read is hashed on the way, and what comes of it counts only when `finish` says so.
-import type { Hash } from 'node:crypto'
-import { createHash } from 'node:crypto'
 import { constants, fstatSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { open } from 'node:fs/promises'
 import { Problem } from '../config/problem.ts'
+import type { Digest } from '../oci/digest.ts'
 import { algorithmOf, hexOf } from '../oci/digest.ts'
 import { hashFile } from '../storage/hash-file.ts'
+import type { HashThread } from '../storage/hash-thread.ts'
 import type { Layout } from '../storage/layout.ts'
 import type { Stamp } from '../storage/stamp.ts'
 import { factsOf, isNotThere } from '../storage/stamp.ts'
 import type { PickedBlob } from './picked.ts'
+import type { PieceHash } from './piece-hash.ts'
+import { hashHere, hashThere } from './piece-hash.ts'
 
 // Not blocking: a pipe in the place of a blob would hold the reader for ever.
 const READ = constants.O_RDONLY | constants.O_NONBLOCK
 
+// Less is hashed in the time that it takes to ask the thread.
+const SMALL = 512 * 1024
+
+export interface SourceOptions {
+  /** Only a slice of the blob is read. */
+  readonly slice?: { readonly offset: number; readonly digest: Digest } | undefined
+  /** Hashes what is large; it serves one blob at a time, and what is read into should be shared memory. */
+  readonly thread?: HashThread | undefined
+}
+
 export class OpenSource {
   readonly #handle: FileHandle
   readonly #blob: PickedBlob
+  readonly #options: SourceOptions
   readonly #stamp: Stamp
   readonly #writtenAt: bigint
-  readonly #hash: Hash | undefined
+  readonly #hash: PieceHash | undefined
+  /** The hashing of the piece that was read last. */
+  #hashing: Promise<void> | undefined
   #position: number
 
-  private constructor(handle: FileHandle, blob: PickedBlob, offset: number, isPart: boolean) {
+  private constructor(handle: FileHandle, blob: PickedBlob, options: SourceOptions) {
+    const { slice, thread } = options
     const stat = fstatSync(handle.fd, { bigint: true })
     this.#handle = handle
     this.#blob = blob
+    this.#options = options
     this.#stamp = factsOf(stat).stamp
     this.#writtenAt = stat.mtimeNs
-    this.#position = offset
+    this.#position = slice?.offset ?? 0
     if (!stat.isFile() || Number(stat.size) !== blob.size) throw describeDamage(blob, 'its file has another size')
-    // Of a part of it the hash of the whole says nothing; whoever reads a part knows the hash of that.
-    const isKnown = blob.whole && this.#stamp === blob.stamp
-    this.#hash = isKnown || isPart ? undefined : createHash(algorithmOf(blob.digest))
+    const isKnown = slice === undefined && blob.whole && this.#stamp === blob.stamp
+    if (isKnown) return
+    const algorithm = algorithmOf(slice?.digest ?? blob.digest)
+    this.#hash = thread === undefined || blob.size <= SMALL ? hashHere(algorithm) : hashThere(thread, algorithm)
   }
 
-  /** Opens the blob to be read from `offset` on. Throws a Problem when it is gone or has another size. */
-  static async open(layout: Layout, blob: PickedBlob, offset = 0, isPart = false): Promise<OpenSource> {
+  /** Opens the blob to be read, or a slice of it. Throws a Problem when it is gone or has another size. */
+  static async open(layout: Layout, blob: PickedBlob, options: SourceOptions = {}): Promise<OpenSource> {
     const handle = await openFirst([layout.blobData(blob.stored), layout.blobTrash(blob.stored)], blob)
     try {
-      return new OpenSource(handle, blob, offset, isPart)
+      return new OpenSource(handle, blob, options)
     } catch (error) {
       await handle.close()
       throw error
     }
   }
 
-  /** Fills as much of `into` as there is, and gives how much that was. */
+  /**
+   * Fills as much of `into` as there is, and gives how much that was. The bytes must stay as they are until the next piece
+   * was read or `finish` came back.
+   */
   async read(into: Buffer): Promise<number> {
     const { bytesRead } = await this.#handle.read(into, 0, into.byteLength, this.#position)
     if (bytesRead === 0) throw describeDamage(this.#blob, 'its file became shorter while it was read')
     this.#position += bytesRead
-    this.#hash?.update(into.subarray(0, bytesRead))
+    await this.#hashing
+    this.#hashing = this.#hash?.update(into.subarray(0, bytesRead))
+    // Whoever reads on is told.
+    this.#hashing?.catch(() => undefined)
     return bytesRead
   }
 
-  /** Throws a Problem unless what was read of the whole blob is right; closes the file in any case. */
+  /** Throws a Problem unless what was read, all of the blob or of its slice, is right; closes the file in any case. */
   async finish(): Promise<void> {
     try {
-      if (this.#hash !== undefined) {
-        if (this.#hash.digest('hex') !== hexOf(this.#blob.digest)) throw describeDamage(this.#blob)
-      } else await this.#checkUnchanged()
+      await this.#hashing
+      if (this.#hash === undefined) return await this.#checkUnchanged()
+      const { slice } = this.#options
+      if ((await this.#hash.digest()) === hexOf(slice?.digest ?? this.#blob.digest)) return
+      throw describeDamage(this.#blob, slice && 'its file was changed after the bundle was planned')
     } finally {
       await this.close()
     }
