@@ -22,7 +22,7 @@ export interface PartOptions {
 }
 
 /**
- * Writes the part to `sink`, which is asked for one chunk after the other and may lag behind by three. Throws a Problem for a
+ * Writes the part to `sink`, which is asked for one chunk after the other and may lag behind by some. Throws a Problem for a
  * blob whose bytes are wrong or gone, what the sink throws, and the signal's reason.
  */
 export async function writePart(plan: Plan, options: PartOptions, sink: ByteSink): Promise<void> {
