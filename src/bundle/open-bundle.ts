@@ -8,6 +8,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { Layout } from '../storage/layout.ts'
 import { FileSource } from '../storage/byte-source.ts'
 import { createLayout } from '../storage/layout.ts'
+import { LARGEST_MANIFEST } from '../storage/manifests.ts'
 import { BadArchive } from './bad-archive.ts'
 import type { Packing } from './decompress.ts'
 import { findPacking } from './decompress.ts'
@@ -31,7 +32,7 @@ export interface OpenedBundle {
   close(): Promise<void>
 }
 
-/** What is smaller is copied: manifests, configs. */
+/** What is smaller is copied, such as configs; manifests are whatever their size, for they are not served as layers are. */
 const SMALL = 64 * 1024
 
 /** Opens the files of one or more bundles. Throws BadArchive and flaws for what cannot be served. */
@@ -122,19 +123,21 @@ function isWhole(heads: readonly BundleHead[], digest: Digest, parts: readonly (
   return Array.from(parts).reduce((sum, part) => sum + (part?.size ?? 0), 0) === size
 }
 
-/** Links of everything that the bundle names, and of blobs what is small; of the others a file of their size and no bytes. */
+/** Links of everything that the bundle names, manifests and what is small; of other blobs a file of their size and no bytes. */
 async function writeRepositories(
   layout: Layout,
   { index }: Pick<BundleHead, 'index'>,
   blobs: ServedBlobs,
 ): Promise<void> {
-  for (const { digest, size } of index.blobs) {
+  const manifests = new Set(index.repositories.flatMap((one) => one.manifests))
+  for (const [at, { digest, size }] of index.blobs.entries()) {
     if (blobs.sizeOf(digest) === undefined) continue
     const path = layout.blobData(digest)
     const pieces: Buffer[] = []
-    if (size <= SMALL) for await (const piece of blobs.read(digest, 0, size)) pieces.push(piece)
+    const isCopied = size <= (manifests.has(at) ? LARGEST_MANIFEST : SMALL)
+    if (isCopied) for await (const piece of blobs.read(digest, 0, size)) pieces.push(piece)
     await writeAt(path, Buffer.concat(pieces))
-    if (size > SMALL) await truncate(path, size)
+    if (!isCopied) await truncate(path, size)
   }
   for (const [name, { layers, manifests, tags }] of wantedBy(index)) {
     await mkdir(layout.layers(name), { recursive: true })

@@ -7,10 +7,10 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 import { Problem } from '../config/problem.ts'
+import { PROGRAM_FILE } from '../bundle/archive-files.ts'
 import { readSums, writeSums } from '../bundle/sums-file.ts'
 import type { WrittenFile } from '../bundle/write-bundle.ts'
 
-const FILE = /^tarn-(\d+\.\d+\.\d+[\w.-]*?)-(?:image-)?linux-(?:x64|arm64)\.(?:tar\.gz|tar)$/
 const PROGRAM = /^(tarn-.+-linux-(?:x64|arm64))\.tar\.gz$/
 
 /** The files that `npm run dist` made. Throws a Problem when there are none; `named` is a folder that a person named. */
@@ -19,7 +19,7 @@ export function findTarn(named: string | undefined): readonly string[] {
   // In a checkout, or beside the directory into which it was unpacked (tarn-…/lib/tarn).
   const places = named === undefined ? [join(root, 'release'), resolve(root, '../../..')] : [resolve(named)]
   for (const place of places) {
-    const files = existsSync(place) ? readdirSync(place).filter((name) => FILE.test(name)) : []
+    const files = existsSync(place) ? readdirSync(place).filter((name) => PROGRAM_FILE.test(name)) : []
     if (files.some((name) => PROGRAM.test(name))) return files.toSorted().map((name) => join(place, name))
   }
   throw new Problem(`Tarn itself is not in ${places.join(' or ')}`, {

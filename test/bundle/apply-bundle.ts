@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import type { ApplyOptions } from '../../src/bundle/apply-bundle.ts'
 import { applyBundle } from '../../src/bundle/apply-bundle.ts'
+import type { BundleBlob } from '../../src/bundle/bundle-index.ts'
 import { parseAllowedSigners } from '../../src/bundle/allowed-signers.ts'
 import { readReceipts } from '../../src/bundle/receipts.ts'
 import { signIndex } from '../../src/bundle/signature.ts'
@@ -93,6 +94,32 @@ t.test('a blob that is cut over parts is joined when its last slice came, in whi
       [1, 2, 3].some((slice) => existsSync(store.layout.blobSlice(large, slice, 3))),
       'no slice is left',
     )
+  }
+})
+
+t.test('slices of the same bytes each come to their own place, in whichever order', async (t) => {
+  const [zeros, fewer] = [Buffer.alloc(160_000), Buffer.alloc(120_000)]
+  const image = testImage('team/a', 'v1', 'one', [zeros, fewer])
+  // The last slice of the one and the first of the other are in one part.
+  const shift = (blob: BundleBlob): BundleBlob =>
+    blob.digest === digestOf(zeros) && blob.slices
+      ? { ...blob, part: 3, slices: blob.slices.map((slice) => ({ ...slice, part: slice.part + 2 })) }
+      : blob
+  const { parts } = makeBundle([image], {
+    parts: 6,
+    sliceSize: 40_000,
+    change: (index) => ({ ...index, blobs: index.blobs.map(shift) }),
+  })
+  for (const order of [
+    [1, 2, 3, 4, 5, 6],
+    [6, 4, 2, 3, 1, 5],
+    [3, 3, 4, 1, 6, 5, 2],
+  ]) {
+    const store = makeStore(t.testdir())
+    const context = makeContext(store)
+    for (const part of order) await apply(context, parts[part - 1] as Buffer)
+    t.equal(tagOf(store, image), image.digest, order.join(' '))
+    for (const bytes of [zeros, fewer]) t.ok(readFileSync(store.layout.blobData(digestOf(bytes))).equals(bytes))
   }
 })
 

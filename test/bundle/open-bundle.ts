@@ -62,6 +62,18 @@ t.test('a bundle gives its tags, manifests and blobs, whole and in part', async 
   }
 })
 
+t.test('a manifest of many layers is served too', async (t) => {
+  const image = testImage(
+    A,
+    'v1',
+    'one',
+    Array.from({ length: 900 }, () => 3),
+  )
+  t.ok(image.manifest.length > 100_000)
+  const { source } = await serve(t, [image])
+  t.ok(Buffer.from((await source.pullManifest(A, byTag('v1'), ANY)).bytes).equals(image.manifest))
+})
+
 t.test('a blob that is cut is read over its parts', async (t) => {
   const image = testImage(A, 'v1', 'one', [200, 200_000])
   const { source } = await serve(t, [image], { parts: 3, sliceSize: 80_000 })

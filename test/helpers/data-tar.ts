@@ -102,9 +102,9 @@ export function testImage(
   repository: string,
   tag: string,
   seed: string,
-  sizes: readonly number[] = [3000, 70_000],
+  sizes: readonly (number | Buffer)[] = [3000, 70_000],
 ): TestImage {
-  const layers = sizes.map((size, at) => bytesOf(`${seed} layer ${at}`, size))
+  const layers = sizes.map((size, at) => (typeof size === 'number' ? bytesOf(`${seed} layer ${at}`, size) : size))
   const config = Buffer.from(
     JSON.stringify({ architecture: 'amd64', os: 'linux', comment: seed, rootfs: { type: 'layers', diff_ids: [] } }),
   )
