@@ -138,9 +138,11 @@ export class Incoming {
     this.#waiting.delete(digest)
   }
 
-  /** Ends all writing; what waits stays for another try. */
+  /** Ends all writing; what waits stays for another try, unless the disk could not keep something. */
   async settle(): Promise<void> {
     await this.#rest()
+    // The next try would find it in memory, and a second fsync would say that it is on the disk.
+    if (this.#failure !== undefined) return this.drop()
     // Fails where something waits.
     await rmdir(this.#store.layout.incoming).catch(() => undefined)
   }

@@ -62,6 +62,26 @@ t.test('a disk that fails to sync makes nothing of the archive an image', async 
   t.notOk((readdirSync(directory, { recursive: true }) as string[]).some((name) => name.endsWith('/link')))
 })
 
+t.test('bytes that the disk could not keep are not there for the next try', async (t) => {
+  const directory = t.testdir()
+  let broken = true
+  const store = makeStore(
+    directory,
+    breakSyncs('blob file', 'EIO', () => broken),
+  )
+  const image = testImage(A, 'v1', 'large', [5_000_001])
+  const tar = tarOf(...imageEntries(image))
+  await t.rejects(importData(makeContext(store), inPieces(tar), { dryRun: false }), { code: 'EIO' })
+  const left = readdirSync(directory, { recursive: true }) as string[]
+  t.same(
+    left.filter((name) => name.includes(digestOf(image.layers[0] as Buffer).slice('sha256:'.length))),
+    [],
+    'a second fsync would say that they are on the disk',
+  )
+  broken = false
+  t.match(await importData(makeContext(store), inPieces(tar), { dryRun: false }), { blobs: { added: 3 } })
+})
+
 t.test('two archives at once wait for each other', async (t) => {
   const store = makeStore(t.testdir())
   const context = makeContext(store)
