@@ -10,6 +10,7 @@ import { FileSource } from '../storage/byte-source.ts'
 import { createLayout } from '../storage/layout.ts'
 import { LARGEST_MANIFEST } from '../storage/manifests.ts'
 import { BadArchive } from './bad-archive.ts'
+import type { BundleIndex } from './bundle-index.ts'
 import type { Packing } from './decompress.ts'
 import { findPacking } from './decompress.ts'
 import { listEntries } from './entries.ts'
@@ -44,17 +45,21 @@ export async function openBundle(files: readonly string[], policy: SignaturePoli
     await rm(directory, { recursive: true, force: true })
   }
   try {
-    const segments = new Map<Digest, Segment[]>()
+    // Of each bundle its own: two may cut the same blob differently.
+    const segments = new Map<string, Map<Digest, Segment[]>>()
     const heads: BundleHead[] = []
     for (const file of files) {
       const head = await readHeadOf(file)
       judgeSignature(head, policy)
       const handle = await open(file, 'r')
       handles.push(handle)
-      await findSegments(head, handle, file, segments)
+      const own = segments.get(head.index.id) ?? new Map<Digest, Segment[]>()
+      segments.set(head.index.id, own)
+      await findSegments(head, handle, file, own)
       heads.push(head)
     }
-    const whole = new Map([...segments].filter(([digest, parts]) => isWhole(heads, digest, parts)))
+    const indexes = new Map(heads.map(({ index }) => [index.id, index]))
+    const whole = new Map([...indexes.values()].flatMap((index) => findWhole(index, segments.get(index.id))))
     const blobs = new ServedBlobs(whole)
     const layout = createLayout(directory)
     // Ascending, so that a newer bundle has the last word on a tag.
@@ -118,9 +123,14 @@ async function findSegments(
   throw new BadArchive(`${file} has ${size} bytes, and its index says ${at + TAR_END}`)
 }
 
-function isWhole(heads: readonly BundleHead[], digest: Digest, parts: readonly (Segment | undefined)[]): boolean {
-  const size = heads.flatMap(({ index }) => index.blobs).find((blob) => blob.digest === digest)?.size
-  return Array.from(parts).reduce((sum, part) => sum + (part?.size ?? 0), 0) === size
+/** Blobs of the bundle of which nothing is missing. */
+function findWhole({ blobs }: BundleIndex, segments?: ReadonlyMap<Digest, Segment[]>): [Digest, Segment[]][] {
+  return blobs.flatMap(({ digest, size }) => {
+    const parts = segments?.get(digest) ?? []
+    // A slice that is missing is a hole.
+    const found = Array.from(parts as (Segment | undefined)[], (part) => part?.size ?? 0)
+    return found.length > 0 && found.reduce((sum, each) => sum + each, 0) === size ? [[digest, parts]] : []
+  })
 }
 
 /** Links of everything that the bundle names, manifests and what is small; of other blobs a file of their size and no bytes. */

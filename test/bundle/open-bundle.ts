@@ -25,12 +25,16 @@ async function serve(
   options: BundleOptions = {},
   without: readonly number[] = [],
 ) {
+  const parts = makeBundle(images, options).parts.filter((_, at) => !without.includes(at + 1))
+  return serveFiles(t, parts)
+}
+
+async function serveFiles(t: Test, archives: readonly Buffer[]) {
   const directory = t.testdir()
-  const files = makeBundle(images, options).parts.flatMap((bytes, at) => {
-    if (without.includes(at + 1)) return []
+  const files = archives.map((bytes, at) => {
     const file = join(directory, `${at}.tar`)
     writeFileSync(file, bytes)
-    return [file]
+    return file
   })
   const opened = await openBundle(files, NOBODY)
   t.teardown(() => opened.close())
@@ -80,6 +84,25 @@ t.test('a blob that is cut is read over its parts', async (t) => {
   const large = image.layers[1] as Buffer
   t.ok((await pull(source, large)).equals(large))
   t.ok((await pull(source, large, 79_990, 160_010)).equals(large.subarray(79_990, 160_010)))
+})
+
+t.test('a blob that two bundles cut differently comes from one of them', async (t) => {
+  const image = testImage(A, 'v1', 'one', [200, 200_000])
+  const [cut, other, whole] = [
+    makeBundle([image], { parts: 3, sliceSize: 80_000 }).parts,
+    makeBundle([image, testImage(A, 'v2', 'two')], { parts: 2, sliceSize: 120_000 }).parts,
+    makeBundle([image, testImage(A, 'v3', 'three')]).parts,
+  ]
+  const large = image.layers[1] as Buffer
+  for (const archives of [
+    [...whole, ...cut.slice(0, 2)],
+    [...cut.slice(1), ...whole],
+    [...cut, ...other],
+    [...other.slice(1), ...cut],
+  ]) {
+    const { source } = await serveFiles(t, archives)
+    t.ok((await pull(source, large)).equals(large))
+  }
 })
 
 t.test('an image that misses a part is not served, and the others are', async (t) => {
