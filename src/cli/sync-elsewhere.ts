@@ -56,13 +56,29 @@ export interface ElsewhereOptions {
   readonly only: ReadonlySet<string> | undefined
   /** Of the registry that is pushed to, beside what the configuration says. */
   readonly registry: SyncRegistry
+  /** Ends the run with its report. */
+  readonly signal: AbortSignal
   readonly onEvent: (event: SyncEvent) => void
 }
 
-/** Carries the order out; SIGINT and SIGTERM end it, and what is there stays. Throws a Problem for what a person must mend. */
+/** Until `end` SIGINT and SIGTERM abort the signal: one for all that a command does, so that none of it begins after them. */
+export function stopBySignals(): { readonly signal: AbortSignal; readonly end: () => void } {
+  const stop = new AbortController()
+  const abort = (): void =>
+    stop.abort(new Problem('the sync was stopped', { hint: 'give the command again: what is there is not sent again' }))
+  for (const signal of SIGNALS) process.once(signal, abort)
+  return {
+    signal: stop.signal,
+    end: () => {
+      for (const signal of SIGNALS) process.off(signal, abort)
+    },
+  }
+}
+
+/** Carries the order out; what is there when the signal ends it stays. Throws a Problem for what a person must mend. */
 export async function syncToPlace(
   order: SyncOrder,
-  { to, exact, dryRun, only, registry, onEvent }: ElsewhereOptions,
+  { to, exact, dryRun, only, registry, signal, onEvent }: ElsewhereOptions,
   { config, path }: LoadedConfig,
   { clock }: Pick<CommandContext, 'clock'>,
 ): Promise<ElsewhereReport | ElsewherePlan> {
@@ -75,10 +91,6 @@ export async function syncToPlace(
     throw new Problem(`nothing can be synced: ${why}`, { hint: 'a sync connects to other registries' })
   const upstreams = outward.openUpstreams(saidOf(order, to, registry), order.limits)
   const fetcher = openFetcher({ reach: 'anywhere' })
-  const stop = new AbortController()
-  const end = (): void =>
-    stop.abort(new Problem('the sync was stopped', { hint: 'give the command again: what is there is not sent again' }))
-  for (const signal of SIGNALS) process.once(signal, end)
   const isNew = to.kind === 'files' && !existsSync(to.place.path)
   let target: ImageTarget | undefined
   // A directory is whole after every image, an archive only at its end; what never began leaves nothing.
@@ -103,7 +115,7 @@ export async function syncToPlace(
       clock,
       elapsed: () => performance.now(),
       random: () => randomBytes(1).readUInt8() / 255,
-      signal: stop.signal,
+      signal,
       onEvent: (event) => {
         hasBegun ||= 'phase' in event && event.phase === 'fetch'
         onEvent(event)
@@ -116,7 +128,6 @@ export async function syncToPlace(
     // What was begun and failed is closed as far as it goes; the failure itself says more.
     await closeTarget(hasBegun && !isArchive).catch(() => undefined)
     if (isNew && !hasBegun && to.kind === 'files') await rmdir(to.place.path).catch(() => undefined)
-    for (const signal of SIGNALS) process.off(signal, end)
     await Promise.all([upstreams.close(), fetcher.close()])
   }
 }

@@ -92,7 +92,13 @@ async function importFrom(
 ): Promise<void> {
   const { platform, referrers, dryRun, config } = options
   const isElsewhere = options.to !== undefined || what.some((word) => word.startsWith('docker://'))
-  if (isElsewhere || options.missing === true || options.prune === true || options.report !== undefined)
+  if (
+    isElsewhere ||
+    options.file !== undefined ||
+    options.missing === true ||
+    options.prune === true ||
+    options.report !== undefined
+  )
     throw new Problem('images out of files come into this registry, and nothing else is asked of that', {
       hint: 'tarn sync PLACE [REPO], and from here to another place: tarn sync, tarn export',
       exitCode: 2,
@@ -183,7 +189,7 @@ async function syncElsewhere(
     ...(toAuthfile !== undefined && { credentials: { authFile: resolve(toAuthfile) } }),
     ...(toInsecure === true && { insecure: true, ...(to.kind === 'registry' && { url: [`http://${to.at.host}`] }) }),
   }
-  const [{ syncToPlace }, { readOrder }] = await Promise.all([
+  const [{ stopBySignals, syncToPlace }, { readOrder }] = await Promise.all([
     import('./sync-elsewhere.ts'),
     import('../http/api/sync-route.ts'),
   ])
@@ -193,19 +199,22 @@ async function syncElsewhere(
     return { order, only: missing === true && path !== undefined ? readFailed(path, order) : undefined }
   })
   const reports: (ElsewhereReport | ElsewherePlan)[] = []
+  const { signal, end } = stopBySignals()
   try {
     for (const { order, only } of orders) {
+      if (signal.aborted) break
       if (order.entries.some((entry) => entry.prune !== undefined))
         output.note(`warning: ${order.name}: prune is for this registry only, elsewhere nothing is removed`)
       const progress = watchSync(command, context)
       try {
-        const wishes = { to, exact, dryRun, only, registry }
+        const wishes = { to, exact, dryRun, only, registry, signal }
         reports.push(await syncToPlace(order, { ...wishes, onEvent: progress.onEvent }, home, context))
       } finally {
         progress.end()
       }
     }
   } finally {
+    end()
     if (path !== undefined) await writeReports(path, reports, endingOf(asked, reports, options, output))
   }
   tell(reports, output)
