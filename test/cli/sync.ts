@@ -241,6 +241,7 @@ t.test('wrong usage says how it is meant', async (t) => {
   await wrong(/"alpine" is no image with the name of its registry/, 'alpine')
   await wrong(/there is no sync file none\.yml/, 'none.yml')
   await wrong(/more than a source and a destination/, 'docker.io/a/b:1', 'c', 'd')
+  await wrong(/images out of files come into this registry, and nothing else/, 'oci:place', '-f', 's.yml')
   await wrong(/--platform and --no-referrers are for one image/, 's.yml', '--platform', 'linux/amd64')
   write('{from: HOST/team/app, to: lab/app}')
   await wrong(/there is no report of an earlier sync/, 's.yml', '--missing')
