@@ -15,6 +15,8 @@ const BLOCK = 512
 const MOST_ENTRIES = 1_000_000
 const LONGEST_RECORDS = 64 * 1024
 const LONGEST_NAME = 4096
+// All names together, in memory for as long as the tar is open.
+const MOST_NAMED = 64 * 1024 * 1024
 // Writers fill up their last record.
 const MOST_FILLING = 1024 * 1024
 
@@ -27,6 +29,7 @@ export async function indexTar(handle: FileHandle, name: string): Promise<Map<st
   }
   let announced: { path?: string; link?: string; size?: number } = {}
   let at = 0
+  let named = 0
   for (let number = 1; ; number++) {
     if (number > 4 * MOST_ENTRIES || entries.size > MOST_ENTRIES) refuse('it has more entries than can be true')
     const where = `entry ${number}`
@@ -51,6 +54,8 @@ export async function indexTar(handle: FileHandle, name: string): Promise<Map<st
         const before = entries.get(path)
         if (before !== undefined && !(before.kind === 'directory' && entry.kind === 'directory'))
           refuse(`it has ${quoteText(path)} twice`)
+        named += path.length
+        if (named > MOST_NAMED) refuse('its names are longer than can be true')
         if (entry.kind !== 'other') entries.set(path, entry)
       }
       announced = {}

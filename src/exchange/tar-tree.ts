@@ -17,6 +17,8 @@ import { indexTar } from './tar-index.ts'
 
 const MOST_LINKS = 8
 // Layers are compressed already: what grows more than this is no archive of images.
+// Each takes some hundred bytes of memory; a path of a few kilobytes can name a thousand.
+const MOST_DIRECTORIES = 250_000
 const MOST_TIMES = 200
 const FREE_OF_CHARGE = 64 * 1024 * 1024
 const MUST_STAY_FREE = 256 * 1024 * 1024
@@ -52,7 +54,7 @@ function makeTree(
   entries: ReadonlyMap<string, IndexedEntry>,
   close: () => Promise<void>,
 ): FileTree {
-  const below = groupByDirectory(entries)
+  const below = groupByDirectory(name, entries)
   const locate = (path: string): { readonly at: number; readonly size: number } | undefined => {
     let place = path
     for (let links = 0; links < MOST_LINKS; links++) {
@@ -93,7 +95,10 @@ function makeTree(
   }
 }
 
-function groupByDirectory(entries: ReadonlyMap<string, IndexedEntry>): ReadonlyMap<string, ReadonlySet<string>> {
+function groupByDirectory(
+  name: string,
+  entries: ReadonlyMap<string, IndexedEntry>,
+): ReadonlyMap<string, ReadonlySet<string>> {
   const below = new Map<string, Set<string>>()
   for (const path of entries.keys()) {
     let child = path
@@ -103,6 +108,7 @@ function groupByDirectory(entries: ReadonlyMap<string, IndexedEntry>): ReadonlyM
       const known = below.get(directory)
       if (known === undefined) below.set(directory, new Set([child.slice(slash + 1)]))
       else known.add(child.slice(slash + 1))
+      if (below.size > MOST_DIRECTORIES) throw new UnreadableTree(`${name}: it has more directories than can be true`)
       // What is above a directory that is known already is known too.
       if (directory === '' || known !== undefined) break
       child = directory

@@ -107,6 +107,15 @@ for (const [what, [bytes, why]] of Object.entries(BAD)) {
   })
 }
 
+t.test('few bytes that name directories without number are refused before they fill the memory', async (t) => {
+  const steps = '/a'.repeat(2000)
+  const parts = Array.from({ length: 300 }, (_, at) => [pax(['path', `${at}${steps}`]), { name: 'x', bytes: '' }])
+  const directory = t.testdir({ 'a.tar.gz': gzipSync(makeTar(parts.flat())) })
+  const before = process.memoryUsage.rss()
+  await t.rejects(openTarTree(`${directory}/a.tar.gz`), { message: /it has more directories than can be true/ })
+  t.ok(process.memoryUsage.rss() - before < 300 * 1024 * 1024)
+})
+
 t.test('what is no tar, what is cut short and what unpacks beyond measure is refused', async (t) => {
   const bomb = gzipSync(Buffer.alloc(256 * 1024 * 1024))
   const whole = gzipSync(makeTar(GOOD))
