@@ -69,6 +69,14 @@ export function chooseFailure(failures: readonly UpstreamError[]): UpstreamError
 const BROKEN = /^(?:E[A-Z0-9_]+|UND_ERR_[A-Z_]+|[A-Z0-9_]*CERT[A-Z0-9_]*|UNABLE_TO_[A-Z_]+|HPE_[A-Z_]+)$/
 const UNREADABLE = /^(?:HPE_|UND_ERR_HEADERS_OVERFLOW|UND_ERR_RES_CONTENT_LENGTH_MISMATCH|UND_ERR_RES_EXCEEDED)/
 
+const PLAIN_HTTP = /^ERR_SSL_(?:WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG)$/
+const HANDSHAKE = /^(?:ERR_SSL_|ERR_TLS_|EPROTO$)|CERT|UNABLE_TO_/
+
+/** Whether it is the TLS of the connection that cannot be: another try comes to the same end. */
+export function failsByTls({ kind, cause }: UpstreamError): boolean {
+  return kind === 'unreachable' && HANDSHAKE.test(findCode(cause) ?? '')
+}
+
 /** Makes an UpstreamError of what a connection to `host` threw; one of ours inside comes out as it is. */
 export function describeBreak(cause: unknown, host: string): UpstreamError {
   const own = findOwn(cause)
@@ -77,12 +85,17 @@ export function describeBreak(cause: unknown, host: string): UpstreamError {
   const shown = code !== undefined && BROKEN.test(code) ? code : 'the connection failed'
   if (code !== undefined && UNREADABLE.test(code))
     return new UpstreamError('invalid', `${host} does not speak proper HTTP: ${shown}`, { cause })
+  const hint = hintFor(code)
   return new UpstreamError('unreachable', `cannot reach ${host}: ${shown}`, {
     cause,
-    ...(code !== undefined && /CERT|UNABLE_TO_/.test(code)
-      ? { hint: `give the certificate of its authority as "ca" of this upstream` }
-      : {}),
+    ...(hint !== undefined && { hint }),
   })
+}
+
+function hintFor(code = ''): string | undefined {
+  if (/CERT|UNABLE_TO_/.test(code)) return 'give the certificate of its authority as "ca" of this upstream'
+  if (PLAIN_HTTP.test(code)) return 'it seems to speak plain HTTP: allow that with insecure: true and url: ["http://…"]'
+  return undefined
 }
 
 function findOwn(cause: unknown): UpstreamError | undefined {

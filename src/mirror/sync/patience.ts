@@ -1,7 +1,7 @@
 // How long a sync waits for an upstream that does not answer or asks to wait. What one image learns of an upstream holds
 // for all: one that was given up is not waited for again by each image, and one that answers is there again.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { UpstreamError } from '../../upstream/upstream-error.ts'
+import { UpstreamError, failsByTls } from '../../upstream/upstream-error.ts'
 
 export interface PatienceParts {
   /** Milliseconds that only run forward. */
@@ -71,6 +71,10 @@ export class Patience {
       } catch (error) {
         signal.throwIfAborted()
         if (!(error instanceof UpstreamError)) throw error
+        if (failsByTls(error)) {
+          this.#givenUp.add(host)
+          throw error
+        }
         const pause = this.#pauseAfter(error, tries)
         if (pause === undefined) throw error
         const asks = whyAsked(error)

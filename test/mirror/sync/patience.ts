@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Patience } from '../../../src/mirror/sync/patience.ts'
-import { UpstreamError } from '../../../src/upstream/upstream-error.ts'
+import { UpstreamError, describeBreak } from '../../../src/upstream/upstream-error.ts'
 
 function make(limits = {}) {
   let now = 0
@@ -114,6 +114,17 @@ t.test(
     t.same(again.pauses, [10_000])
   },
 )
+
+t.test('a certificate that nobody trusts is told at once, by all that wait for that upstream', async (t) => {
+  const { patience, pauses } = make()
+  for (const code of ['DEPTH_ZERO_SELF_SIGNED_CERT', 'ERR_SSL_WRONG_VERSION_NUMBER', 'UNABLE_TO_GET_ISSUER_CERT']) {
+    const error = (): UpstreamError => describeBreak(Object.assign(new Error('TLS'), { code }), 'up')
+    await t.rejects(patience.run('up', failing(9, error)), { message: `cannot reach up: ${code}` })
+  }
+  await t.rejects(patience.run('up', failing(9, away)), { message: 'nobody there' })
+  t.same(pauses, [])
+  t.equal(await patience.run('other', failing(1, away)), 'done', 'others are waited for')
+})
 
 t.test('a server in maintenance that names a time is waited for, and meanwhile nobody gives it up', async (t) => {
   const { patience, pauses } = make()
