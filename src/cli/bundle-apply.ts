@@ -56,6 +56,8 @@ async function apply(
   const { reach } = await import('./reach.ts')
   const reached = await reach(home, context, { removes: !dryRun })
   const reports: Reported[] = []
+  // A file with a flaw is no reason to leave the others; whatever else is wrong is wrong for all of them.
+  const failed: unknown[] = []
   try {
     for (const file of paths) {
       const progress = watchProgress(command, context)
@@ -64,7 +66,8 @@ async function apply(
         const report = await reached.call('POST /bundle', asked, progress.onEvent, openArchive(file, context))
         reports.push({ file, ...report })
       } catch (error) {
-        throw nameFile(error, file, paths.length)
+        failed.push(nameFile(error, file, paths.length))
+        if (!(error instanceof Problem) || error.exitCode !== EXIT.notVerified) break
       } finally {
         progress.end()
       }
@@ -72,9 +75,13 @@ async function apply(
   } finally {
     await reached.close()
   }
+  const [first, ...more] = failed
+  if (first !== undefined && reports.length === 0 && more.length === 0) throw first
   if (receipt !== undefined && !dryRun) writeReceipt(receipt, findDataDirectory(home))
   const told = dryRun ? foreseeAll(reports) : reports
   output.result({ files: told }, formatApplied(told))
+  for (const error of more) output.note(`error: ${(error as Error).message}`)
+  if (first !== undefined) throw first
   if (lastOfEach(told).some(({ waiting, heldBack }) => waiting.length > 0 || heldBack.length > 0)) {
     process.exitCode = EXIT.partly
   }

@@ -71,6 +71,19 @@ t.test('a flaw is told with exit code 4, through the registry too, and verify sa
   t.match(served.stderr, /^error: .*\nhint: /m)
 })
 
+t.test('a file with a flaw does not keep the others out, and what they brought is told', async (t) => {
+  const home = makeHome(t)
+  const [one = '', two = ''] = makeParts(home.directory)
+  writeFileSync(join(home.directory, 'a.tar'), 'hello')
+  writeFileSync(join(home.directory, 'b.tar'), 'hello')
+  const all = ['a.tar', one, 'b.tar', two]
+  const { code, stdout, stderr } = await runTarn(home.directory, ['bundle', 'apply', ...all, '--receipt', 'back.json'])
+  t.equal(code, 4, stderr)
+  t.match(stdout, /part 1 of 2[\s\S]*part 2 of 2[\s\S]*2 of 2 images are here/)
+  for (const file of ['a.tar', 'b.tar']) t.match(stderr, new RegExp(`^error: ${file}: `, 'm'))
+  t.ok(existsSync(join(home.directory, 'back.json')))
+})
+
 t.test('what is no bundle, or not there, is told', async (t) => {
   const home = makeHome(t)
   writeFileSync(join(home.directory, 'note.txt'), 'hello')
