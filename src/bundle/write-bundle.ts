@@ -1,4 +1,5 @@
 // Writes a bundle as files: its parts, its signature and SHA256SUMS. What an earlier try left whole is not written again.
+import { existsSync } from 'node:fs'
 import type { KeyObject } from 'node:crypto'
 import { createPublicKey } from 'node:crypto'
 import { open, readFile, stat, statfs, writeFile } from 'node:fs/promises'
@@ -41,13 +42,16 @@ export interface WrittenFile {
 }
 
 const SUMS = 'SHA256SUMS'
+const BUNDLE = /\.tar(?:\.zst)?(?:\.sig)?$/
 
 /** Writes what is not there yet, part after part; gives all files. Throws a Problem for what a person must put right. */
 export async function writeBundle(plan: Plan, options: WriteOptions): Promise<readonly WrittenFile[]> {
   const { path, key } = options
   const { index, indexBytes } = plan
   const sumsPath = join(dirname(path), SUMS)
-  const sums = new Map(await readSums(sumsPath))
+  // Of bundles that were taken away since the sum would fail: sha256sum -c must say that all is well.
+  const isGone = (name: string): boolean => BUNDLE.test(name) && !existsSync(join(dirname(path), name))
+  const sums = new Map([...(await readSums(sumsPath))].filter(([name]) => !isGone(name)))
   const signaturePath = `${partPath(path, 1, 1, false)}.sig`
   const signature = key && ((await readOwnSignature(signaturePath, indexBytes, key)) ?? signIndex(indexBytes, key))
   const hash = new HashThread()

@@ -182,6 +182,17 @@ t.test('a bundle of zstd is the same tar', async (t) => {
   t.equal((await write(store, planned, join(directory, 'x.tar'), { zstd: true }))[0]?.written, false)
 })
 
+t.test('sums name only files that are there', async (t) => {
+  const directory = t.testdir()
+  const store = makeBundleStore(directory)
+  plantImage(store, A, 'x', 'v1')
+  const planned = await plan(store)
+  await write(store, planned, join(directory, 'march.tar'))
+  rmSync(join(directory, 'march.tar'))
+  await write(store, planned, join(directory, 'april.tar'))
+  t.match(execFileSync('sha256sum', ['-c', 'SHA256SUMS'], { cwd: directory, encoding: 'utf8' }), /^april\.tar: OK\n$/)
+})
+
 t.test('no blob with wrong bytes goes out, and nothing is left of the file', async (t) => {
   const directory = t.testdir()
   const store = makeBundleStore(directory)
