@@ -62,7 +62,7 @@ async function findOfEntry(entry: SyncEntry, parts: FindParts): Promise<FoundIma
   try {
     const upstream = parts.upstreamOf(source.host)
     if (source.repository !== undefined) return await findOfRepository(entry, source.repository, upstream, parts)
-    const { repositories } = await parts.patient(source.host, () =>
+    const { repositories, complete } = await parts.patient(source.host, () =>
       upstream.client.listRepositories({ signal: parts.signal }),
     )
     const meant = meanRepositories(entry, repositories)
@@ -74,7 +74,7 @@ async function findOfEntry(entry: SyncEntry, parts: FindParts): Promise<FoundIma
         return giveUp(entry, error, repository)
       }
     })
-    return joinFound(found)
+    return joinFound(complete ? found : [...found, tellCut(entry, repositories.length, 'repositories')])
   } catch (error) {
     return giveUp(entry, error)
   }
@@ -98,11 +98,15 @@ async function findOfRepository(
   const meaning = meanTags(entry, repository, to, selection)
   const tags = list.complete ? new Set(list.tags) : undefined
   const meant = new Set([...selection.chosen, ...meaning.absent.flatMap(({ tag }) => tag ?? [])])
-  return {
-    asks: askFor(entry, located, meaning, tags),
-    unread: meaning.absent,
-    places: list.complete ? [{ entry, to, meant }] : [],
-  }
+  const found = { asks: askFor(entry, located, meaning, tags), unread: meaning.absent }
+  if (list.complete) return { ...found, places: [{ entry, to, meant }] }
+  return joinFound([{ ...found, places: [] }, tellCut(entry, list.tags.length, 'tags', repository)])
+}
+
+// What is meant may stand behind the end: a run that says nothing of it would be taken for whole.
+function tellCut(entry: SyncEntry, count: number, what: string, repository?: RepositoryName): FoundImages {
+  const why = `only the first ${count} ${what} of its list are read; what is behind them must be named`
+  return giveUp(entry, new UpstreamError('invalid', why), repository)
 }
 
 async function select(entry: SyncEntry, located: Located, list: TagList, parts: FindParts): Promise<Selection> {

@@ -38,3 +38,24 @@ t.test('what nobody can mend ends the run', async (t) => {
   })
   await t.rejects(findImages(entriesOf('{from: "a.test/x:1"}'), parts), { message: 'a bug' })
 })
+
+t.test('a list that goes on behind what is read of it is told', async (t) => {
+  let complete = false
+  const client = {
+    listRepositories: async () => ({ repositories: ['team/a'], complete }),
+    listTags: async () => ({ tags: ['v1', 'v2'], complete }),
+  }
+  const parts = partsOf((host) => ({ config: { host, concurrency: 2 }, client }) as unknown as Upstream)
+  const entries = entriesOf('{from: "a.test", to: lab}')
+  const found = await findImages(entries, parts)
+  t.equal(found.asks.length, 2)
+  t.same(found.places, [], 'nothing is pruned')
+  t.match(found.unread, [
+    { from: 'a.test/team/a', why: 'only the first 2 tags of its list are read; what is behind them must be named' },
+    { from: 'a.test', why: /^only the first 1 repositories/ },
+  ])
+  complete = true
+  const whole = await findImages(entries, parts)
+  t.same(whole.unread, [])
+  t.equal(whole.places.length, 1)
+})
