@@ -24,6 +24,8 @@ export interface RunScene extends StartedUpstream {
   readonly context: Context
   /** What the upstream has now of these entries, compared with the directory. */
   readonly read: (...entries: readonly string[]) => Promise<ReadPlan>
+  /** The same of one entry, beside another one of its file that runs at another time. */
+  readonly readBeside: (entry: string, other: string) => Promise<ReadPlan>
   /** For a run; what it tells is in `events`. */
   readonly parts: RunParts
   readonly events: SyncEvent[]
@@ -51,6 +53,24 @@ export async function setRunScene(t: Test, sync?: Sync): Promise<RunScene> {
   const { signal } = ending
   const patience = new Patience({ elapsed, signal, random: () => 0, limits: { silence: 0 } })
   const events: SyncEvent[] = []
+  const orderOf = (...entries: readonly string[]) =>
+    orderFile(['version: 1', 'sync:', ...entries.map((each) => `  - ${each}`)].join('\n'), '/s.yml', '/')
+  const reading: Parameters<typeof readPlan>[1] = {
+    context,
+    fetching,
+    policies: new ImagePolicies([], {
+      fetcher: { get: () => Promise.reject(new Error('no')) },
+      clock: store.clock,
+    }),
+    clock: store.clock,
+    upstreamOf: () => at,
+    known: [],
+    signal,
+    patient: (host, act) => patience.run(host, act),
+    datesOf: async () => new Map(),
+    onProgress: (event) => events.push(event),
+    only: undefined,
+  }
   return {
     ...upstream,
     store,
@@ -58,22 +78,7 @@ export async function setRunScene(t: Test, sync?: Sync): Promise<RunScene> {
     events,
     stop: () => ending.abort(new Error('enough')),
     parts: { context, fetching, patience, owner: 's', elapsed, signal, onEvent: (event) => events.push(event) },
-    read: (...entries) =>
-      readPlan(orderFile(['version: 1', 'sync:', ...entries.map((each) => `  - ${each}`)].join('\n'), '/s.yml', '/'), {
-        context,
-        fetching,
-        policies: new ImagePolicies([], {
-          fetcher: { get: () => Promise.reject(new Error('no')) },
-          clock: store.clock,
-        }),
-        clock: store.clock,
-        upstreamOf: () => at,
-        known: [],
-        signal,
-        patient: (host, act) => patience.run(host, act),
-        datesOf: async () => new Map(),
-        onProgress: (event) => events.push(event),
-        only: undefined,
-      }),
+    read: (...entries) => readPlan(orderOf(...entries), reading),
+    readBeside: (entry, other) => readPlan({ ...orderOf(entry), beside: orderOf(other).entries }, reading),
   }
 }

@@ -29,6 +29,18 @@ export function destinationOf(
   return isRepositoryName(name) ? name : undefined
 }
 
+/** Whether the entry may bring images to the repository `to`. */
+export function mayBringTo(
+  entry: Pick<SyncEntry, 'source' | 'to'>,
+  to: RepositoryName,
+  upstreams: KnownUpstreams,
+): boolean {
+  const { host, repository } = entry.source
+  if (repository !== undefined) return destinationOf(entry, repository, upstreams) === to
+  const place = entry.to ?? mirrorPathOf(host, upstreams)
+  return place === '' || to.startsWith(`${place}/`)
+}
+
 function join(path: string, name: string): string {
   return path === '' ? name : `${path}/${name}`
 }

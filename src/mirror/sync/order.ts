@@ -12,6 +12,8 @@ export interface SyncOrder extends Pick<SyncFile, 'entries' | 'registries' | 'li
   readonly id: string
   /** For people. */
   readonly name: string
+  /** Entries of the same file that run at other times: what they bring is not pruned. */
+  readonly beside?: readonly SyncEntry[]
 }
 
 export interface SyncWishes {

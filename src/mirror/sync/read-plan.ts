@@ -6,6 +6,7 @@ import type { Context } from '../../registry/context.ts'
 import { findManifest } from '../../registry/pull-manifest.ts'
 import type { Fetching } from '../fetching.ts'
 import type { Located } from '../route.ts'
+import { mayBringTo } from './destination.ts'
 import type { FindParts, FoundImages, MeantPlace } from './find-images.ts'
 import { findImages } from './find-images.ts'
 import type { GoneTags } from './gone.ts'
@@ -62,7 +63,10 @@ export interface ReadPlanParts extends Omit<FindParts, 'upstreamOf'> {
 }
 
 /** Throws what is no answer of an upstream. */
-export async function readPlan(order: Pick<SyncOrder, 'id' | 'entries'>, parts: ReadPlanParts): Promise<ReadPlan> {
+export async function readPlan(
+  order: Pick<SyncOrder, 'id' | 'entries' | 'beside'>,
+  parts: ReadPlanParts,
+): Promise<ReadPlan> {
   const { context, clock, only, policies } = parts
   parts.onProgress({ phase: 'list', done: 0 })
   const found = skipUnlessFailed(await findImages(order.entries, parts), only)
@@ -88,7 +92,11 @@ export async function readPlan(order: Pick<SyncOrder, 'id' | 'entries'>, parts: 
     return [{ planned, image: planned.steps.length > 0 ? image : undefined, located: ask.located, readAt }]
   })
   // Of what failed before, nobody knows what else is meant.
-  const pruned = only === undefined ? found.places.filter(({ entry }) => entry.prune !== undefined) : []
+  const isPruned = ({ entry, to }: MeantPlace): boolean =>
+    only === undefined &&
+    entry.prune !== undefined &&
+    !(order.beside ?? []).some((other) => mayBringTo(other, to, parts.known))
+  const pruned = found.places.filter(isPruned)
   const looked = pruned.map((place) => lookAtPlace(place, meantAt(found), context, ownerOf(order.id)))
   return {
     plan,

@@ -81,7 +81,8 @@ export function splitBySchedule(order: SyncOrder): ScheduledSync[] {
     const id = isWhole ? order.id : `${order.id}-${createHash('sha256').update(key).digest('hex').slice(0, 4)}`
     const name = isWhole ? order.name : `${order.name} (${first.schedule})`
     const { schedule: cron, windows, catchUp } = first
-    return [{ order: { ...order, id, name, entries }, cron, windows, catchUp }]
+    const beside = order.entries.filter((entry) => !entries.includes(entry))
+    return [{ order: { ...order, id, name, entries, beside }, cron, windows, catchUp }]
   })
 }
 
