@@ -38,10 +38,16 @@ export async function streamBundle({ store }: Context, options: StreamOptions): 
     const bytes = new PassThrough({ highWaterMark: 1024 * 1024 })
     const gone = new AbortController()
     bytes.once('close', () => gone.abort(new Error('the client is gone')))
-    // The writer takes its buffers back.
+    // The writer takes its buffers back. A stream that is destroyed never answers the writes that it has taken already.
     const sink = (chunk: Buffer): Promise<void> =>
       new Promise((resolve, reject) => {
-        bytes.write(Buffer.from(chunk), (error) => (error ? reject(error) : resolve()))
+        const leave = (): void => reject(gone.signal.reason as Error)
+        gone.signal.addEventListener('abort', leave, { once: true })
+        bytes.write(Buffer.from(chunk), (error) => {
+          gone.signal.removeEventListener('abort', leave)
+          if (error) reject(error)
+          else resolve()
+        })
       })
     writePart(plan, { part: 1, signature, layout: store.layout, signal: gone.signal }, sink)
       .then(
