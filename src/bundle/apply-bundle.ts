@@ -16,14 +16,13 @@ import { countBytes } from './import-data.ts'
 import type { SignaturePolicy, SignatureState } from './judge-signature.ts'
 import { judgeSignature } from './judge-signature.ts'
 import type { HeldImage } from './plan-images.ts'
-import type { BundleHead, BundlePart, BundleTaker } from './read-bundle.ts'
+import type { BundleHead, BundlePart } from './read-bundle.ts'
 import { readBundle } from './read-bundle.ts'
 import { findReceipt, readReceipts, writeReceipt } from './receipts.ts'
 import type { SetTag } from './receipts.ts'
-import type { BlobTaker } from './read-archive.ts'
 import type { Taken } from './take-archive.ts'
 import { takeArchive } from './take-archive.ts'
-import { joinSlices, removeSlices } from './take-slices.ts'
+import { SliceTaker, removeSlices } from './take-slices.ts'
 
 export interface ApplyOptions {
   readonly dryRun: boolean
@@ -74,11 +73,12 @@ export async function applyBundle(
     signature = judgeSignature(head, policy)
     requireRoomFor(store, head)
   }
+  const slices = new SliceTaker(store)
   const { taken, read } = await takeArchive<BundlePart>(context, {
     dryRun,
     emit,
-    read: (taker) => readBundle(countBytes(source, size, emit), withSlices(taker), judge),
-    prepare: (part, incoming) => joinSlices(context, part, incoming),
+    read: (taker) => readBundle(countBytes(source, size, emit), slices.over(taker), judge),
+    prepare: (part, incoming) => slices.join(context, part, incoming),
     adopts: ({ head }) => head.index.blobs.map(({ digest }) => digest),
     async judge(plans, { head }) {
       const held = holdBack(store, plans, head.index.sequence, readReceipts(store.layout))
@@ -107,7 +107,7 @@ export async function applyBundle(
       })
       if (held.length === 0) await store.pins.remove(pinOf(head.index))
     },
-  })
+  }).finally(() => slices.release())
   const { index, part } = read.head
   const { held, ...rest } = taken
   const waiting = describeWaiting(index, held)
@@ -184,12 +184,4 @@ function requireRoomFor(store: Store, { index, part }: BundleHead): void {
   throw new Problem(`the bundle brings ${bytes} bytes that are not here, and ${free} are free`, {
     hint: 'nothing was changed; free some space, or have the bundle made in smaller parts: --part-size',
   })
-}
-
-/** Slices are taken like blobs of their own. */
-function withSlices(taker: BlobTaker): BundleTaker {
-  return {
-    take: (digest, size, bytes) => taker.take(digest, size, bytes),
-    takeSlice: (_blob, slice, _offset, bytes) => taker.take(slice.digest, slice.size, bytes),
-  }
 }

@@ -4,7 +4,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { readdirSync, rmSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
-import { mkdir, open, rename, rm, rmdir } from 'node:fs/promises'
+import { copyFile, mkdir, open, rename, rm, rmdir } from 'node:fs/promises'
 import type { Algorithm, Digest } from '../oci/digest.ts'
 import { algorithmOf, hexOf } from '../oci/digest.ts'
 import { BlockWriter } from './block-writer.ts'
@@ -136,6 +136,17 @@ export class Incoming {
     if (this.#failure !== undefined) throw this.#failure
     await this.#store.durable.moveIn(this.#store.layout.incomingBlob(digest), path, this.#synced.has(digest))
     this.#waiting.delete(digest)
+  }
+
+  /** Puts a copy of the file `from` at `path`, for good. */
+  async copyOut(from: string, path: string): Promise<void> {
+    const copy = childOf(this.#store.layout.incoming, `${randomUUID()}.part`)
+    try {
+      await copyFile(from, copy)
+      await this.#store.durable.moveIn(copy, path)
+    } finally {
+      await rm(copy, { force: true })
+    }
   }
 
   /** Ends all writing; what waits stays for another try, unless the disk could not keep something. */

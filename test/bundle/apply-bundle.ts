@@ -1,5 +1,5 @@
 import { generateKeyPairSync, createPublicKey } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import type { ApplyOptions } from '../../src/bundle/apply-bundle.ts'
 import { applyBundle } from '../../src/bundle/apply-bundle.ts'
@@ -16,7 +16,7 @@ import { makeBundle } from '../helpers/bundle.ts'
 import type { TestImage } from '../helpers/data-tar.ts'
 import { inPieces, testImage } from '../helpers/data-tar.ts'
 import type { TestStore } from '../helpers/store.ts'
-import { makeContext, makeStore } from '../helpers/store.ts'
+import { makeContext, makeStore, pushBytes, recordSyncs } from '../helpers/store.ts'
 
 const NOBODY = { signers: undefined, required: false, now: 1_800_000_000_000 }
 
@@ -120,6 +120,46 @@ t.test('slices of the same bytes each come to their own place, in whichever orde
     for (const part of order) await apply(context, parts[part - 1] as Buffer)
     t.equal(tagOf(store, image), image.digest, order.join(' '))
     for (const bytes of [zeros, fewer]) t.ok(readFileSync(store.layout.blobData(digestOf(bytes))).equals(bytes))
+  }
+})
+
+t.test('slices that lie in their place, or whose blob is whole, are not written again', async (t) => {
+  const image = testImage('team/a', 'v1', 'one', [1_500_000])
+  const { parts } = makeBundle([image], { parts: 3, sliceSize: 600_000 })
+  const syncs = recordSyncs()
+  const store = makeStore(t.testdir(), syncs)
+  const context = makeContext(store)
+  const slice = store.layout.blobSlice(digestOf(image.layers[0] as Buffer), 1, 3)
+  const written = () => syncs.seen.filter((site) => site === 'blob file').length
+  await apply(context, parts[0] as Buffer)
+  const [{ ino }, before] = [statSync(slice), written()]
+  t.match(await apply(context, parts[0] as Buffer), { images: { here: 0 }, applied: [1] })
+  t.equal(statSync(slice).ino, ino)
+  t.equal(written(), before)
+  writeFileSync(slice, Buffer.alloc(600_000))
+  await apply(context, parts[0] as Buffer)
+  for (const part of parts.slice(1)) await apply(context, part)
+  t.equal(tagOf(store, image), image.digest, 'what lay there and was wrong was replaced')
+  const after = written()
+  for (const part of parts) t.match(await apply(context, part), { images: { here: 1 }, waiting: [] })
+  t.equal(written(), after)
+  const flipped = Buffer.from(parts[0] as Buffer)
+  const at = flipped.length - 200_000
+  flipped[at] = (flipped[at] ?? 0) ^ 1
+  await t.rejects(apply(context, flipped), { exitCode: 4, message: /other bytes/ })
+})
+
+t.test('a slice comes to its place though its bytes are a blob too, of the bundle or here', async (t) => {
+  const [cut, piece] = [Buffer.alloc(120_000), Buffer.alloc(40_000)]
+  const image = testImage('team/a', 'v1', 'one', [cut, piece])
+  const { parts } = makeBundle([image], { parts: 3, sliceSize: 40_000 })
+  for (const isHere of [false, true]) {
+    const store = makeStore(t.testdir())
+    const context = makeContext(store)
+    if (isHere) await pushBytes(store, 'team/b' as RepositoryName, piece)
+    for (const part of parts) await apply(context, part)
+    t.equal(tagOf(store, image), image.digest, isHere ? 'here' : 'of the bundle')
+    for (const bytes of [cut, piece]) t.ok(readFileSync(store.layout.blobData(digestOf(bytes))).equals(bytes))
   }
 })
 
