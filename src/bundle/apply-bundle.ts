@@ -1,7 +1,6 @@
 // Applies one part of a bundle: signature and room first, then one pass, and when nothing is wrong with any byte of it,
 // blobs, images, tags, and a receipt. Parts come in any order, again and again; an image is linked as soon as all that it
 // needs is here, and what waits for another part is pinned until then.
-import { Problem } from '../config/problem.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'
@@ -22,6 +21,7 @@ import { findReceipt, readReceipts, writeReceipt } from './receipts.ts'
 import type { SetTag } from './receipts.ts'
 import type { Taken } from './take-archive.ts'
 import { takeArchive } from './take-archive.ts'
+import { requireRoomFor } from './room-for-part.ts'
 import { SliceTaker, removeSlices } from './take-slices.ts'
 
 export interface ApplyOptions {
@@ -169,19 +169,4 @@ function describeWaiting({ blobs, repositories }: BundleIndex, held: readonly He
 
 function lastPartOf({ part, slices }: BundleBlob): number {
   return slices?.at(-1)?.part ?? part
-}
-
-/** What of the part is not here must fit, before any of it is read. */
-function requireRoomFor(store: Store, { index, part }: BundleHead): void {
-  let bytes = 0
-  for (const { digest, size, part: at, slices } of index.blobs) {
-    const carried = slices?.filter((slice) => slice.part === part).reduce((sum, slice) => sum + slice.size, 0)
-    const own = carried ?? (at === part ? size : 0)
-    if (own > 0 && store.blobs.state(digest) === undefined) bytes += own
-  }
-  const { free, total } = store.room.read()
-  if (total === 0 || bytes === 0 || free > bytes) return
-  throw new Problem(`the bundle brings ${bytes} bytes that are not here, and ${free} are free`, {
-    hint: 'nothing was changed; free some space, or have the bundle made in smaller parts: --part-size',
-  })
 }
