@@ -10,7 +10,7 @@ import { HOSTILE_BUNDLES } from '../helpers/hostile-bundles.ts'
 const MOST_BYTES = 200 * 1024 * 1024
 const MOST_MS = 2000
 
-t.test('all hostile archives one after the other stay below 200 MiB, none takes two seconds', async (t) => {
+t.test('all hostile archives one after the other take less than 200 MiB, none takes two seconds', async (t) => {
   const directory = t.testdir({ data: {}, archives: {} })
   const data = join(directory, 'data')
   const files: string[] = []
