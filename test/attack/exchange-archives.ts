@@ -62,7 +62,7 @@ t.test('archives of strangers', async (t) => {
   })
 })
 
-t.test('all of them one after the other stay below 200 MiB', async (t) => {
+t.test('all of them one after the other take less than 200 MiB', async (t) => {
   const directory = t.testdir({ data: {}, archives: {} })
   const places = Object.values(HOSTILE_EXCHANGE).map(([kind, bytes], at) => {
     const file = join(directory, 'archives', `${at}`)
