@@ -1,6 +1,6 @@
 // The bytes of a blob for a bundle, read from where they lie. Nothing corrupt goes out: a file that is not known to be
 // right in the state in which it is read is hashed on the way, and what comes of it counts only when `finish` says so.
-import { constants, fstatSync } from 'node:fs'
+import { constants, fstatSync, readSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { open } from 'node:fs/promises'
 import { Problem } from '../config/problem.ts'
@@ -26,6 +26,8 @@ export interface SourceOptions {
   readonly slice?: { readonly offset: number; readonly digest: Digest } | undefined
   /** Hashes what is large; it serves one blob at a time, and what is read into should be shared memory. */
   readonly thread?: HashThread | undefined
+  /** This process serves nobody meanwhile: it may wait for the disk itself, which costs less than to let a thread wait. */
+  readonly alone?: boolean | undefined
 }
 
 export class OpenSource {
@@ -71,7 +73,7 @@ export class OpenSource {
    * was read or `finish` came back.
    */
   async read(into: Buffer): Promise<number> {
-    const { bytesRead } = await this.#handle.read(into, 0, into.byteLength, this.#position)
+    const bytesRead = await this.#readNext(into)
     if (bytesRead === 0) throw describeDamage(this.#blob, 'its file became shorter while it was read')
     this.#position += bytesRead
     await this.#hashing
@@ -79,6 +81,11 @@ export class OpenSource {
     // Whoever reads on is told.
     this.#hashing?.catch(() => undefined)
     return bytesRead
+  }
+
+  async #readNext(into: Buffer): Promise<number> {
+    if (this.#options.alone === true) return readSync(this.#handle.fd, into, 0, into.byteLength, this.#position)
+    return (await this.#handle.read(into, 0, into.byteLength, this.#position)).bytesRead
   }
 
   /** Throws a Problem unless what was read, all of the blob or of its slice, is right; closes the file in any case. */

@@ -1,11 +1,11 @@
 // One part as a file: written under another name until it is whole, hashed on the way, compressed where that is wanted.
 import { once } from 'node:events'
+import { writeSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { open, rename, rm } from 'node:fs/promises'
 import { constants, createZstdCompress } from 'node:zlib'
 import type { ByteSink } from '../storage/block-writer.ts'
 import type { HashThread } from '../storage/hash-thread.ts'
-import { writeAll } from '../storage/write-all.ts'
 
 /** What stands behind the name of a file that is not whole. */
 export const UNFINISHED = '.partial'
@@ -41,11 +41,10 @@ export async function writePartFile(
 }
 
 function makeFileSink(handle: FileHandle, hash: HashThread): ByteSink {
-  let end = 0
   return async (chunk) => {
-    const at = end
-    end += chunk.byteLength
-    await Promise.all([writeAll(handle, chunk, at), hash.update(chunk)])
+    // The command has nothing else to do: to let another thread write took longer.
+    for (let done = 0; done < chunk.byteLength;) done += writeSync(handle.fd, chunk, done)
+    await hash.update(chunk)
   }
 }
 

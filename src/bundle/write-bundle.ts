@@ -84,7 +84,7 @@ export async function writeBundle(plan: Plan, options: WriteOptions): Promise<re
       // How much the compressed one takes is only known afterwards.
       if (!zstd) await requireRoom(file, sizeOfPart(plan, part, signature))
       const sha256 = await writePartFile(file, hash, { zstd }, (sink) =>
-        writePart(plan, { part, signature, layout, onBytes: tell, signal }, sink),
+        writePart(plan, { part, signature, layout, onBytes: tell, signal, alone: true }, sink),
       )
       await keepSum(file, sha256)
       files.push({ path: file, size: (await stat(file)).size, sha256, written: true })

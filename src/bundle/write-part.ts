@@ -19,6 +19,8 @@ export interface PartOptions {
   /** Told how many bytes of blobs were read since it was told last. */
   readonly onBytes?: (bytes: number) => void
   readonly signal?: AbortSignal | undefined
+  /** As for `OpenSource`: this process serves nobody meanwhile. */
+  readonly alone?: boolean
 }
 
 /**
@@ -92,14 +94,14 @@ function sizesOf({ indexBytes }: Plan, signature: string | undefined) {
 async function copyBytes(
   plan: Plan,
   entry: BlobBytesEntry | SliceEntry,
-  { layout, onBytes, signal }: PartOptions,
+  { layout, onBytes, signal, alone }: PartOptions,
   writer: BlockWriter,
   thread: HashThread,
 ): Promise<void> {
   const source = plan.sources.get(entry.blob.digest)
   if (source === undefined) throw new Error(`nobody knows where ${entry.blob.digest} is`)
   const slice = entry.kind === 'slice' ? { offset: entry.offset, digest: entry.slice.digest } : undefined
-  const opened = await OpenSource.open(layout, source, { slice, thread })
+  const opened = await OpenSource.open(layout, source, { slice, thread, alone })
   let held = 0
   try {
     for (let left = entry.size; left > 0; left -= held) {
