@@ -1,5 +1,6 @@
 // Removes uploads that nobody finished: distribution's `maintenance.uploadpurging`, and those to which nothing came
-// for too long. Only directories that are named by a UUID and hold a readable `startedat` are touched, as there.
+// for too long. Only directories that are named by a UUID and hold `startedat` are touched, as there. One in which that
+// is torn (a power cut leaves it empty) has no age, and goes when it is idle.
 import { rmdirSync, statSync } from 'node:fs'
 import { childOf } from './layout.ts'
 import { listDirectories } from './repositories.ts'
@@ -22,7 +23,7 @@ const LEFT_OVER_MS = 60 * 60_000
 /** Drops the known uploads that are due; gives how many. `dryRun` only counts. */
 export async function purgeUploads({ uploads }: Pick<Store, 'uploads'>, due: Due, dryRun: boolean): Promise<number> {
   const isDue = ({ begunAt, activeAt }: UploadTimes): boolean =>
-    begunAt < due.begunBefore || (activeAt < due.idleBefore && !Number.isNaN(begunAt))
+    begunAt < due.begunBefore || activeAt < due.idleBefore
   let purged = 0
   for await (const upload of inTurns(uploads.open.list())) {
     const times = uploads.times(upload.name, upload.id)

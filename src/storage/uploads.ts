@@ -170,7 +170,7 @@ export class Uploads {
     await this.#mutex.run(key.id, async () => {
       this.find(key.name, key.id, key.owner)
       this.#hashes.delete(key.id)
-      await this.#removeDirectory(key)
+      await remove(this.#layout.upload(key.name, key.id))
       this.open.remove(key)
     })
   }
@@ -180,14 +180,13 @@ export class Uploads {
    * gone already. False when it stays.
    */
   async drop({ name, id }: Pick<OpenUpload, 'name' | 'id'>, isDue: (times: UploadTimes) => boolean): Promise<boolean> {
-    const key = { name, id, owner: undefined }
-    if (this.open.isSending(key)) return false
+    if (this.open.isSending({ name, id })) return false
     return this.#mutex.run(id, async () => {
       const times = this.times(name, id)
       if (times !== undefined && !isDue(times)) return false
       this.#hashes.delete(id)
-      if (times !== undefined) await this.#removeDirectory(key)
-      this.open.remove(key)
+      if (times !== undefined) await remove(this.#layout.upload(name, id))
+      this.open.remove({ name, id })
       return true
     })
   }
@@ -216,9 +215,9 @@ export class Uploads {
   // One comes when one goes: where another program left thousands, a push must not wait until all are gone.
   async #takePlace(key: UploadKey, owner: Owner): Promise<void> {
     const before = this.#clock() - FORSAKEN_MS
-    for (let isFree = false; !isFree;) {
+    for (;;) {
       const limit = this.open.brokenLimit(owner, this.#limits)
-      if (limit === undefined) break
+      if (limit === undefined) return this.open.add(key, owner, this.#clock())
       const forsaken = this.open.longestIdle(before, limit === 'user' ? owner : undefined)
       if (forsaken === undefined) {
         throw registryError('TOOMANYREQUESTS', {
@@ -226,14 +225,20 @@ export class Uploads {
           headers: { 'retry-after': RETRY_AFTER },
         })
       }
-      // At once, so that nobody else counts on the same place.
+      // Exchanged at once, so that nobody who begins while the bytes are removed counts on the same place.
       this.open.remove(forsaken)
+      this.open.add(key, owner, this.#clock())
       const { refusedAt = -Infinity } = forsaken
-      isFree = await this.drop(forsaken, ({ activeAt }) => activeAt < before || activeAt <= refusedAt)
+      let isFree = false
+      try {
+        isFree = await this.drop(forsaken, ({ activeAt }) => activeAt < before || activeAt <= refusedAt)
+      } finally {
+        if (!isFree) this.open.remove(key)
+      }
+      if (isFree) return
       // Somebody sent to it meanwhile; then the next one is tried.
-      if (!isFree) this.learn(forsaken.name, forsaken.id)
+      this.learn(forsaken.name, forsaken.id)
     }
-    this.open.add(key, owner, this.#clock())
   }
 
   // A client whose connection died may come back long before this end notices: its new request must not wait.
@@ -289,10 +294,6 @@ export class Uploads {
   async #end(key: UploadKey): Promise<void> {
     this.#hashes.delete(key.id)
     this.open.remove(key)
-    await this.#removeDirectory(key).catch(() => undefined)
-  }
-
-  async #removeDirectory({ name, id }: UploadKey): Promise<void> {
-    await remove(this.#layout.upload(name, id))
+    await remove(this.#layout.upload(key.name, key.id)).catch(() => undefined)
   }
 }

@@ -278,6 +278,24 @@ t.test('at the limit one that was left alone for an hour makes place, in the nam
   )
 })
 
+t.test('those who begin at the same moment share the place of one that goes with nobody', async (t) => {
+  for (const limits of [
+    { perUser: 2, total: 9 },
+    { perUser: 9, total: 2 },
+  ]) {
+    const store = makeStore(t.testdir({}), undefined, { uploads: limits })
+    const begin = () => store.uploads.begin(A, 'ann', 'sha256')
+    const forsaken = await begin()
+    store.turn(HOUR + 1)
+    await begin()
+    const begun = await Promise.allSettled([begin(), begin(), begin(), begin()])
+    t.equal(begun.filter(({ status }) => status === 'fulfilled').length, 1, 'one goes, one comes')
+    t.equal(store.uploads.open.count().waiting, 2)
+    t.notOk(existsSync(store.layout.upload(A, forsaken.id)))
+    for (const one of begun) if (one.status === 'rejected') t.match(one.reason, { code: 'TOOMANYREQUESTS' })
+  }
+})
+
 t.test('an upload that looks left alone and is not stays, and the next one goes', async (t) => {
   const store = makeStore(t.testdir({}), undefined, { uploads: { perUser: 9, total: 2 } })
   const begin = () => store.uploads.begin(A, undefined, 'sha256')
@@ -323,17 +341,19 @@ t.test('an upload to which nothing came for too long is dropped, however young o
   const directory = t.testdir({})
   const before = makeStore(directory)
   const begin = () => before.uploads.begin(A, undefined, 'sha256')
-  const [idle, active, gone] = [await begin(), await begin(), await begin()]
+  const [idle, active, gone, torn] = [await begin(), await begin(), await begin(), await begin()]
   const long = new Date(Date.now() - 48 * HOUR)
   // tar gives a file the time at which bytes came last.
-  utimesSync(before.layout.uploadData(A, idle.id), long, long)
+  for (const { id } of [idle, torn]) utimesSync(before.layout.uploadData(A, id), long, long)
+  // What a power cut leaves of a file that nobody synced.
+  writeFileSync(before.layout.uploadStartedAt(A, torn.id), '')
   const store = makeStore(directory)
   await findUploads(store, store.clock)
   rmSync(store.layout.upload(A, gone.id), { recursive: true })
   const due = { begunBefore: -Infinity, idleBefore: Date.now() - 24 * HOUR }
-  t.equal(await purgeUploads(store, due, true), 1)
+  t.equal(await purgeUploads(store, due, true), 2)
   t.ok(existsSync(store.layout.upload(A, idle.id)), 'a dry run only counts')
-  t.equal(await purgeUploads(store, due, false), 1)
+  t.equal(await purgeUploads(store, due, false), 2)
   t.same(
     store.uploads.open.list().map(({ id }) => id),
     [active.id],
