@@ -8,6 +8,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'
 import type { StoredPin } from '../storage/pins.ts'
+import { findPin } from '../storage/pins.ts'
 import type { Store } from '../storage/store.ts'
 import type { Context } from './context.ts'
 import { requireWritable } from './context.ts'
@@ -61,7 +62,7 @@ export interface RemoveReport {
 export async function removeImages(
   context: Context,
   patterns: readonly string[],
-  { dryRun, isStill = () => true }: RemoveOptions,
+  { dryRun, isStill }: RemoveOptions,
 ): Promise<RemoveReport> {
   const selection = selectImages(patterns)
   if (!dryRun) requireWritable(context)
@@ -83,6 +84,8 @@ export async function removeImages(
       // Not earlier: of what is pinned from here on, Pins looks when this is done whether it is still there.
       pinned = readPinned(store)
       const { plan, whole } = await makePlan(store, name, wanted, { pinned, matched, freeable, isStill })
+      // They go with a whole repository; for who saw a tag lead somewhere they are none.
+      const dead = whole || isStill !== undefined ? [] : await findDead(store, name, wanted, { pinned, matched, refused })
       for (const { tag, digest, why } of plan.refused) {
         refused.push({ image: digest === undefined ? `${name}:${tag}` : `${name}@${digest}`, why })
       }
@@ -91,10 +94,12 @@ export async function removeImages(
         tell(store.layout.revisions(name), what)
       }
       const isWhole = whole && plan.refused.length === 0 && plan.unreadable.length === 0
-      if (isWhole || plan.tags.length > 0 || plan.manifests.length > 0) {
-        repositories.push({ name, whole: isWhole, tags: plan.tags, manifests: plan.manifests })
+      const tags = [...plan.tags, ...dead]
+      if (isWhole || tags.length > 0 || plan.manifests.length > 0) {
+        repositories.push({ name, whole: isWhole, tags, manifests: plan.manifests })
       }
       if (!dryRun) {
+        for (const tag of dead) await store.tags.bury(name, tag)
         await removeManifests(store, name, plan)
         if (isWhole) await dropRepository(store, name)
         context.closures.drop(name)
@@ -125,7 +130,7 @@ interface Surroundings {
   /** Takes the patterns that match something. */
   readonly matched: Set<ImagePattern>
   readonly freeable: Freeable
-  readonly isStill: NonNullable<RemoveOptions['isStill']>
+  readonly isStill: RemoveOptions['isStill']
 }
 
 async function makePlan(
@@ -141,7 +146,7 @@ async function makePlan(
   let whole = false
   for (const pattern of patterns) {
     const someTags = [...tags]
-      .filter(([tag, digest]) => pattern.matchesTag(tag) && isStill(name, tag, digest))
+      .filter(([tag, digest]) => pattern.matchesTag(tag) && (isStill?.(name, tag, digest) ?? true))
       .map(([tag]) => tag)
     const someDigests = [...manifests.keys()].filter((digest) => pattern.matchesDigest(digest))
     for (const tag of someTags) wantedTags.add(tag)
@@ -164,6 +169,25 @@ async function makePlan(
   )
   await freeable.note(name, manifests, new Set(plan.manifests), whole && plan.refused.length === 0)
   return { plan, whole }
+}
+
+// Tags that lead nowhere and that the patterns name. One that is pinned stays, to be mended.
+async function findDead(
+  store: Store,
+  name: RepositoryName,
+  patterns: readonly ImagePattern[],
+  { pinned, matched, refused }: Pick<Surroundings, 'pinned' | 'matched'> & { readonly refused: RefusedImage[] },
+): Promise<Tag[]> {
+  const found: Tag[] = []
+  if (patterns.every(({ kind }) => kind !== 'tag')) return found
+  for await (const tag of store.tags.dead(name)) {
+    const matching = patterns.filter((pattern) => pattern.matchesTag(tag))
+    if (matching.length === 0) continue
+    for (const pattern of matching) matched.add(pattern)
+    if (findPin(pinned, name, { tag }) === undefined) found.push(tag)
+    else refused.push({ image: `${name}:${tag}`, why: 'pinned' })
+  }
+  return found
 }
 
 async function findRepositories(store: Store, selection: Selection): Promise<RepositoryName[]> {

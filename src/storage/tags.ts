@@ -11,7 +11,7 @@ import { writeLink } from './links.ts'
 import type { Mirrored } from './mirrored.ts'
 import { compare } from './repositories.ts'
 import type { Stamp } from './stamp.ts'
-import { isNotThere } from './stamp.ts'
+import { directoryIdentity, isNotThere, statFile } from './stamp.ts'
 import { inTurns } from './turn.ts'
 
 export interface TagsParts {
@@ -68,6 +68,25 @@ export class Tags {
     this.#mirrored.forget(name, [tag], [])
     await this.#durable.removeTree(this.#layout.tag(name, tag), link)
     return true
+  }
+
+  /**
+   * Tags that lead nowhere: their link is torn, or lost while their history is there. For those who pull they are none;
+   * what lies there keeps collection from the repository, or makes a check complain, until somebody decides.
+   */
+  async *dead(name: RepositoryName): AsyncGenerator<Tag> {
+    for await (const tag of inTurns(await this.#entries(name))) {
+      if (this.resolve(name, tag) !== undefined) continue
+      const isTorn = statFile(this.#layout.tagLink(name, tag)) !== undefined
+      if (isTorn || directoryIdentity(this.#layout.tagIndex(name, tag)) !== undefined) yield tag
+    }
+  }
+
+  /** Removes a tag that leads nowhere, with its history. */
+  async bury(name: RepositoryName, tag: Tag): Promise<void> {
+    const link = this.#layout.tagLink(name, tag)
+    await this.#durable.remove(link)
+    await this.#durable.removeTree(this.#layout.tag(name, tag), link)
   }
 
   /** The tags that point to `digest`, read one by one. */

@@ -5,6 +5,7 @@ import type { Test } from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
 import { digestOf, hexOf } from '../../src/oci/digest.ts'
 import type { RepositoryName } from '../../src/oci/name.ts'
+import type { Tag } from '../../src/oci/reference.ts'
 import { parseTag } from '../../src/oci/reference.ts'
 import type { Context } from '../../src/registry/context.ts'
 import { pullManifest } from '../../src/registry/pull-manifest.ts'
@@ -160,6 +161,32 @@ t.test('a whole repository is gone from the disk but for its uploads', async (t)
     [],
   )
   t.ok(existsSync(store.layout.uploadData(A, upload.id)))
+})
+
+t.test('a tag that leads nowhere, torn or lost, can be removed by its name, and by nothing else', async (t) => {
+  const { store, context, pushImage } = make(t)
+  const { bytes } = await pushImage(A, 'layer', 'v1')
+  const [torn, lost, pinned] = ['torn', 'lost', 'pinned'].map(parseTag) as [Tag, Tag, Tag]
+  const plant = (): void => {
+    for (const tag of [torn, pinned]) plantFile(store.layout.tagLink(A, tag), '')
+    for (const tag of [torn, lost]) plantFile(store.layout.tagIndexLink(A, tag, digestOf(bytes)), digestOf(bytes))
+  }
+  plant()
+  plantFile(join(store.layout.pins, 'x.json'), JSON.stringify({ reason: '', images: ['team/a:pinned'], blobs: [] }))
+  const gone = (): boolean[] => [torn, lost, pinned].map((tag) => !existsSync(store.layout.tag(A, tag)))
+  await removeImages(context, [`team/a@${digestOf(Buffer.from('x'))}`, 'team/a:v2'], { dryRun: false })
+  t.same(gone(), [false, false, false])
+  const isStill = (): boolean => true
+  t.match(await removeImages(context, ['team/a:torn'], { dryRun: false, isStill }), { missing: ['team/a:torn'] })
+  const before = listTree(store.directory)
+  const dry = await removeImages(context, ['team/a:torn', '**:lo?t', '*/*:pinned'], { dryRun: true })
+  t.same(listTree(store.directory), before)
+  const report = await removeImages(context, ['team/a:torn', '**:lo?t', '*/*:pinned'], { dryRun: false })
+  t.same(report, { ...dry, dryRun: false })
+  t.match(report, { tags: 2, manifests: 0, missing: [], refused: [{ image: 'team/a:pinned', why: 'pinned' }] })
+  t.same(report.repositories[0]?.tags.toSorted(), ['lost', 'torn'])
+  t.same(gone(), [true, true, false])
+  t.equal(store.tags.resolve(A, V1), digestOf(bytes), 'the others are as they were')
 })
 
 t.test('a repository that is being written to keeps its directories, and the push its link', async (t) => {
