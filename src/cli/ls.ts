@@ -93,7 +93,8 @@ function list(patterns: readonly string[], options: LsOptions, command: Command,
       hint: 'see what is here: tarn ls; write patterns in quotes, "**" for any repository',
     })
   }
-  if (!report.complete) process.exitCode = EXIT.failed
+  for (const text of report.missing) output.note(`warning: ${text} is not here`)
+  if (!report.complete || report.missing.length > 0) process.exitCode = EXIT.failed
 }
 
 // Marks that another home set say nothing here: what came with a tar counts as pushed.

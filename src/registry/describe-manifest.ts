@@ -40,14 +40,21 @@ export interface ManifestNode extends BlobNode {
 // An index in an index in an index: more than any builder makes, and an end for what is made to have none.
 const DEEPEST = 8
 
-/** Describes the manifest `digest` of the repository; `by` is the descriptor in the index that names it. Never throws. */
-export function describeManifest(
-  layout: Layout,
-  name: RepositoryName,
-  digest: Digest,
-  by?: Descriptor,
-  depth = 0,
-): ManifestNode {
+/** Describes the manifest `digest` of the repository with all below it. Never throws. */
+export function describeManifest(layout: Layout, name: RepositoryName, digest: Digest): ManifestNode {
+  return describe({ layout, name, opened: new Set() }, digest)
+}
+
+interface Around {
+  readonly layout: Layout
+  readonly name: RepositoryName
+  /** Indexes that were opened. Each is once: indexes that name each other's children a hundred times have no end else. */
+  readonly opened: Set<Digest>
+}
+
+// `by` is the descriptor in the index that names it.
+function describe(around: Around, digest: Digest, by?: Descriptor, depth = 0): ManifestNode {
+  const { layout, name, opened } = around
   const stored = readLinkTo(layout.revisionLink(name, digest))
   const file = readManifestFile(layout, digest, stored ?? digest)
   const facts = sizeOf(layout.blobData(stored ?? digest))
@@ -67,6 +74,8 @@ export function describeManifest(
   const annotations = { ...by?.annotations, ...manifest.annotations }
   const artifactType = manifest.artifactType || by?.artifactType
   const sizeUnknown = manifest.kind === 'schema1'
+  const isOpen = depth < DEEPEST && !opened.has(digest)
+  if (isOpen) opened.add(digest)
   return {
     ...base,
     kind: manifest.kind,
@@ -75,10 +84,7 @@ export function describeManifest(
     ...(manifest.subject && { subject: manifest.subject.digest }),
     ...(manifest.config && { config: describeBlob(layout, name, manifest.config) }),
     layers: manifest.layers.map((layer) => describeBlob(layout, name, layer, sizeUnknown)),
-    children:
-      depth >= DEEPEST
-        ? []
-        : manifest.manifests.map((child) => describeManifest(layout, name, child.digest, child, depth + 1)),
+    children: isOpen ? manifest.manifests.map((child) => describe(around, child.digest, child, depth + 1)) : [],
   }
 }
 

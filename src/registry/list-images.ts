@@ -67,6 +67,8 @@ export interface ListReport {
   /** Of what is listed in the same way, each blob once; undefined when sizes were not asked for. */
   readonly blobs: number | undefined
   readonly bytes: number | undefined
+  /** Patterns that match nothing, neither an image nor a tag that is torn. */
+  readonly missing: readonly string[]
   readonly problems: readonly { readonly path: string; readonly what: string }[]
   /** False when something could not be read, so that there may be more than is listed. */
   readonly complete: boolean
@@ -94,6 +96,7 @@ export function listImages(layout: Layout, options: ListOptions): ListReport {
   const mustWalk = selection?.names === undefined || options.sizes
   const all = mustWalk ? [...walkRepositories(layout, walking)] : (selection.names ?? [])
   const usage = new BlobSizes(layout)
+  const matched = new Set<ImagePattern>()
   const rows: { row: ListedRepository; held: readonly Digest[] }[] = []
   const others: RepositoryName[] = []
   for (const [done, name] of all.entries()) {
@@ -104,6 +107,7 @@ export function listImages(layout: Layout, options: ListOptions): ListReport {
     }
     const found = readRepository(layout, name, walking)
     if (!found.hasLayers && !found.hasManifests && found.uploads.length === 0) continue
+    for (const pattern of selection?.of(name) ?? []) if (isAnyWanted(found, pattern)) matched.add(pattern)
     for (const { tag, torn } of found.tags) {
       if (!torn || !isWanted(tag, selection?.of(name))) continue
       complete = false
@@ -122,7 +126,8 @@ export function listImages(layout: Layout, options: ListOptions): ListReport {
   const tags = options.images
     ? repositories.flatMap(({ images }) => images).filter(({ tag }) => tag !== undefined).length
     : repositories.reduce((sum, row) => sum + row.tags, 0)
-  if (!options.sizes) return { repositories, tags, blobs: undefined, bytes: undefined, problems, complete }
+  const missing = (selection?.patterns ?? []).filter((pattern) => !matched.has(pattern)).map(({ text }) => text)
+  if (!options.sizes) return { repositories, tags, blobs: undefined, bytes: undefined, missing, problems, complete }
 
   for (const [done, name] of others.entries()) {
     options.onProgress?.('comparing with other repositories', done, others.length)
@@ -139,6 +144,7 @@ export function listImages(layout: Layout, options: ListOptions): ListReport {
     })),
     tags,
     ...usage.total(new Set(rows.flatMap(({ row, held }) => (options.images ? row.images.flatMap(listBlobs) : held)))),
+    missing,
     problems,
     complete,
   }
@@ -150,6 +156,12 @@ function listBlobs({ node }: ListedImage): Digest[] {
 
 function isWanted(tag: Tag, patterns: readonly ImagePattern[] | undefined): boolean {
   return patterns?.some((pattern) => pattern.kind === 'repository' || pattern.matchesTag(tag)) ?? true
+}
+
+function isAnyWanted({ tags, revisions }: FoundRepository, pattern: ImagePattern): boolean {
+  if (pattern.kind === 'repository') return true
+  const isTag = tags.some(({ tag, target, torn }) => (target !== undefined || torn) && pattern.matchesTag(tag))
+  return isTag || revisions.some(({ digest }) => pattern.matchesDigest(digest))
 }
 
 // Repositories may lie on another disk: a link to one that is not mounted is no reason to say that there is none.

@@ -65,6 +65,14 @@ t.test('a pattern with a tag lists images; --tags does for all', async (t) => {
   t.equal(all.stderr, '')
 })
 
+t.test('a pattern that matches nothing is told, and is a failure, though others match', async (t) => {
+  const { config } = make(t)
+  const { code, stdout, stderr } = await run(config, 'team/a', 'team/none', '--no-sizes')
+  t.match(stdout, /^team\/a /m)
+  t.match(stderr, /^warning: team\/none is not here$/m)
+  t.equal(code, 1)
+})
+
 t.test('a tree goes from the tag to the layers', async (t) => {
   const { config } = make(t)
   const { stdout } = await run(config, '--tree', 'team/a:latest')

@@ -116,6 +116,25 @@ t.test('a pattern lists only the tags that it names, with what each is', (t) => 
   t.end()
 })
 
+t.test('indexes that name one another again and again are opened once each', (t) => {
+  const store = makeStore(t.testdir({}))
+  let below = plantImage(store, A, 'the only layer')
+  let size = below.length + CONFIG.length + 'the only layer'.length
+  for (let level = 0; level < 7; level += 1) {
+    below = indexOf(Array.from({ length: 20 }, () => partOf(below)))
+    plantManifest(store, A, below, level === 6 ? V1 : undefined)
+    size += below.length
+  }
+  const [image] = list(store, ['team/a:v1'], { images: true }).repositories[0]?.images ?? []
+  t.equal(image?.bytes, size)
+  t.match(image?.node.children, { length: 20 })
+  t.same(
+    image?.node.children.map(({ children }) => children.length),
+    [20, ...Array.from({ length: 19 }, () => 0)],
+  )
+  t.end()
+})
+
 t.test('manifests without a tag are those that no index names', (t) => {
   const store = makeStore(t.testdir({}))
   const child = plantImage(store, A, 'child')
@@ -245,6 +264,18 @@ t.test('the sum is of what is listed', (t) => {
   const { tags, blobs, bytes } = list(store, ['**:v1'], { images: true })
   t.same([tags, blobs, bytes], [2, 3, one.length + CONFIG.length + 'one'.length])
   t.equal(list(store).tags, 3)
+  t.end()
+})
+
+t.test('patterns that match nothing are named, beside those that do', (t) => {
+  const store = makeStore(t.testdir({}))
+  plantImage(store, A, 'a', 'v1')
+  plantFile(store.layout.tagLink(A, parseTag('torn')), '')
+  const patterns = ['team/a:v1', 'team/a:v2', 'team/b', 'none', 'team/*:x*', 'team/a:t*', 'team/a@sha256:0123456789ab']
+  const missing = ['team/a:v2', 'team/b', 'none', 'team/*:x*', 'team/a@sha256:0123456789ab']
+  for (const sizes of [true, false]) t.same(list(store, patterns, { images: true, sizes }).missing, missing)
+  t.same(list(store, ['team/a', 'team/*', '**']).missing, [])
+  t.same(list(store).missing, [])
   t.end()
 })
 
