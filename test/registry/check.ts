@@ -9,15 +9,27 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import t from 'tap'
+import { writeBundle } from '../../src/bundle/write-bundle.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import type { CheckReport, Finding } from '../../src/registry/check.ts'
 import { Closures } from '../../src/registry/closures.ts'
 import { pullBlob } from '../../src/registry/pull-blob.ts'
 import { findManifest } from '../../src/registry/pull-manifest.ts'
 import { STILL_FOR_MS } from '../../src/storage/quarantine.ts'
-import { copyOf, inside, makeChecker, makeImages, plantStored, plantTagged, runCheck } from '../helpers/checking.ts'
+import { plan } from '../helpers/bundle-images.ts'
+import {
+  copyOf,
+  inside,
+  makeChecker,
+  makeImages,
+  plantImage,
+  plantStored,
+  plantTagged,
+  runCheck,
+} from '../helpers/checking.ts'
 import { imageOf, partOf, plantFile } from '../helpers/plant.ts'
 import { makeContext, pushBytes } from '../helpers/store.ts'
 
@@ -163,6 +175,25 @@ t.test('sources are asked in turn: one that fails, lies or is too long is passed
     [],
     'nothing is left over',
   )
+})
+
+t.test('a bundle heals, and so does a directory with its parts', async (t) => {
+  const { store, one } = makeImages(t)
+  const big = ['x', 'y', 'z'].map((tag) => plantImage(store, 'team/big', tag, 600_000))
+  const media = join(t.testdir({ media: {} }), 'media')
+  const options = { path: join(media, 'march.tar'), zstd: false, key: undefined, layout: store.layout }
+  const parts = (await writeBundle(await plan(store, {}, { partSize: 1_000_000 }), options)).map(({ path }) => path)
+  t.ok(parts.length > 1)
+  const harm = (): void => {
+    writeFileSync(store.layout.blobData(one.layer), 'rot')
+    for (const { layer } of big) rmSync(store.layout.blobData(layer))
+    rmSync(store.layout.blobData(one.manifest))
+  }
+  for (const from of [[media], parts, parts.toReversed()]) {
+    harm()
+    t.match(await runCheck(t, store, { repair: true, from }), { unrepaired: 0, findings: { length: 5 } })
+  }
+  t.same((await runCheck(t, store)).findings, [])
 })
 
 t.test('a copy that is itself wrong heals nothing', async (t) => {

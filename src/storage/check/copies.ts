@@ -1,6 +1,7 @@
-// The places that a person names to heal from: data directories and tars of them.
-import { statSync } from 'node:fs'
+// The places that a person names to heal from: data directories, tars of them (bundles are such), directories of tars.
+import { readdirSync, statSync } from 'node:fs'
 import { Problem } from '../../config/problem.ts'
+import { childOf } from '../layout.ts'
 import { openDirectorySource } from './directory-source.ts'
 import type { BlobSource, LinkSource } from './source.ts'
 import type { TarKind } from './tar-source.ts'
@@ -11,16 +12,17 @@ export interface Copies {
   readonly tars: readonly { readonly path: string; readonly kind: TarKind }[]
 }
 
-/** Opens what lies at `paths`. Throws a Problem for what is neither a data directory nor a tar. */
+/** Opens what lies at `paths`. Throws a Problem for what is neither a data directory nor a tar, nor holds tars. */
 export async function openCopies(paths: readonly string[]): Promise<Copies> {
   const directories: (BlobSource & LinkSource)[] = []
   const tars: { path: string; kind: TarKind }[] = []
   for (const path of paths) {
     try {
-      const directory = statSync(path).isDirectory() ? openDirectorySource(path) : undefined
-      const kind = directory === undefined && statSync(path).isFile() ? await findTarKind(path) : undefined
+      const isDirectory = statSync(path).isDirectory()
+      const directory = isDirectory ? openDirectorySource(path) : undefined
+      const found = directory === undefined ? await findTars(isDirectory ? listFiles(path) : [path]) : []
       if (directory !== undefined) directories.push(directory)
-      else if (kind !== undefined) tars.push({ path, kind })
+      else if (found.length > 0) tars.push(...found)
       else throw new Problem(`${path} is neither a data directory nor a tar of one`, { hint: HINT })
     } catch (error) {
       if (error instanceof Problem) throw error
@@ -32,7 +34,24 @@ export async function openCopies(paths: readonly string[]): Promise<Copies> {
   return { directories, tars }
 }
 
-const HINT = 'name a directory that holds docker/registry/v2, or a .tar, .tar.gz or .tar.zst of one'
+const HINT =
+  'name a directory that holds docker/registry/v2, or a .tar, .tar.gz or .tar.zst of one (a bundle), or a directory of such'
+
+// The parts of a bundle, say. What else lies there, a signature or sums, is passed over.
+function listFiles(directory: string): string[] {
+  return readdirSync(directory)
+    .toSorted()
+    .map((name) => childOf(directory, name))
+}
+
+async function findTars(paths: readonly string[]): Promise<Copies['tars']> {
+  const found: { path: string; kind: TarKind }[] = []
+  for (const path of paths) {
+    const kind = statSync(path, { throwIfNoEntry: false })?.isFile() === true ? await findTarKind(path) : undefined
+    if (kind !== undefined) found.push({ path, kind })
+  }
+  return found
+}
 
 // It is read as the user of the registry, whoever gave the command.
 function describeClosed(path: string, code: string, cause: unknown): Problem {
