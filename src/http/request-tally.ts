@@ -29,10 +29,13 @@ export class RequestTally {
     this.#inFlight += 1
   }
 
-  /** Labels come from fixed sets (kinds of routes, methods of node:http), so that the maps stay small. */
+  /**
+   * Labels come from fixed sets (kinds of routes, methods of node:http), so that the maps stay small. Methods are told in
+   * lower case, as Go's promhttp does and every dashboard for registry:2 asks for them.
+   */
   answered(handler: string, method: string, status: number, seconds: number, { received, sent }: Sizes = {}): void {
     this.#inFlight -= 1
-    const labels = `handler="${handler}",method="${method}"`
+    const labels = `handler="${handler}",method="${method.toLowerCase()}"`
     const counted = `${labels},code="${status}"`
     this.#requests.set(counted, (this.#requests.get(counted) ?? 0) + 1)
     this.#durations.observe(labels, seconds)
