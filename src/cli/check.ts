@@ -25,7 +25,11 @@ export function checkCommand(context: CommandContext): Command {
     .argument('[repository...]', 'only these, globs too (default: all)')
     .option('--repair', 'heal what can be healed: from the trash, another copy, --from; quarantine the rest')
     .option('--fast', 'compare sizes and links, without reading the blobs')
-    .option('--from <path>', 'a data directory, a bundle or another tar of one, with good copies (can be given again)', collect)
+    .option(
+      '--from <path>',
+      'a data directory, a bundle or another tar of one, with good copies (can be given again)',
+      collect,
+    )
     .addOption(configOption())
     .action(async (repositories: string[], options: CheckOptions, command: Command) => {
       await check(repositories, options, command, context)

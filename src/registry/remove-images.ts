@@ -85,7 +85,8 @@ export async function removeImages(
       pinned = readPinned(store)
       const { plan, whole } = await makePlan(store, name, wanted, { pinned, matched, freeable, isStill })
       // They go with a whole repository; for who saw a tag lead somewhere they are none.
-      const dead = whole || isStill !== undefined ? [] : await findDead(store, name, wanted, { pinned, matched, refused })
+      const dead =
+        whole || isStill !== undefined ? [] : await findDead(store, name, wanted, { pinned, matched, refused })
       for (const { tag, digest, why } of plan.refused) {
         refused.push({ image: digest === undefined ? `${name}:${tag}` : `${name}@${digest}`, why })
       }

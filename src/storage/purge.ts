@@ -22,8 +22,7 @@ const LEFT_OVER_MS = 60 * 60_000
 
 /** Drops the known uploads that are due; gives how many. `dryRun` only counts. */
 export async function purgeUploads({ uploads }: Pick<Store, 'uploads'>, due: Due, dryRun: boolean): Promise<number> {
-  const isDue = ({ begunAt, activeAt }: UploadTimes): boolean =>
-    begunAt < due.begunBefore || activeAt < due.idleBefore
+  const isDue = ({ begunAt, activeAt }: UploadTimes): boolean => begunAt < due.begunBefore || activeAt < due.idleBefore
   let purged = 0
   for await (const upload of inTurns(uploads.open.list())) {
     const times = uploads.times(upload.name, upload.id)

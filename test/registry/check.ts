@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import {
   existsSync,
+  mkdirSync,
   readFileSync,
   readdirSync,
   renameSync,
@@ -178,9 +179,10 @@ t.test('sources are asked in turn: one that fails, lies or is too long is passed
 })
 
 t.test('a bundle heals, and so does a directory with its parts', async (t) => {
-  const { store, one } = makeImages(t)
+  const { store, one, root } = makeImages(t)
   const big = ['x', 'y', 'z'].map((tag) => plantImage(store, 'team/big', tag, 600_000))
-  const media = join(t.testdir({ media: {} }), 'media')
+  const media = join(root, '..', 'media')
+  mkdirSync(media)
   const options = { path: join(media, 'march.tar'), zstd: false, key: undefined, layout: store.layout }
   const parts = (await writeBundle(await plan(store, {}, { partSize: 1_000_000 }), options)).map(({ path }) => path)
   t.ok(parts.length > 1)
