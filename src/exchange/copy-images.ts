@@ -44,6 +44,8 @@ export interface CopyOptions {
   readonly atATime?: { readonly images?: number; readonly blobs?: number }
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: Progress) => void
+  /** Told what belongs to an image, and what refers to it, before any of it is copied. */
+  readonly onClosure?: (closure: Closure, wish: ImageToCopy) => void
   /** Told of each image as it is done. */
   readonly onImage?: (image: CopiedImage, wish: ImageToCopy) => void
   /** Told of bytes that went over for an image; of a blob that several need for one of them. */
@@ -146,6 +148,7 @@ class Run {
     try {
       const closure = foreseen?.closure ?? (await this.#readClosure(image))
       const { absent, missingPlatforms, root } = closure
+      this.#options.onClosure?.(closure, image)
       known = { digest: root.digest, absent: absent.length, missingPlatforms }
       if (foreseen?.error !== undefined) throw foreseen.error
       const large = dryRun ? 0 : await this.#large.bring(foreseen?.own ?? [], this.#endsOf(image), signal)

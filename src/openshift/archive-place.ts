@@ -22,6 +22,8 @@ import type { Tag } from '../oci/reference.ts'
 import { MOST_SIGNATURE_BYTES, MOST_SIGNATURES } from '../storage/signatures.ts'
 import { requireBound } from './bound-tree.ts'
 import { recoverTags } from './lost-tags.ts'
+import type { ReleaseRecord } from './release-record.ts'
+import { LARGEST_RECORD, parseRecord, recordPath } from './release-record.ts'
 import type { ArchiveKind, LocalImage } from './release-reference.ts'
 import type { FoundSignature } from './signature-stores.ts'
 
@@ -29,6 +31,8 @@ export interface ArchivePlace {
   readonly source: ImageSource
   readonly image: LocalImage
   readonly findSignatures: (digest: Digest) => Promise<readonly FoundSignature[]>
+  /** What another Tarn wrote down when it mirrored the release. */
+  readonly recorded: (digest: Digest) => Promise<ReleaseRecord | undefined>
   close(): Promise<void>
 }
 
@@ -57,6 +61,14 @@ export async function openArchive({ kind, path, image, policy }: ArchiveAsk): Pr
       findSignatures: async (digest) => {
         const read = kind === 'dir' ? readConfigMaps : readStored
         return (await Promise.all(trees.map((each) => read(each, digest)))).flat()
+      },
+      async recorded(digest) {
+        for (const tree of trees.toReversed()) {
+          const bytes = await readSmall(tree, recordPath(digest), LARGEST_RECORD).catch(() => undefined)
+          const record = bytes && parseRecord(bytes, digest)
+          if (record !== undefined) return record
+        }
+        return undefined
       },
       // Closing it closes the trees.
       close: () => source.close(),

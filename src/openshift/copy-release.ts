@@ -11,6 +11,8 @@ import type { Tag } from '../oci/reference.ts'
 import type { Progress } from '../registry/collect.ts'
 import type { Payload } from './find-payload.ts'
 import type { Component } from './payload.ts'
+import type { RecordedReferrer } from './release-record.ts'
+import { subjectOf } from './release-record.ts'
 import type { ImagePlace, ReleasePlace } from './release-place.ts'
 import { placeComponents } from './release-place.ts'
 import type { MirroredImage } from './release-report.ts'
@@ -42,6 +44,8 @@ export interface CopiedRelease {
   readonly bytes: number
   /** Of a dry run: blobs that were looked at. */
   readonly counted: ReadonlySet<Digest>
+  /** What refers to the images at their source, whether it came along or not, as it is to lie at the target. */
+  readonly referrers: readonly RecordedReferrer[]
 }
 
 interface Copied extends CopiedRelease {
@@ -51,6 +55,7 @@ interface Copied extends CopiedRelease {
   /** For the progress of the whole. */
   readonly total: number
   readonly counted: Set<Digest>
+  readonly referrers: RecordedReferrer[]
 }
 
 // More blobs than an upstream's client lets come at once (`concurrency`): the others are made durable meanwhile.
@@ -83,7 +88,7 @@ async function copyComponents(order: CopyOrder, whole: WholeRelease): Promise<Co
   const { from, to, signal } = order
   const { tags } = whole
   const { components } = whole.payload
-  const placeOf = await placeComponents(from, components, signal)
+  const placeOf = await placeComponents(from, whole.payload, signal)
   // One image with several names is copied once; a registry's components mostly come from one repository.
   const groups = new Map<string, { place: ImagePlace; images: Map<Digest, Component[]> }>()
   for (const component of components) {
@@ -94,7 +99,7 @@ async function copyComponents(order: CopyOrder, whole: WholeRelease): Promise<Co
     groups.set(key, group)
   }
   const total = [...groups.values()].reduce((sum, { images }) => sum + images.size, 1)
-  const copied: Copied = { images: [], blobs: 0, bytes: 0, total, counted: new Set() }
+  const copied: Copied = { images: [], blobs: 0, bytes: 0, total, counted: new Set(), referrers: [] }
   for (const { place, images } of groups.values()) {
     const wishes = [...images].map(([digest, same]) =>
       wish(
@@ -137,6 +142,13 @@ async function copyGroup(
     counted: copied.counted,
     atATime: AT_A_TIME,
     ...(signal && { signal }),
+    onClosure: ({ followers }, { to }) => {
+      for (const follower of followers) {
+        const subject = subjectOf(follower)
+        const { tag, digest } = follower
+        if (subject !== undefined) copied.referrers.push({ repository: to.repository, subject, tag, digest })
+      }
+    },
     onProgress: ({ done, bytes = 0 }) =>
       onProgress?.({
         phase: dryRun ? 'plan' : 'images',

@@ -11,6 +11,7 @@ import { findPayload } from './find-payload.ts'
 import { judgeRelease } from './judge-release.ts'
 import type { Instructions } from './mirror-instructions.ts'
 import { formatMirrored, formatWritten, mirroredSources } from './mirror-instructions.ts'
+import type { ReleaseRecord } from './release-record.ts'
 import type { MirrorReport } from './release-report.ts'
 import type { TagStyle } from './release-tags.ts'
 import { releaseTags } from './release-tags.ts'
@@ -30,6 +31,8 @@ export interface MirrorOrder extends CopyOrder {
   readonly requireSignature: boolean
   /** Keeps a good signature for clusters; gives whether it is new. */
   readonly storeSignature: ((digest: Digest, bytes: Buffer) => Promise<boolean>) | undefined
+  /** Writes down what came with the release, where somebody will verify it. */
+  readonly record?: ((digest: Digest, record: ReleaseRecord) => Promise<void>) | undefined
   readonly clock: () => number
 }
 
@@ -66,6 +69,11 @@ export async function mirrorRelease(order: MirrorOrder): Promise<MirrorReport> {
   const { images } = copied
   const counts = { copied: 0, here: 0, incomplete: 0, failed: 0 }
   for (const { state } of images) counts[state] += 1
+  // What did not come along is to be missed as well.
+  if (!dryRun && counts.failed === 0) {
+    const places = [{ image: place.repository, components: to }]
+    await order.record?.(payload.digest, { places, referrers: copied.referrers })
+  }
   let stored = 0
   if (!dryRun && counts.failed === 0 && order.storeSignature !== undefined)
     for (const { digest, bytes } of judged.good) if (await order.storeSignature(digest, bytes)) stored += 1

@@ -16,6 +16,7 @@ import { openFetcher } from '../upstream/fetch-small.ts'
 import { hostOf, isLocalhost } from '../upstream/origin.ts'
 import { openArchive } from './archive-place.ts'
 import type { ReleasePlace } from './release-place.ts'
+import { readRecord } from './release-record.ts'
 import type { ReleaseName } from './release-reference.ts'
 import type { StoreAnswer } from './signature-stores.ts'
 import { fetchSignatures } from './signature-stores.ts'
@@ -89,6 +90,7 @@ export async function openPlace(name: ReleaseName, parts: OpenPlaceParts): Promi
         const signatures = here.map(({ number, bytes }) => ({ bytes, from: `.tarn/state/signatures, ${number}` }))
         return addNamed({ signatures, failures: [] }, digest, parts, named)
       },
+      recorded: async (digest) => readRecord(context.store.layout, digest),
       close: () => named.close(),
     }
   }
@@ -102,6 +104,7 @@ export async function openPlace(name: ReleaseName, parts: OpenPlaceParts): Promi
     elsewhere: undefined,
     findSignatures: async (digest) =>
       addNamed({ signatures: await archive.findSignatures(digest), failures: [] }, digest, parts, named),
+    recorded: archive.recorded,
     close: async () => {
       await named.close()
       await archive.close()

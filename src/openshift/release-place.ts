@@ -6,6 +6,7 @@ import type { RepositoryName } from '../oci/name.ts'
 import { isRepositoryName } from '../oci/name.ts'
 import type { Reference } from '../oci/reference.ts'
 import type { Component } from './payload.ts'
+import type { ReleaseRecord } from './release-record.ts'
 import type { StoreAnswer } from './signature-stores.ts'
 
 export interface ImagePlace {
@@ -23,15 +24,20 @@ export interface ReleasePlace extends ImagePlace {
   readonly elsewhere: ((host: string) => ImageSource) | undefined
   /** Signatures of a digest that the place has, or that the payload's stores have. */
   readonly findSignatures: (digest: Digest, stores: readonly string[]) => Promise<StoreAnswer>
+  /** What was written down when the release came here; undefined where nothing was, or nobody can say. */
+  readonly recorded?: (digest: Digest) => Promise<ReleaseRecord | undefined>
 }
 
+// One that is lost must not make all look as if they were elsewhere.
+const MOST_PROBES = 3
+
 /**
- * Where each component is to be read. Asks for one of them: in the release's own repository, in one beside it (as oc-mirror
- * lays them out), then where the payload says. Throws as the source does.
+ * Where each component is to be read. Asks for one of them, for another where that is nowhere: in the release's own repository, where it was mirrored to, in
+ * one beside it (as oc-mirror lays them out), then where the payload says. Throws as the source does.
  */
 export async function placeComponents(
   place: ReleasePlace,
-  components: readonly Component[],
+  { components, digest }: { readonly components: readonly Component[]; readonly digest: Digest },
   signal?: AbortSignal,
 ): Promise<(component: Component) => ImagePlace> {
   const { source, repository, elsewhere, origin } = place
@@ -39,9 +45,14 @@ export async function placeComponents(
   const [first] = components
   if (first === undefined) return own
   const isHome = origin?.startsWith(`${first.host}/`) === true
-  for (const each of [repository, ...(isHome ? [] : besides(repository, first))]) {
-    const found = await source.readManifest(each, { kind: 'digest', digest: first.digest }, { signal })
-    if (found !== undefined) return () => ({ source, repository: each })
+  const { places = [] } = (await place.recorded?.(digest)) ?? {}
+  const mirrored = places.flatMap(({ image, components: of }) => (image === repository ? [of] : []))
+  const near = new Set([repository, ...mirrored, ...(isHome ? [] : besides(repository, first))])
+  for (const probe of [...new Set(components.map((each) => each.digest))].slice(0, MOST_PROBES)) {
+    for (const each of near) {
+      const found = await source.readManifest(each, { kind: 'digest', digest: probe }, { signal })
+      if (found !== undefined) return () => ({ source, repository: each })
+    }
   }
   if (elsewhere === undefined) return own
   return (component) => ({ source: elsewhere(component.host), repository: component.repository })

@@ -93,6 +93,11 @@ export interface ReleaseFault {
     | 'other image under the tag'
     | 'missing blob'
     | 'wrong blob'
+    /** Of sigstore: `sha256-<hex>.sig` beside an image. */
+    | 'missing signature'
+    /** An attestation, an SBOM, or whatever else refers to an image. */
+    | 'missing referrer'
+    /** Of the release, for its keyrings. */
     | 'signature'
   readonly component?: string
   readonly digest?: Digest
@@ -106,6 +111,10 @@ export interface VerifyReport {
   readonly digest: Digest
   readonly components: number
   readonly manifests: number
+  /** What refers to its images here: signatures of sigstore, attestations, SBOMs. */
+  readonly referrers: number
+  /** Whether it is known what should refer to them; else only what is here can be looked at. */
+  readonly recorded: boolean
   readonly blobs: number
   readonly bytes: number
   /** Blobs were only asked for, not read. */

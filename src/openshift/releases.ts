@@ -28,6 +28,7 @@ import { openPlace } from './open-place.ts'
 import { NoRelease } from './payload.ts'
 import type { ReleaseTarget } from './release-reference.ts'
 import { parseReleaseImage, parseReleaseName, parseReleaseTarget } from './release-reference.ts'
+import { writeRecord } from './release-record.ts'
 import type { MirrorReport, ReleaseInfo, VerifyReport } from './release-report.ts'
 import { describeRelease } from './describe-release.ts'
 import type { TagStyle } from './release-tags.ts'
@@ -141,6 +142,7 @@ export class Releases {
           room: roomOf(to, context),
           requireSignature,
           storeSignature: keeperOf(to, context),
+          record: recorderOf(to, context),
           signal,
           onProgress: (progress) => onProgress?.({ ...progress, bytes: (progress.bytes ?? 0) + fetched }),
           clock,
@@ -207,6 +209,12 @@ function keeperOf(to: ReleaseTarget, context: Context | undefined): MirrorOrder[
   if (to.kind === 'dir') return keepSignatures(to.path)
   if (to.kind === 'registry' || context === undefined) return undefined
   return async (digest, bytes) => (await storeSignature(context.store, digest, bytes)).added
+}
+
+/** Only of this registry's own directory anybody asks later what came with a release. */
+function recorderOf(to: ReleaseTarget, context: Context | undefined): MirrorOrder['record'] {
+  if (to.kind !== 'local' || context === undefined) return undefined
+  return (digest, record) => writeRecord(context.store, digest, record)
 }
 
 /** A registry elsewhere says nothing of its disk. */

@@ -1,6 +1,8 @@
 // Whether everything of a release is at a place: every component that its payload names, every blob of it with the right
-// bytes, a tag for each so that nothing collects it, and a signature that its keyrings accept. Changes nothing.
+// bytes, a tag for each so that nothing collects it, what came with it (sigstore's signatures), and a signature that its
+// keyrings accept. Changes nothing.
 import { createHash } from 'node:crypto'
+import type { Closure, ClosureAsk } from '../exchange/read-closure.ts'
 import { readClosure, UnusableImage } from '../exchange/read-closure.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { algorithmOf } from '../oci/digest.ts'
@@ -9,6 +11,7 @@ import { requiredBlobs } from '../oci/manifest.ts'
 import type { Progress } from '../registry/collect.ts'
 import { makeTurns } from '../upstream/turns.ts'
 import type { Payload } from './find-payload.ts'
+import { findLostReferrers } from './find-lost-referrers.ts'
 import { findPayload } from './find-payload.ts'
 import { judgeRelease } from './judge-release.ts'
 import type { ImagePlace, ReleasePlace } from './release-place.ts'
@@ -46,14 +49,16 @@ export async function verifyRelease(order: VerifyOrder): Promise<VerifyReport> {
   const payload = await findPayload(place.source, place, place.name, { signal })
   const faults: ReleaseFault[] = []
   const blobs = new Map<Digest, BlobOf>()
-  const placeOf = await placeComponents({ ...place, elsewhere: undefined }, payload.components, signal)
+  const placeOf = await placeComponents({ ...place, elsewhere: undefined }, payload, signal)
   const images = new Map<Digest, { readonly component: string | undefined; readonly at: ImagePlace }>()
   images.set(payload.digest, { component: undefined, at: place })
   for (const component of payload.components) {
     const { digest, name } = component
     if (!images.has(digest)) images.set(digest, { component: name, at: placeOf(component) })
   }
-  let manifests = 0
+  // Images and what refers to them, by the component that they are of.
+  const owners = new Map<Digest, string | undefined>()
+  let [manifests, referrers] = [0, 0]
   const turns = makeTurns(MANIFESTS_AT_A_TIME)
   await Promise.all(
     [...images].map(async ([digest, { component, at }]) => {
@@ -61,16 +66,24 @@ export async function verifyRelease(order: VerifyOrder): Promise<VerifyReport> {
       try {
         const found = await readImage(at, digest, signal)
         faults.push(...found.missing.map((fault) => ({ ...fault, ...(component !== undefined && { component }) })))
-        manifests += found.manifests
+        manifests += found.digests.length
+        referrers += found.referrers.length
+        for (const each of [...found.digests, ...found.referrers]) if (!owners.has(each)) owners.set(each, component)
         for (const blob of found.blobs) if (!blobs.has(blob.digest)) blobs.set(blob.digest, { blob, component, at })
       } finally {
         release()
       }
     }),
   )
-  // Beside it other tags are usual: of oc-mirror, `sha256-<hex>`.
-  const isOne = payload.components.every((component) => placeOf(component).repository === place.repository)
-  if (isOne) faults.push(...(await checkTags(order, payload)))
+  const record = await place.recorded?.(payload.digest)
+  const repositories = new Set([place.repository, ...payload.components.map((each) => placeOf(each).repository)])
+  // Where somebody else laid them out in several repositories other tags are usual: of oc-mirror, `sha256-<hex>`.
+  const [components] = [...repositories].slice(-1)
+  const isOurs = record?.places.some((each) => each.image === place.repository && each.components === components)
+  if (repositories.size === 1 || (repositories.size === 2 && isOurs === true))
+    faults.push(...(await checkTags(order, payload, components)))
+  const wanted = record?.referrers.filter((each) => repositories.has(each.repository)) ?? []
+  faults.push(...(await findLostReferrers(place.source, wanted, owners, signal)))
   let bytes = 0
   if (!fast) bytes = await checkBlobs(order, [...blobs.values()], faults)
   const { report: signature } = await judgeRelease(payload, { find: place.findSignatures, now: new Date(clock()) })
@@ -83,6 +96,8 @@ export async function verifyRelease(order: VerifyOrder): Promise<VerifyReport> {
     digest: payload.digest,
     components: payload.components.length,
     manifests,
+    referrers,
+    recorded: record !== undefined,
     blobs: blobs.size,
     bytes,
     fast,
@@ -94,7 +109,11 @@ export async function verifyRelease(order: VerifyOrder): Promise<VerifyReport> {
 }
 
 interface ReadOne {
-  readonly manifests: number
+  /** Of its manifests. */
+  readonly digests: readonly Digest[]
+  /** What refers to it. */
+  readonly referrers: readonly Digest[]
+  /** Of both. */
   readonly blobs: readonly Descriptor[]
   readonly missing: readonly ReleaseFault[]
 }
@@ -112,25 +131,48 @@ async function readImage(
       platforms: 'all',
       signal,
     } as const
-    const { manifests, absent } = await readClosure({ ...ask, referrers: false })
+    const { closure, broken } = await readWithReferrers(ask)
+    const { manifests, followers, absent } = closure
     return {
-      manifests: manifests.length,
-      blobs: manifests.flatMap(({ manifest }) => requiredBlobs(manifest)),
-      missing: absent.map((child) => ({
-        kind: 'missing image',
-        digest: child,
-        what: `the list ${digest} names it, and it is not here`,
-      })),
+      digests: manifests.map((each) => each.digest),
+      referrers: [...new Set(followers.map((each) => each.digest))],
+      blobs: [...manifests, ...followers].flatMap(({ manifest }) => requiredBlobs(manifest)),
+      missing: [
+        ...absent.map((child) => ({
+          kind: 'missing image' as const,
+          digest: child,
+          what: `the list ${digest} names it, and it is not here`,
+        })),
+        ...(broken === undefined
+          ? []
+          : [{ kind: 'missing referrer' as const, digest, what: `what refers to it cannot be read: ${broken}` }]),
+      ],
     }
   } catch (error) {
     signal?.throwIfAborted()
     if (!(error instanceof UnusableImage)) throw error
-    return { manifests: 0, blobs: [], missing: [{ kind: 'missing image', digest, what: error.message }] }
+    return { digests: [], referrers: [], blobs: [], missing: [{ kind: 'missing image', digest, what: error.message }] }
   }
 }
 
-async function checkTags({ place, style, signal }: VerifyOrder, payload: Payload): Promise<ReleaseFault[]> {
-  const { source, repository } = place
+/** An image is none the worse for what refers to it: where that is `broken`, the image alone. */
+async function readWithReferrers(
+  ask: Omit<ClosureAsk, 'referrers'>,
+): Promise<{ readonly closure: Closure; readonly broken?: string }> {
+  try {
+    return { closure: await readClosure({ ...ask, referrers: true }) }
+  } catch (error) {
+    if (!(error instanceof UnusableImage)) throw error
+    return { closure: await readClosure({ ...ask, referrers: false }), broken: error.message }
+  }
+}
+
+async function checkTags(
+  { place, style, signal }: VerifyOrder,
+  payload: Payload,
+  repository: ImagePlace['repository'],
+): Promise<ReleaseFault[]> {
+  const { source } = place
   // The image itself may have any tag; what its components are called is what can be told.
   const styles = style === 'auto' && !payload.isList ? (['plain', 'arch'] as const) : ([style] as const)
   const wanted = new Map<string, { digest: Digest; tags: string[] }>()

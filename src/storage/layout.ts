@@ -108,6 +108,8 @@ export function createLayout(root: string) {
     signaturesOf: (digest: Digest): string => `${own}/state/signatures/${algorithmOf(digest)}=${hexOf(digest)}`,
     signature: (digest: Digest, number: number): string =>
       `${own}/state/signatures/${algorithmOf(digest)}=${hexOf(digest)}/signature-${Math.trunc(number)}`,
+    // What came with a release when it was mirrored here.
+    releaseRecord: (digest: Digest): string => `${own}/state/releases/${algorithmOf(digest)}=${hexOf(digest)}.json`,
     syncReports: `${own}/state/sync`,
     syncReport: (id: string): string => `${own}/state/sync/${id}/report.json`,
     checkCursor: `${own}/state/check.json`,

@@ -1,4 +1,5 @@
 import { readFileSync, rmSync, writeFileSync, chmodSync } from 'node:fs'
+import { Readable } from 'node:stream'
 import t from 'tap'
 import type { Test } from 'tap'
 import { storeSource } from '../../src/exchange/store-source.ts'
@@ -10,6 +11,7 @@ import { mirrorRelease } from '../../src/openshift/mirror-release.ts'
 import type { MirrorOrder } from '../../src/openshift/mirror-release.ts'
 import { isInPart } from '../../src/openshift/release-report.ts'
 import type { ReleasePlace } from '../../src/openshift/release-place.ts'
+import { readRecord, writeRecord } from '../../src/openshift/release-record.ts'
 import { verifyRelease } from '../../src/openshift/verify-release.ts'
 import type { Context } from '../../src/registry/context.ts'
 import { readSignatures, storeSignature } from '../../src/storage/signatures.ts'
@@ -70,6 +72,7 @@ async function setUp(
     dryRun: false,
     requireSignature: false,
     storeSignature: async (digest, bytes) => (await storeSignature(context.store, digest, bytes)).added,
+    record: (digest, record) => writeRecord(context.store, digest, record),
     clock: () => Date.now() + 60_000,
   }
   const tags = async (): Promise<Map<string, string>> => {
@@ -267,7 +270,7 @@ t.test('a payload without a keyring is copied, and refused where a signature is 
   t.same([report.signature.state, report.counts.failed], ['none', 0])
 })
 
-async function verify({ context, order, release }: Scene, fast = false) {
+async function verify({ context, order, release }: Scene, fast = false, more: Partial<ReleasePlace> = {}) {
   const place: ReleasePlace = {
     ...order.from,
     name: `${TO}:${release.version}`,
@@ -279,6 +282,8 @@ async function verify({ context, order, release }: Scene, fast = false) {
       signatures: readSignatures(context.store.layout, digest).map(({ bytes }) => ({ bytes, from: 'here' })),
       failures: [],
     }),
+    recorded: async (digest) => readRecord(context.store.layout, digest),
+    ...more,
   }
   return verifyRelease({ place, style: 'auto', fast, requireSignature: false, clock: order.clock })
 }
@@ -318,6 +323,89 @@ t.test('a removed component, a corrupted blob, a lost tag and a lost signature a
     kinds.some((kind) => /^(?:missing|wrong) (?:blob|image) hyperkube$/.test(kind)),
     kinds.join(', '),
   )
+})
+
+t.test('a lost signature of sigstore is named, of a component and of the release itself', async (t) => {
+  const scene = await setUp(t, { sigstore: 'all' })
+  const { release, order, context } = scene
+  await mirrorRelease(order)
+  const digests = new Set([release.digest, ...release.components.map(({ digest }) => digest)])
+  const whole = await verify(scene)
+  t.same([whole.faults, whole.recorded, whole.referrers], [[], true, digests.size])
+  const etcd = release.components.find(({ name }) => name === 'etcd')?.digest ?? ''
+  const { tags, layout } = context.store
+  for (const digest of [etcd, release.digest])
+    await tags.remove(TO, parseTag(`${digest.replace(':', '-')}.sig`))
+  for (const fast of [true, false]) {
+    const { faults, ok } = await verify(scene, fast)
+    t.equal(ok, false)
+    t.match(faults, [
+      { kind: 'missing signature', digest: release.digest, what: /^sha256-[0-9a-f]{64}\.sig, .* is not here$/ },
+      { kind: 'missing signature', component: 'etcd', digest: etcd },
+    ])
+    t.equal(faults.length, 2)
+  }
+  t.equal((await mirrorRelease(order)).counts.failed, 0)
+  t.same((await verify(scene)).faults, [], 'mirrored again it is whole')
+  const [layer] = release.placed.find(({ tags: [tag] }) => tag === `${etcd.replace(':', '-')}.sig`)?.image.blobs ?? []
+  rmSync(layout.blobData(parseDigest(layer?.digest ?? '')))
+  t.match((await verify(scene)).faults, [{ kind: 'missing signature', component: 'etcd' }], 'half a signature is none')
+})
+
+t.test('the bytes of a signature of sigstore are hashed as those of images are', async (t) => {
+  const scene = await setUp(t, { sigstore: 'all' })
+  await mirrorRelease(scene.order)
+  const etcd = scene.release.components.find(({ name }) => name === 'etcd')?.digest ?? ''
+  const signature = scene.release.placed.find(({ tags: [tag] }) => tag === `${etcd.replace(':', '-')}.sig`)
+  const spoiled = signature?.image.blobs[0]?.digest
+  const source = storeSource(scene.context, 'here')
+  const { faults } = await verify(scene, false, {
+    source: {
+      ...source,
+      openBlob: async (repository, blob, options) =>
+        blob.digest === spoiled ? Readable.from([Buffer.from('x')]) : source.openBlob(repository, blob, options),
+    },
+  })
+  t.match(faults, [{ kind: 'wrong blob', component: 'etcd', digest: spoiled }])
+  t.equal(faults.length, 1)
+})
+
+t.test('a release that came without signatures of sigstore lacks none, and neither does one that others pushed', async (t) => {
+  const old = await setUp(t)
+  await mirrorRelease(old.order)
+  t.match(await verify(old), { faults: [], recorded: true, referrers: 0 })
+  const pushed = await setUp(t, { sigstore: 'all' })
+  await mirrorRelease({ ...pushed.order, record: undefined })
+  const { tags } = pushed.context.store
+  await tags.remove(TO, parseTag(`${pushed.release.digest.replace(':', '-')}.sig`))
+  t.match(await verify(pushed), { faults: [], recorded: false })
+})
+
+t.test('a signature that did not come along is missed later, and one of another repository is not', async (t) => {
+  let broken: string | undefined
+  const scene = await setUp(t, { sigstore: true }, (digest) => (digest === broken ? Buffer.from('x') : undefined))
+  broken = scene.release.placed.find(({ tags }) => tags.some((tag) => tag.endsWith('.sig')))?.image.blobs.at(-1)?.digest
+  t.equal((await mirrorRelease(scene.order)).counts.incomplete, 1)
+  t.match((await verify(scene)).faults, [{ kind: 'missing signature', digest: scene.release.digest }])
+  const other = parseRepositoryName('ocp4/other')
+  await mirrorRelease({ ...scene.order, to: other, record: undefined })
+  t.same((await verify(scene, false, { repository: other })).faults, [])
+})
+
+t.test('a release image beside its components’ repository is verified with them, its first one missing or not', async (t) => {
+  const scene = await setUp(t)
+  const image = parseRepositoryName('releases/ocp')
+  await mirrorRelease({ ...scene.order, releaseImage: { repository: image, tag: parseTag('4.4.10') } })
+  t.same((await verify(scene, false, { repository: image })).faults, [])
+  const [first] = scene.release.components
+  const { layout, tags } = scene.context.store
+  rmSync(layout.revisionLink(TO, parseDigest(first?.digest ?? '')))
+  await tags.remove(TO, parseTag('4.4.10-cli'))
+  const { faults } = await verify(scene, false, { repository: image })
+  const kinds = faults.map(({ kind, component }) => `${kind} ${component ?? '-'}`)
+  t.ok(kinds.includes(`missing image ${first?.name}`), kinds.join(', '))
+  t.ok(kinds.includes('missing tag cli'), kinds.join(', '))
+  t.ok(faults.every(({ component }) => component === first?.name || component === 'cli' || component === 'cli-artifacts'))
 })
 
 t.test('a release that oc-mirror laid out over two repositories is verified and mirrored from there', async (t) => {

@@ -63,11 +63,19 @@ export function formatVerify(report: VerifyReport): string {
     read,
     `${report.seconds.toFixed(1)} s`,
   ]
-  lines.push(`looked at ${parts.join(', ')}`, `signature: ${signature.what}`)
+  lines.push(`looked at ${parts.join(', ')}`, `signature: ${signature.what}`, formatReferrers(report))
   if (report.ok) return [...lines, 'everything of it is here'].join('\n')
   lines.push(...signature.problems.map((problem) => `  ${problem}`))
   lines.push(
     `${formatCount(faults.length, 'fault')}: mirror it again (tarn release mirror), or heal it from a copy (tarn check --repair --from PATH)`,
   )
   return lines.join('\n')
+}
+
+function formatReferrers({ referrers, recorded }: VerifyReport): string {
+  const here = referrers === 0 ? 'nothing' : formatCount(referrers, 'signature, SBOM or the like', 'signatures, SBOMs and the like')
+  const known = recorded
+    ? 'what came with it was written down'
+    : 'what there should be was not written down (tarn release mirror --dry-run FROM TO compares)'
+  return `sigstore: ${here} beside its images; ${known}`
 }

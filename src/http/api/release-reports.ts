@@ -54,6 +54,8 @@ export const VerifyReportSchema = Type.Object({
   digest,
   components: count(),
   manifests: count(),
+  referrers: count('that refer to its images: signatures of sigstore, attestations, SBOMs'),
+  recorded: Type.Boolean({ description: 'whether it is known what should refer to them' }),
   blobs: count(),
   bytes: count('that were read and hashed'),
   fast: Type.Boolean(),
