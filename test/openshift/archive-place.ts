@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import { TAR_END, writeHeader } from '../../src/bundle/tar-header.ts'
+import type { ReleaseOptions } from '../fixtures/release.ts'
 import { buildRelease } from '../fixtures/release.ts'
 import { makeReleaseKey } from '../fixtures/release-key.ts'
 import { startReleaseSite } from '../fixtures/release-site.ts'
@@ -16,12 +17,12 @@ import { runTarn } from '../helpers/tarn.ts'
 const key = await makeReleaseKey()
 
 /** A home that has a signed release. */
-async function setUp(t: Test) {
+async function setUp(t: Test, more: Partial<ReleaseOptions> = {}) {
   const upstream = await startTarn(t)
   const host = new URL(upstream.url).host
   const site = await startReleaseSite()
   const verification = { stores: [site.store], keys: [key.publicKey] }
-  const options = { version: '4.18.3', host, components: 5, largestBytes: 300_000, verification }
+  const options = { version: '4.18.3', host, components: 5, largestBytes: 300_000, verification, ...more }
   const release = await buildRelease(options)
   await release.push({ url: upstream.url })
   site.addSignature(release.digest, await key.signRelease(release.digest, release.reference))
@@ -89,6 +90,68 @@ t.test('a part that is missing is told, and so are the images that need it', asy
   const unknown = await runIn(there)('release', 'mirror', `bundle:${files}`, 'ocp4/openshift4')
   t.equal(unknown.code, 1)
   t.match(unknown.stderr, /lacks part \d+ of a bundle of \d+ parts[^\n]*\nhint: /)
+})
+
+t.test('a slice with other bytes than its digest says is believed by nobody', async (t) => {
+  // The seventh is one with a layer of its own that is larger than a part.
+  const { release, run, files } = await setUp(t, { components: 8 })
+  t.equal((await run('bundle', 'create', join(files, 'site.tar'), '--part-size', '200KB')).code, 0)
+  const largest = release.components
+    .flatMap(({ name, image }) => image.blobs.map((blob) => ({ name, ...blob })))
+    .reduce((most, each) => (each.size > most.size ? each : most))
+  const names = readdirSync(files).filter((name) => name.endsWith('.tar'))
+  const cut = names.flatMap((name) => {
+    const at = readFileSync(join(files, name)).indexOf(`${largest.digest.slice(7)}/slice-`)
+    return at === -1 ? [] : [{ path: join(files, name), at }]
+  })
+  t.ok(cut.length > 1, 'the layer is cut')
+  for (const { path, at } of cut) {
+    const good = readFileSync(path)
+    const bad = Buffer.from(good)
+    // The name stands in the first block of the entry.
+    const place = at - (at % 512) + 512 + 100
+    bad[place] = (bad[place] ?? 0) ^ 1
+    writeFileSync(path, bad)
+    const verified = await run('release', 'verify', `bundle:${files}`)
+    t.equal(verified.code, 4, verified.stderr)
+    t.match(verified.stdout, new RegExp(`^wrong blob  ${largest.name} ${largest.digest}  `, 'm'))
+    t.match(verified.stdout, /^1 fault: /m)
+    const there = makeHome(t)
+    const mirrored = await runIn(there)('release', 'mirror', `bundle:${files}`, 'ocp4/openshift4')
+    t.equal(mirrored.code, 3, mirrored.stderr)
+    t.match(mirrored.stdout, new RegExp(`failed: ${largest.name}: `))
+    t.notMatch(mirrored.stdout, /\nSuccess\n/)
+    const [head, hex] = [largest.digest.slice(7, 9), largest.digest.slice(7)]
+    t.notOk(existsSync(join(there.data, 'docker/registry/v2/blobs/sha256', head, hex, 'data')))
+    t.notOk(listTags(there).includes('4.18.3-x86_64'), 'what has a name is whole')
+    writeFileSync(path, good)
+  }
+  t.equal((await run('release', 'verify', `bundle:${files}`)).code, 0)
+})
+
+t.test('what a bundle brought beside the images is missed where it is gone', async (t) => {
+  const { release, run, files, home } = await setUp(t, { sigstore: 'all' })
+  const file = join(files, 'site.tar')
+  t.equal((await run('bundle', 'create', file)).code, 0)
+  const there = makeHome(t)
+  const at = (...args: readonly string[]): Promise<Ran> => runIn(there)(...args)
+  const applied = await at('bundle', 'apply', file)
+  t.equal(applied.code, 0, applied.stderr)
+  const whole = await at('release', 'verify', 'ocp4/openshift4:4.18.3-x86_64')
+  t.equal(whole.code, 0, whole.stdout)
+  t.match(whole.stdout, /sigstore: \d signatures, SBOMs and the like beside its images; what came with it was written down/)
+  const etcd = release.components.find(({ name }) => name === 'etcd')?.digest ?? ''
+  const tag = `${etcd.replace(':', '-')}.sig`
+  t.equal((await at('rm', '--yes', `ocp4/openshift4:${tag}`)).code, 0)
+  const lost = await at('release', 'verify', 'ocp4/openshift4:4.18.3-x86_64')
+  t.equal(lost.code, 4, lost.stdout)
+  t.match(lost.stdout, `missing signature  etcd ${etcd}  ${tag}, which is about it, came with it and is not here`)
+
+  t.equal((await run('rm', '--yes', `ocp4/openshift4:${tag}`)).code, 0)
+  t.equal((await run('release', 'verify', 'ocp4/openshift4:4.18.3-x86_64')).code, 4, 'where it was mirrored to')
+  const copy = await at('release', 'verify', `data:${home.directory}`, '--image', 'ocp4/openshift4:4.18.3-x86_64')
+  t.equal(copy.code, 4, 'and in a copy of that directory')
+  t.match(copy.stdout, `missing signature  etcd ${etcd}  `)
 })
 
 t.test('a bundle that the home does not trust is refused, and so is a tar that is none', async (t) => {

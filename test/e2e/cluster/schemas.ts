@@ -1,5 +1,5 @@
-// Everything that `tarn cluster` hands out against the schemas of the APIs themselves, as the modules of their makers have
-// them. Only where Go is: it downloads the modules, outside the checkout.
+// Everything that `tarn cluster` hands out against schemas: those written by hand, and where Go is those of the APIs themselves,
+// as the modules of their makers have them; Go downloads them, outside the checkout.
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +12,7 @@ import type { Schema } from './structural-schema.ts'
 import { findFlaws } from './structural-schema.ts'
 import type { Registry, Site } from './site.ts'
 import { makeRelease, makeSite, pushRelease } from './site.ts'
+import { WRITTEN_SCHEMAS } from './written-schemas.ts'
 
 /** The state of openshift/api at the branches of these versions, or as near as its proxy has it. */
 const API: Readonly<Record<string, string>> = {
@@ -21,18 +22,7 @@ const API: Readonly<Record<string, string>> = {
   '4.19': 'github.com/openshift/api@v0.0.0-20251015095338-264e80a2b6e7',
 }
 const OPERATORS = ['github.com/operator-framework/api@v0.17.3', 'github.com/operator-framework/catalogd@v1.1.0']
-/** What the operator of the update service takes, as its releases for 4.8 and later define it; its module is at no proxy. */
-const UPDATE_SERVICE: Schema = {
-  type: 'object',
-  required: ['metadata', 'spec'],
-  properties: {
-    spec: {
-      type: 'object',
-      required: ['graphDataImage', 'releases', 'replicas'],
-      properties: { graphDataImage: { type: 'string' }, releases: { type: 'string' }, replicas: { type: 'integer' } },
-    },
-  },
-}
+const UPDATE_SERVICE = 'updateservice.operator.openshift.io/v1 UpdateService'
 
 interface Definition {
   readonly kind?: string
@@ -47,38 +37,48 @@ interface Definition {
 
 export async function checkSchemas(context: E2EContext, recorder: Recorder): Promise<void> {
   const { machine } = context
-  if ((await findCommand('go')) === undefined) {
-    recorder.skip('objects against the schemas of their APIs', 'Go is not here')
-    return
-  }
   const site = await makeSite(context)
   const release = await makeRelease()
   const registry = await site.makeRegistry(5000, 'david', (url) => pushRelease(release, url))
-  const operators = new Map([['updateservice.operator.openshift.io/v1 UpdateService', UPDATE_SERVICE]])
+  for (const version of Object.keys(API)) {
+    await recorder.check(`${version}: objects against schemas that were written by hand`, async () =>
+      judge(await makeObjects(site, registry, version), WRITTEN_SCHEMAS, version),
+    )
+  }
+  if ((await findCommand('go')) === undefined) {
+    recorder.skip('objects against the schemas of their APIs', 'Go is not here: those written by hand had to do')
+    return
+  }
+  const operators = new Map([...WRITTEN_SCHEMAS].filter(([kind]) => kind === UPDATE_SERVICE))
   for (const module of OPERATORS) await readSchemas(machine, module, operators)
   for (const [version, module] of Object.entries(API)) {
     await recorder.check(`${version}: objects against the schemas of ${module.replace(/.*\//, '')}`, async () => {
       const schemas = new Map(operators)
       await readSchemas(machine, module, schemas)
-      const objects = await makeObjects(site, registry, version)
-      const kinds = objects.map(({ kind }) => kind)
-      for (const kind of Number(version.slice(2)) < 13
-        ? ['ImageContentSourcePolicy']
-        : ['ImageDigestMirrorSet', 'ImageTagMirrorSet']) {
-        must(kinds.includes(kind), `${kind} is not among ${kinds.join(', ')}`)
-      }
-      for (const object of objects) {
-        const schema = schemas.get(`${object.apiVersion} ${object.kind}`)
-        const flaws = schema === undefined ? ['its API has no such kind'] : findFlaws(object, schema)
-        must(flaws.length === 0, `${object.kind}: ${flaws.join('; ')}`)
-      }
-      // A schema that takes everything would prove nothing.
-      const broken = { ...objects[0], spec: { mirrors: 1 } }
-      must(
-        findFlaws(broken, schemas.get(`${broken.apiVersion} ${broken.kind}`) ?? {}).length > 0,
-        'a broken object passes',
-      )
+      judge(await makeObjects(site, registry, version), schemas, version)
     })
+  }
+}
+
+/** Throws what is wrong with the objects, when a kind of the version is not among them, and when a broken one would pass. */
+function judge(objects: readonly KubeObject[], schemas: ReadonlyMap<string, Schema>, version: string): void {
+  const kinds = objects.map(({ kind }) => kind)
+  const minor = Number(version.slice(2))
+  const wanted = [
+    ...(minor < 13 ? ['ImageContentSourcePolicy'] : ['ImageDigestMirrorSet', 'ImageTagMirrorSet']),
+    'CatalogSource',
+    ...(minor < 18 ? [] : ['ClusterCatalog']),
+    'UpdateService',
+    'Image',
+  ]
+  must(kinds.join(' ') === wanted.join(' '), `instead of ${wanted.join(', ')}: ${kinds.join(', ')}`)
+  for (const object of objects) {
+    const schema = schemas.get(`${object.apiVersion} ${object.kind}`)
+    const flaws = schema === undefined ? ['its API has no such kind'] : findFlaws(object, schema)
+    must(flaws.length === 0, `${object.kind}: ${flaws.join('; ')}`)
+    // A schema that takes everything would prove nothing.
+    const broken = findFlaws({ ...object, spec: { mirrors: 1 } }, schema ?? {})
+    must(broken.length > 0, `a broken ${object.kind} passes`)
   }
 }
 

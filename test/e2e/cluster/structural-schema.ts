@@ -9,6 +9,8 @@ export interface Schema {
   readonly required?: readonly string[]
   readonly pattern?: string
   readonly enum?: readonly unknown[]
+  readonly minimum?: number
+  readonly maximum?: number
   readonly minItems?: number
   readonly maxItems?: number
   readonly minLength?: number
@@ -54,6 +56,8 @@ function checkScalar(value: unknown, schema: Schema, place: string): string[] {
   }
   if (schema.enum !== undefined && !schema.enum.includes(value))
     return [`${place} is none of ${schema.enum.join(', ')}`]
+  const { minimum = Number.NEGATIVE_INFINITY, maximum = Number.POSITIVE_INFINITY } = schema
+  if (typeof value === 'number' && (value < minimum || value > maximum)) return [`${place} is ${value}`]
   if (typeof value !== 'string') return []
   const { pattern, minLength = 0, maxLength = Number.POSITIVE_INFINITY } = schema
   if (pattern !== undefined && !new RegExp(pattern).test(value)) return [`${place} does not match ${pattern}`]
