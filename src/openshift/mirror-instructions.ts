@@ -1,5 +1,8 @@
 // What `oc adm release mirror` prints when it is done, word for word: people look for what their handbook shows. oc prints
 // none of it when images come out of a directory; then it is needed the most. Pure.
+import { join } from 'node:path'
+import { signatureFileName } from '../exchange/signature-config-map.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { Payload } from './find-payload.ts'
 import { sourceRepositories } from './payload.ts'
 
@@ -71,8 +74,16 @@ function minorOf(version: string): number {
   return Number(major) === 4 ? Number(minor) : 99
 }
 
-/** What `oc` says of a directory: how its images are uploaded from there. */
-export function formatWritten({ path, image }: { readonly path: string; readonly image: string }): string {
+/** What `oc` says of a directory: how its images are uploaded from there, and where the ConfigMaps of its `signed` images lie. */
+export function formatWritten({
+  path,
+  image,
+  signed,
+}: {
+  readonly path: string
+  readonly image: string
+  readonly signed: readonly Digest[]
+}): string {
   return [
     'Success',
     `Update image:  ${image}`,
@@ -80,6 +91,8 @@ export function formatWritten({ path, image }: { readonly path: string; readonly
     'To upload local images to a registry, run:',
     '',
     `    oc image mirror --from-dir=${path} 'file://${image}*' REGISTRY/REPOSITORY`,
+    ...(signed.length > 0 ? [''] : []),
+    ...signed.map((digest) => `Configmap signature file ${join(path, 'config', signatureFileName(digest))} created`),
   ].join('\n')
 }
 

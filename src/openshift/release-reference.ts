@@ -66,15 +66,30 @@ export function parseReleaseTarget(text: string): ReleaseTarget {
   throw unusable(text, 'it is no repository')
 }
 
-/** Reads `REPOSITORY:TAG` or a TAG beside the components. Throws a Problem. */
-export function parseReleaseImage(text: string, beside: RepositoryName): { repository: RepositoryName; tag: Tag } {
-  if (isTag(text)) return { repository: beside, tag: text }
+/** The registry that a release goes to, as clients name it; undefined for a directory. `own` is this one. */
+export function hostOfTarget(target: ReleaseTarget, own: string): string | undefined {
+  return target.kind === 'registry' ? target.host : target.kind === 'dir' ? undefined : own
+}
+
+/**
+ * Reads `REPOSITORY:TAG` or a TAG beside the components, as oc's --to-release-image also with the registry in front: that
+ * can be only the one that the components go to; `own` is what clients call this one. Throws a Problem.
+ */
+export function parseReleaseImage(
+  text: string,
+  target: ReleaseTarget,
+  own: string,
+): { repository: RepositoryName; tag: Tag } {
+  if (isTag(text)) return { repository: target.repository, tag: text }
+  const host = hostOfTarget(target, own)
   const colon = text.lastIndexOf(':')
   const [repository, tag] = [text.slice(0, Math.max(0, colon)), text.slice(colon + 1)]
-  // oc's --to-release-image has the registry in front: it can be only that of the components.
   const source = parseImageSource(text)
-  if (source?.repository !== undefined && source.tag !== undefined && source.digest === undefined)
-    return { repository: source.repository, tag: source.tag }
+  if (source?.repository !== undefined && source.tag !== undefined && source.digest === undefined) {
+    if (source.host === host) return { repository: source.repository, tag: source.tag }
+    const where = host === undefined ? 'into a directory' : `to ${host}`
+    throw unusable(text, `the components go ${where}, and the release image to the same place (--registry names this one)`)
+  }
   if (isRepositoryName(repository) && isTag(tag)) return { repository, tag }
   throw unusable(text, 'the release image goes to REPOSITORY:TAG')
 }

@@ -27,7 +27,7 @@ import type { OpenedPlace } from './open-place.ts'
 import { openPlace } from './open-place.ts'
 import { NoRelease } from './payload.ts'
 import type { ReleaseTarget } from './release-reference.ts'
-import { parseReleaseImage, parseReleaseName, parseReleaseTarget } from './release-reference.ts'
+import { hostOfTarget, parseReleaseImage, parseReleaseName, parseReleaseTarget } from './release-reference.ts'
 import { writeRecord } from './release-record.ts'
 import type { MirrorReport, ReleaseInfo, VerifyReport } from './release-report.ts'
 import { describeRelease } from './describe-release.ts'
@@ -123,7 +123,7 @@ export class Releases {
     const { clock, context } = this.#parts
     const { style, instructions, dryRun, requireSignature, signal, onProgress } = ask
     const to = parseReleaseTarget(ask.to)
-    const named = ask.releaseImage === undefined ? undefined : parseReleaseImage(ask.releaseImage, to.repository)
+    const named = ask.releaseImage === undefined ? undefined : parseReleaseImage(ask.releaseImage, to, ask.host)
     return this.#open(ask, async (opened) => {
       const { place } = opened
       let fetched = 0
@@ -133,7 +133,7 @@ export class Releases {
           from: place,
           target: target.takes,
           to: to.repository,
-          host: to.kind === 'registry' ? to.host : to.kind === 'dir' ? undefined : ask.host,
+          host: hostOfTarget(to, ask.host),
           directory: to.kind === 'dir' ? to.path : undefined,
           releaseImage: named,
           style,

@@ -58,9 +58,17 @@ t.test('it goes to a repository, here or elsewhere, or into a directory', async 
 })
 
 t.test('the release image may go elsewhere, as oc’s --to-release-image says', async (t) => {
-  const beside = parseRepositoryName('ocp4/openshift4')
-  t.same(parseReleaseImage('4.4.10-x86_64', beside), { repository: beside, tag: '4.4.10-x86_64' })
-  t.same(parseReleaseImage('ocp4/release:v1', beside), { repository: 'ocp4/release', tag: 'v1' })
-  t.same(parseReleaseImage('reg:5000/ocp4/release:v1', beside), { repository: 'ocp4/release', tag: 'v1' })
-  for (const text of ['', 'a/b', `a/b@${DIGEST}`, ':x']) t.throws(() => parseReleaseImage(text, beside), text)
+  const repository = parseRepositoryName('ocp4/openshift4')
+  const parse = (text: string, to = 'ocp4/openshift4') => parseReleaseImage(text, parseReleaseTarget(to), 'own:5000')
+  t.same(parse('4.4.10-x86_64'), { repository, tag: '4.4.10-x86_64' })
+  t.same(parse('ocp4/release:v1'), { repository: 'ocp4/release', tag: 'v1' })
+  t.same(parse('own:5000/ocp4/release:v1'), { repository: 'ocp4/release', tag: 'v1' })
+  t.same(parse('reg:5000/ocp4/release:v1', 'reg:5000/ocp4/openshift4'), { repository: 'ocp4/release', tag: 'v1' })
+  for (const text of ['', 'a/b', `a/b@${DIGEST}`, ':x']) t.throws(() => parse(text), { name: 'Problem' }, text)
+  for (const [text, to, why] of [
+    ['reg:5000/ocp4/release:v1', 'ocp4/openshift4', /go to own:5000, .*--registry/],
+    ['quay.io/ocp4/release:v1', 'reg:5000/ocp4/openshift4', /go to reg:5000, /],
+    ['reg:5000/ocp4/release:v1', 'dir:/srv', /go into a directory, /],
+  ] as const)
+    t.throws(() => parse(text, to), { name: 'Problem', exitCode: 2, message: why })
 })

@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import { handOutInstallConfig } from '../../openshift/cluster/install-config.ts'
+import { parseSourceOption } from '../../openshift/cluster/mirror-pairs.ts'
 import { mergePullSecrets, readPullSecret } from '../../openshift/cluster/pull-secret.ts'
 import { parseOpenShiftVersion } from '../../openshift/cluster/version.ts'
 import type { CommandContext } from '../context.ts'
@@ -30,11 +31,9 @@ export function installConfigCommand(context: CommandContext): Command {
     const given = new Given(options, command, context)
     const version = parseOpenShiftVersion(options.for)
     const registry = given.registry(argument)
-    const said = options.source ?? []
+    const said = new Set((options.source ?? []).map((text) => parseSourceOption(text, registry).source))
     const all = await given.pairs(registry, 'repository')
-    const pairs = all.filter(
-      ({ release, source }) => release || options.all === true || said.some((text) => text.startsWith(`${source}=`)),
-    )
+    const pairs = all.filter(({ release, source }) => release || options.all === true || said.has(source))
     given.requirePairs(pairs)
     const trust = given.trust()
     const files = options.pullSecret ?? []

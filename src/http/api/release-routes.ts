@@ -111,11 +111,12 @@ export const RELEASE_ROUTES = {
 
 /** Throws 400 for names that cannot be read. */
 export function checkReleaseNames(options: unknown): void {
-  const { from, image, to, releaseImage } = options as Partial<Record<'from' | 'image' | 'to' | 'releaseImage', string>>
+  type Names = Partial<Record<'from' | 'image' | 'to' | 'releaseImage' | 'host', string>>
+  const { from, image, to, releaseImage, host = '' } = options as Names
   try {
     if (from !== undefined) parseReleaseName(from, image)
     const target = to === undefined ? undefined : parseReleaseTarget(to)
-    if (target !== undefined && releaseImage !== undefined) parseReleaseImage(releaseImage, target.repository)
+    if (target !== undefined && releaseImage !== undefined) parseReleaseImage(releaseImage, target, host)
   } catch (error) {
     if (!(error instanceof Problem)) throw error
     throw refuse(`${error.message} (${error.hint})`)

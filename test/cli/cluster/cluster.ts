@@ -94,6 +94,18 @@ t.test('install-config has sources of releases, the certificate and the pull sec
   t.notMatch(stderr, AUTH)
 })
 
+t.test('install-config takes what --source says, however it is written', async (t) => {
+  const { config } = await makeClusterHome(t.testdir({}))
+  for (const source of ['quay.io/org/app', 'quay.io/org/app/', 'quay.io/org/app=quay.io/org/app']) {
+    const args = ['cluster', 'install-config', '--for', '4.14', '--no-derive', '--source', source, '--config', config]
+    const { code, stdout, stderr } = await runCommand(args)
+    t.equal(code, 0, stderr)
+    t.match(parse(stdout), {
+      imageDigestSources: [{ source: 'quay.io/org/app', mirrors: ['reg.example.com:5000/quay.io/org/app'] }],
+    })
+  }
+})
+
 t.test('with --out the files lie there, logins for their owner alone', async (t) => {
   const { config, data, directory } = await makeClusterHome(t.testdir({}))
   plantMirrored(data)

@@ -131,6 +131,10 @@ t.test(
       written.stdout,
       `    oc image mirror --from-dir=${directory} 'file://openshift/release:4.18.3-x86_64*' REGISTRY/REPOSITORY`,
     )
+    t.match(
+      written.stdout,
+      `\n\nConfigmap signature file ${directory}/config/signature-sha256-${release.digest.slice(7, 23)}.json created\n`,
+    )
     const config = readdirSync(join(directory, 'config'))
     t.same(config, [`signature-sha256-${release.digest.slice(7, 23)}.json`])
 
