@@ -94,10 +94,12 @@ async function repair(
       exitCode: 2,
     })
   }
-  const sections: DiffSection[] = []
-  if (secret !== undefined && login === undefined)
-    sections.push(await repairLogins(given, secret, registry, dryRun, (text) => output.note(text)))
-
+  // Everything that can turn out wrong comes before the first byte that is written.
+  const logins =
+    secret === undefined || login !== undefined
+      ? undefined
+      : await prepareLogins(given, secret, registry, (text) => output.note(text))
+  const sections: DiffSection[] = logins === undefined ? [] : [logins.section]
   const trust = secret === undefined && existing === undefined ? undefined : given.trust()
   const ca =
     trust === undefined ? undefined : mergeCa({ registry, trust, name: options.name, existing, updateService: false })
@@ -114,12 +116,12 @@ async function repair(
     sections.push(diffPullSecret(secret, merged && readPullSecret(merged.text, 'the new one'), registry))
 
   const handout = handOutRepair({ ca: caDiff && isChange(caDiff) ? ca : undefined, pullSecret: merged?.text })
-  const directory = resolve(options.out ?? OUT)
-  const written = dryRun ? [] : await writeFiles(directory, handout.files)
   const missing = await lookForMissing(given, registry, options, {
     ask,
     openRegistries: (home) => openRegistries(home, options, secret, context),
   })
+  if (!dryRun) await logins?.write()
+  const written = dryRun ? [] : await writeFiles(resolve(options.out ?? OUT), handout.files)
   const lines = [
     formatDiff(sections),
     ...written.map(({ path }) => `made ${path}`),
@@ -144,14 +146,13 @@ function isLost({ state }: CheckedImage): boolean {
   return state === 'missing' || state === 'incomplete'
 }
 
-/** Gives the registry the users of the pull secret. */
-async function repairLogins(
+/** What gives the registry the users of the pull secret; nothing is written before `write` is called. */
+async function prepareLogins(
   given: Given,
   secret: PullSecret,
   registry: RegistryName,
-  dryRun: boolean,
   note: (text: string) => void,
-): Promise<DiffSection> {
+): Promise<{ readonly section: DiffSection; readonly write: () => Promise<void> }> {
   if (given.home === undefined) {
     throw new Problem('there is no registry’s home here whose htpasswd could be rebuilt', {
       hint: 'name its configuration: --config FILE; a new one is made by tarn init',
@@ -167,8 +168,12 @@ async function repairLogins(
       change === 'as it is' ? [] : [hashPassword(login.password).then((hash) => ({ user: login.user, hash }))],
     ),
   )
-  if (!dryRun) for (const { user, hash } of hashes) await writeUser(path, user, hash)
-  return diffLogins(path, plan)
+  return {
+    section: diffLogins(path, plan),
+    async write() {
+      for (const { user, hash } of hashes) await writeUser(path, user, hash)
+    },
+  }
 }
 
 async function readSecret(

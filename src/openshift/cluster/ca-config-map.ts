@@ -41,7 +41,8 @@ export function mergeCa({ registry, trust, name, existing, updateService }: CaOp
   }
   const metadata = ownMetadata(existing?.['metadata'])
   const old = isObject(existing?.['data']) ? existing['data'] : {}
-  const keys = [caKeyOf(registry), ...(updateService || UPDATE_SERVICE_KEY in old ? [UPDATE_SERVICE_KEY] : [])]
+  const own = caKeyOf(registry)
+  const keys = [own, ...(updateService || isOurUpdateService(old, own) ? [UPDATE_SERVICE_KEY] : [])]
   const data = { ...old, ...Object.fromEntries(keys.map((key) => [key, trust])) }
   const { binaryData } = existing ?? {}
   const taken = typeof metadata['name'] === 'string' ? metadata['name'] : name
@@ -60,6 +61,17 @@ export function mergeCa({ registry, trust, name, existing, updateService }: CaOp
     }),
     kept: Object.keys(old).filter((key) => !keys.includes(key)),
   }
+}
+
+/**
+ * Whether the update service takes its releases from this registry, as far as the certificates tell: then its key is kept in
+ * step. Others may stand there, or several.
+ */
+function isOurUpdateService(data: Readonly<Record<string, unknown>>, own: string): boolean {
+  const { [UPDATE_SERVICE_KEY]: now, [own]: ours, ...others } = data
+  if (typeof now !== 'string') return false
+  if (typeof ours === 'string') return isSameTrust(ours, now)
+  return Object.values(others).every((other) => typeof other !== 'string' || !isSameTrust(other, now))
 }
 
 /** Whether the cluster has these very certificates already. */
@@ -92,6 +104,9 @@ export function handOutCa(options: CaOptions): Handout {
       ...changes
         .filter(({ before, after }) => before !== undefined && !isSameTrust(before, after))
         .map(({ key }) => `${key} had another certificate, which this one replaces`),
+      ...(kept.includes(UPDATE_SERVICE_KEY)
+        ? [`${UPDATE_SERVICE_KEY} has certificates of another registry, and keeps them: --update-service replaces them`]
+        : []),
     ],
   }
 }

@@ -94,6 +94,31 @@ t.test('--dry-run shows the same and writes nothing', async (t) => {
   t.notOk(existsSync(out))
 })
 
+t.test('what cannot be done is noticed before anything is written', async (t) => {
+  const { args, out, htpasswd, directory } = await makeDisaster(t)
+  const before = readFileSync(htpasswd, 'utf8')
+  const [none, text, used] = ['none.pem', 'none.txt', 'used.txt'].map((name) => join(directory, name)) as [
+    string,
+    string,
+    string,
+  ]
+  writeFileSync(none, 'no certificate')
+  writeFileSync(text, 'no image\n')
+  writeFileSync(used, 'quay.io/team/app:1\n')
+  for (const wrong of [
+    ['--ca', none],
+    ['--in-use', text],
+    ['--in-use', join(directory, 'nowhere')],
+    ['--in-use', used, '--from', join(directory, 'nowhere')],
+  ]) {
+    const { code, stderr } = await runCommand([...args, ...wrong])
+    t.not(code, 0, wrong.join(' '))
+    t.match(stderr, /\nhint: /)
+    t.equal(readFileSync(htpasswd, 'utf8'), before, wrong.join(' '))
+    t.notOk(existsSync(out), wrong.join(' '))
+  }
+})
+
 t.test('--new-login changes both on the cluster and leaves the registry’s users alone', async (t) => {
   const { args, out, htpasswd } = await makeDisaster(t)
   const before = readFileSync(htpasswd, 'utf8')

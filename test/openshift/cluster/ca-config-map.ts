@@ -68,6 +68,23 @@ t.test('the update service’s key is added when asked for, and kept in step whe
   t.match(mergeCa({ ...BASE, existing }).configMap, { data: { 'updateservice-registry': NEW } })
 })
 
+t.test('the update service’s key stays where it is another registry’s, or several registries’', async (t) => {
+  const make = (data: Record<string, string>, updateService = false) =>
+    mergeCa({ ...BASE, updateService, existing: { kind: 'ConfigMap', metadata: { name: 'x' }, data } })
+  const [ours, other, key] = ['reg.example.com..5000', 'quay.example.com', 'updateservice-registry']
+  t.match(make({ [ours]: OLD, [other]: OTHER, [key]: OLD }).configMap, { data: { [ours]: NEW, [key]: NEW } })
+  for (const data of [
+    { [ours]: OLD, [other]: OTHER, [key]: OTHER },
+    { [other]: OTHER, [key]: OTHER },
+    { [ours]: OLD, [other]: OTHER, [key]: OLD + OTHER },
+  ]) {
+    const { configMap, kept } = make(data)
+    t.match(configMap, { data: { ...data, [ours]: NEW } })
+    t.ok(kept.includes(key))
+    t.match(make(data, true).configMap, { data: { [key]: NEW } }, 'unless it is asked for')
+  }
+})
+
 t.test('what is no ConfigMap is refused', async (t) => {
   t.throws(() => mergeCa({ ...BASE, existing: { kind: 'Secret' } }), { name: 'Problem' })
 })
