@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { FixtureRelease } from '../fixtures/release.ts'
 import { makeRecorder, type E2EContext, type Row } from './helpers/suite.ts'
 import { replayOc } from './release/replay.ts'
-import { findOcs, findProgram, requireSame, requireText, setScene } from './release/scene.ts'
+import { findOcs, findProgram, requireSame, requireText, requireWhole, setScene } from './release/scene.ts'
 import type { Scene } from './release/scene.ts'
 import { tryArchives } from './release/with-archives.ts'
 import { tryOc } from './release/with-oc.ts'
@@ -22,7 +22,7 @@ export async function run(context: E2EContext): Promise<Row[]> {
   const scene = await setScene(context)
   const small = await scene.release({ version: '4.4.10', sigstore: true })
   const list = await scene.release({ version: '4.18.3', architectures: ['amd64', 'arm64'] })
-  const large = await scene.release({ version: '4.18.4', components: 16, layerBytes: LARGE })
+  const large = await scene.release({ version: '4.18.4', components: 16, layerBytes: LARGE, sigstore: 'all' })
   const old = await scene.release({ version: '4.4.11', components: 16, layerBytes: LARGE })
   const plain = ['--plain-http', scene.upstream.address]
 
@@ -56,10 +56,10 @@ export async function run(context: E2EContext): Promise<Row[]> {
       const second = await replayOc(scene.client, release, to, tags)
       if (first.sent === 0 || second.sent !== 0) throw new Error(`sent ${first.sent}, then ${second.sent}`)
       requireSame(await scene.tags(to), tags)
-      await scene.run(['release', 'verify', `${to}:${[...tags.keys()][0]}`], [0, 4])
+      await requireWhole(scene, `${to}:${[...tags.keys()][0]}`)
     }
   })
-  await recorder.check('verify finds a removed component, a corrupted blob and a lost signature', () =>
+  await recorder.check('verify finds a removed component, a corrupted blob and lost signatures of both kinds', () =>
     spoil(scene, large, plain),
   )
   await tryArchives(scene, small, recorder)
@@ -99,7 +99,19 @@ async function spoil(scene: Scene, release: FixtureRelease, plain: readonly stri
   const unsigned = await scene.run(['release', 'verify', image], [4])
   requireText(unsigned.text, 'signature  the release')
 
-  // All three heal by the same command.
+  for (const [name, digest] of [
+    ['cli', named('cli')?.digest ?? ''],
+    ['the release', release.digest],
+  ] as const) {
+    const tag = `${digest.replace(':', '-')}.sig`
+    const gone = await scene.client.send('DELETE', `/v2/${to}/manifests/${tag}`)
+    if (gone.status !== 202) throw new Error(`the removal of ${tag} was answered ${gone.status}`)
+    const lost = await scene.run(['release', 'verify', '--fast', image], [4])
+    requireText(lost.text, `missing signature  ${name} ${digest}  ${tag}`)
+  }
+
+  // All of them heal by the same command.
   await scene.run(['release', 'mirror', ...plain, release.reference, to])
-  await scene.run(['release', 'verify', image])
+  const whole = await scene.run(['release', 'verify', image])
+  requireText(whole.text, /^sigstore: 1[0-9] signatures, .* was written down$/m)
 }

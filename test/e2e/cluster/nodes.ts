@@ -62,7 +62,7 @@ export async function checkNodes(context: E2EContext, recorder: Recorder): Promi
         () => undefined,
         (error: Error) => error.message,
       )
-      must(failed !== undefined && failed.includes('quay.io'), `docker: ${failed ?? 'pulled'}`)
+      must(failed !== undefined && failed.includes('https://quay.io/v2/'), `docker: ${failed ?? 'pulled'}`)
     },
   )
   await recorder.check('dockerd takes the daemon.json, also laid over one that the node has', async () => {

@@ -146,6 +146,8 @@ export function requireText(text: string, ...parts: readonly (string | RegExp)[]
 /** Throws unless all of the release is there but for its signature, which neither oc nor oc-mirror brings. */
 export async function requireWhole(scene: Scene, image: string): Promise<void> {
   const { text } = await scene.run(['release', 'verify', image], [0, 4])
+  // Of a release image that is gone it tells nothing but that.
+  requireText(text, /^looked at [1-9]\d* components, [1-9]\d* manifests/m)
   const lost = text.split('\n').filter((line) => /^(?:missing|wrong|other)/.test(line))
   if (lost.length > 0) throw new Error(lost.join('\n'))
 }

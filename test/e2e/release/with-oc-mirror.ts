@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { FixtureRelease } from '../../fixtures/release.ts'
 import type { Recorder } from '../helpers/suite.ts'
 import type { Scene } from './scene.ts'
+import { requireWhole } from './scene.ts'
 
 export async function tryOcMirror(
   scene: Scene,
@@ -45,21 +46,16 @@ export async function tryOcMirror(
       ],
       { env: { HOME: home, XDG_RUNTIME_DIR: home, OCP_SIGNATURE_URL: `${site.store}/` } },
     )
-  const verify = (prefix: string) =>
-    scene.run(['release', 'verify', '--fast', `${prefix}/${release.releaseRepository}:${release.releaseTag}`], [0, 4])
-  const requireWhole = async (prefix: string): Promise<void> => {
-    const { text } = await verify(prefix)
-    const lost = text.split('\n').filter((line) => /^(?:missing|wrong|other)/.test(line))
-    if (lost.length > 0) throw new Error(lost.join('\n'))
-  }
+  const requireThere = (prefix: string): Promise<void> =>
+    requireWhole(scene, `${prefix}/${release.releaseRepository}:${release.releaseTag}`)
   await recorder.check('oc-mirror: mirror to mirror', async () => {
     await run(['--workspace', `file://${join(home, 'workspace')}`, `docker://${tarn.address}/om`])
-    await requireWhole('om')
+    await requireThere('om')
   })
   await recorder.check('oc-mirror: mirror to disk, disk to mirror', async () => {
     const archive = `file://${join(home, 'archive')}`
     await run([archive])
     await run(['--from', archive, `docker://${tarn.address}/omd`])
-    await requireWhole('omd')
+    await requireThere('omd')
   })
 }
