@@ -8,6 +8,7 @@ import { judgeSignature } from '../bundle/judge-signature.ts'
 import type { BundleHead } from '../bundle/read-bundle.ts'
 import { readBundleHead } from '../bundle/read-bundle.ts'
 import { findDataTree } from '../exchange/data-tree.ts'
+import type { DirSource } from '../exchange/dir-source.ts'
 import { dirSource } from '../exchange/dir-source.ts'
 import { distributionSource } from '../exchange/distribution-source.ts'
 import type { FileTree } from '../exchange/file-tree.ts'
@@ -21,7 +22,7 @@ import type { RepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'
 import { MOST_SIGNATURE_BYTES, MOST_SIGNATURES } from '../storage/signatures.ts'
 import { requireBound } from './bound-tree.ts'
-import { recoverTags } from './lost-tags.ts'
+import { recoverTags, withTags } from './lost-tags.ts'
 import type { ReleaseRecord } from './release-record.ts'
 import { LARGEST_RECORD, parseRecord, recordPath } from './release-record.ts'
 import type { ArchiveKind, LocalImage } from './release-reference.ts'
@@ -54,10 +55,11 @@ export async function openArchive({ kind, path, image, policy }: ArchiveAsk): Pr
     const [tree] = trees
     const isDirectory = kind === 'dir' && tree !== undefined
     const directory = isDirectory ? await dirSource(tree, `dir:${path}`) : undefined
-    const source = directory ?? (await distributionSource(trees, path))
+    const recovered = directory === undefined ? [] : await recoverAll(directory)
+    const source = directory === undefined ? await distributionSource(trees, path) : withTags(directory, recovered)
     return {
       source,
-      image: image ?? (await chooseImage(source, path, directory?.untagged ?? [])),
+      image: image ?? (await chooseImage(source, path, recovered)),
       findSignatures: async (digest) => {
         const read = kind === 'dir' ? readConfigMaps : readStored
         return (await Promise.all(trees.map((each) => read(each, digest)))).flat()
@@ -134,27 +136,33 @@ async function listBundles(path: string, policy: SignaturePolicy): Promise<reado
 const RELEASE_TAG =
   /^\d+\.\d+\.\d+(?:-(?:ec|fc|rc|alpha|beta)\.\d+)?(?:[-_](?:x86_64|amd64|aarch64|arm64|ppc64le|s390x|multi))?$/
 
-/** `untagged` are repositories whose tags were lost on their way here: what is in them says what they were. */
+/** The images of repositories whose tags were lost on their way here, with the tags that they had. */
+async function recoverAll(directory: DirSource): Promise<readonly SourceImage[]> {
+  if (directory.untagged.length === 0) return []
+  const loose: SourceImage[] = []
+  for await (const image of directory.images()) loose.push(image)
+  const recovered: SourceImage[] = []
+  for (const name of directory.untagged) {
+    const own = loose.filter(({ repository }) => repository === name)
+    recovered.push(...(await recoverTags(directory, name, own)).filter(({ tag }) => tag !== undefined))
+  }
+  return recovered
+}
+
+/** `recovered` are images with tags that the source does not list. */
 async function chooseImage(
   source: ImageSource,
   path: string,
-  untagged: readonly RepositoryName[],
+  recovered: readonly SourceImage[],
 ): Promise<LocalImage> {
   const found = new Map<string, { readonly repository: RepositoryName; readonly tag: Tag; readonly digest: Digest }>()
-  const loose: SourceImage[] = []
   const take = ({ repository, tag, digest }: SourceImage): void => {
     if (repository === undefined || tag === undefined || !RELEASE_TAG.test(tag)) return
     // Two tags of one image are one release.
     if (!found.has(`${repository} ${digest}`)) found.set(`${repository} ${digest}`, { repository, tag, digest })
   }
-  for await (const image of source.images()) {
-    take(image)
-    if (image.tag === undefined && untagged.some((name) => name === image.repository)) loose.push(image)
-  }
-  for (const name of untagged) {
-    const own = loose.filter(({ repository }) => repository === name)
-    for (const image of await recoverTags(source, name, own)) take(image)
-  }
+  for await (const image of source.images()) take(image)
+  for (const image of recovered) take(image)
   const [only, ...more] = found.values()
   if (only === undefined) {
     throw new Problem(`no image in ${path} has the tag of a release`, {

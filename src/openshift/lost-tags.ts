@@ -1,10 +1,15 @@
 // Tags of a release that were lost on its way: the directory of oc keeps them as links, which many media and programs do not
-// carry. The release image itself says what its components are, and so under which tags oc wrote them.
+// carry. The release image itself says what its components are, and so under which tags oc wrote them; a signature of
+// sigstore says which image it is of.
 import type { ImageSource, SourceImage } from '../exchange/image-source.ts'
+import { MOST_PAYLOAD, SIMPLE_SIGNING } from '../mirror/policy/attachments.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
+import { algorithmOf, digestOf, isDigest } from '../oci/digest.ts'
 import { readManifest } from '../oci/manifest.ts'
 import type { RepositoryName } from '../oci/name.ts'
+import { parseTag } from '../oci/reference.ts'
+import { subjectTagOf } from '../oci/subject-tag.ts'
 import { findPayload } from './find-payload.ts'
 import { releaseTags } from './release-tags.ts'
 
@@ -39,7 +44,46 @@ export async function recoverTags(
       found.push({ repository, tag, digest: meant })
     }
   }
+  for (const { digest } of images.filter((image) => !named.has(image.digest))) {
+    const signed = await readSigned(source, repository, digest)
+    if (signed === undefined) continue
+    named.add(digest)
+    found.push({ repository, tag: parseTag(`${subjectTagOf(signed)}.sig`), digest })
+  }
   return [...found, ...images.filter(({ digest }) => !named.has(digest))]
+}
+
+/** As `source`, with the tags of `images`, which it does not know itself. */
+export function withTags(source: ImageSource, images: readonly SourceImage[]): ImageSource {
+  const meant = new Map(images.map(({ repository, tag, digest }) => [`${repository}:${tag}`, digest]))
+  return {
+    ...source,
+    readManifest(repository, reference, options) {
+      const digest = reference.kind === 'tag' ? meant.get(`${repository}:${reference.tag}`) : undefined
+      return source.readManifest(repository, digest === undefined ? reference : { kind: 'digest', digest }, options)
+    },
+  }
+}
+
+/** The image that a signature of cosign's older kind is of; undefined for whatever is none. */
+async function readSigned(
+  source: ImageSource,
+  repository: RepositoryName,
+  digest: Digest,
+): Promise<Digest | undefined> {
+  try {
+    const stored = await source.readManifest(repository, { kind: 'digest', digest })
+    const { layers = [] } = (stored && readManifest(stored.bytes)) ?? {}
+    const payload = layers.find(({ mediaType, size }) => mediaType === SIMPLE_SIGNING && size <= MOST_PAYLOAD)
+    if (payload === undefined) return undefined
+    const { critical } = (await readJson(source, repository, payload)) as {
+      critical?: { image?: { 'docker-manifest-digest'?: unknown } }
+    }
+    const signed = critical?.image?.['docker-manifest-digest']
+    return typeof signed === 'string' && isDigest(signed) ? signed : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** Whether its configuration says that it is a release; of a list, that of its first image. */
@@ -63,10 +107,22 @@ async function readLabels(
   config: Descriptor,
 ): Promise<Readonly<Record<string, unknown>>> {
   if (config.size > MOST_CONFIG) return {}
-  const pieces: Buffer[] = []
-  for await (const piece of await source.openBlob(repository, config)) pieces.push(piece as Buffer)
-  const { config: settings } = JSON.parse(Buffer.concat(pieces).toString('utf8')) as {
+  const { config: settings } = (await readJson(source, repository, config)) as {
     config?: { Labels?: Readonly<Record<string, unknown>> }
   }
   return settings?.Labels ?? {}
+}
+
+/** Throws for what is none, and for bytes that are not the digest's. */
+async function readJson(source: ImageSource, repository: RepositoryName, blob: Descriptor): Promise<unknown> {
+  const pieces: Buffer[] = []
+  let length = 0
+  for await (const piece of await source.openBlob(repository, blob)) {
+    pieces.push(piece as Buffer)
+    length += (piece as Buffer).length
+    if (length > blob.size) break
+  }
+  const bytes = Buffer.concat(pieces)
+  if (digestOf(bytes, algorithmOf(blob.digest)) !== blob.digest) throw new Error(`${blob.digest} has other bytes`)
+  return JSON.parse(bytes.toString('utf8')) as unknown
 }

@@ -45,7 +45,7 @@ export async function placeComponents(
   const [first] = components
   if (first === undefined) return own
   const isHome = origin?.startsWith(`${first.host}/`) === true
-  const { places = [] } = (await place.recorded?.(digest)) ?? {}
+  const places = (await place.recorded?.(digest))?.places ?? []
   const mirrored = places.flatMap(({ image, components: of }) => (image === repository ? [of] : []))
   const near = new Set([repository, ...mirrored, ...(isHome ? [] : besides(repository, first))])
   for (const probe of [...new Set(components.map((each) => each.digest))].slice(0, MOST_PROBES)) {

@@ -19,10 +19,12 @@ export interface AttachmentPlace {
   readonly signal: AbortSignal
 }
 
-const SIMPLE_SIGNING = 'application/vnd.dev.cosign.simplesigning.v1+json'
+/** The type of a layer that says what was signed. */
+export const SIMPLE_SIGNING = 'application/vnd.dev.cosign.simplesigning.v1+json'
 const SIGNATURE = 'dev.cosignproject.cosign/signature'
 const MOST_SIGNATURES = 64
-const LARGEST_PAYLOAD = 65_536
+/** Bytes of such a layer. */
+export const MOST_PAYLOAD = 65_536
 
 /** Those that are there; none when there is no such tag. Throws an UpstreamError when that cannot be said. */
 export async function readAttachments(place: AttachmentPlace, image: Digest): Promise<AttachedSignature[]> {
@@ -39,7 +41,7 @@ export async function readAttachments(place: AttachmentPlace, image: Digest): Pr
     throw error
   }
   const layers = manifest.layers.filter(
-    ({ mediaType, size }) => mediaType === SIMPLE_SIGNING && size <= LARGEST_PAYLOAD,
+    ({ mediaType, size }) => mediaType === SIMPLE_SIGNING && size <= MOST_PAYLOAD,
   )
   const found = layers.slice(0, MOST_SIGNATURES).map(async ({ digest, size, annotations }) => {
     const signature = annotations?.[SIGNATURE]

@@ -51,8 +51,8 @@ async function setUp(t: Test, options: Partial<ReleaseOptions> = {}, config = ''
   return { upstream: host, site, release, home, run }
 }
 
-const listTags = (home: Home): string[] =>
-  readdirSync(join(home.data, 'docker/registry/v2/repositories/ocp4/openshift4/_manifests/tags')).toSorted()
+const listTags = (home: Home, repository = 'ocp4/openshift4'): string[] =>
+  readdirSync(join(home.data, 'docker/registry/v2/repositories', repository, '_manifests/tags')).toSorted()
 
 t.test('a release is mirrored, looked into and verified from the command line', async (t) => {
   const { upstream, release, home, run } = await setUp(t)
@@ -154,6 +154,13 @@ t.test(
     const bare = await run('mirror', `dir:${directory}`, 'ocp4/openshift4')
     t.equal(bare.code, 0, bare.stderr)
     t.match(bare.stdout, /here \d+, failed 0/, 'without its links it is the same release')
+    const whole = await run('verify', `dir:${directory}`)
+    t.equal(whole.code, 0, whole.stdout)
+    t.match(whole.stdout, /^sigstore: 1 signature, /m)
+    const named = `dir:${directory}`
+    t.equal((await run('info', named, '--image', 'openshift/release:4.18.3-x86_64')).code, 0, 'its tag is known again')
+    t.equal((await run('mirror', named, 'bare/openshift4')).code, 0)
+    t.same(listTags(home, 'bare/openshift4'), listTags(home), 'all tags, that of sigstore too')
     t.equal((await run('verify', `data:${home.data}`)).code, 0)
   },
 )
