@@ -13,6 +13,10 @@ import type { AskedWith, ImageSource, SourceImage } from './image-source.ts'
 // A blob may break off as often as it likes while it comes on; so often in one place it does not.
 const TRIES_IN_ONE_PLACE = 3
 
+// Repositories with hundreds of thousands of tags, fifty on a page, as quay.io has them, take longer to list than a few images
+// to ask for.
+const MOST_PAGES = 10
+
 export interface RegistrySourceOptions {
   readonly client: UpstreamClient
   /** For messages; the client's host unless given. */
@@ -33,7 +37,7 @@ export function registrySource(options: RegistrySourceOptions): ImageSource {
   const listOnce = (repository: RepositoryName): Promise<ReadonlySet<Tag> | undefined> => {
     const known = tags.get(repository)
     if (known !== undefined) return known
-    const listing = patient(() => client.listTags(repository)).then(
+    const listing = patient(() => client.listTags(repository, { pages: MOST_PAGES })).then(
       (list) => (list.complete ? new Set(list.tags) : undefined),
       () => undefined,
     )

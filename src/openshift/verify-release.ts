@@ -35,7 +35,8 @@ export interface VerifyOrder {
 
 interface BlobOf {
   readonly blob: Descriptor
-  readonly component: string | undefined
+  /** Components that need it; '' for the release image. */
+  readonly components: string[]
   readonly at: ImagePlace
 }
 
@@ -69,7 +70,11 @@ export async function verifyRelease(order: VerifyOrder): Promise<VerifyReport> {
         manifests += found.digests.length
         referrers += found.referrers.length
         for (const each of [...found.digests, ...found.referrers]) if (!owners.has(each)) owners.set(each, component)
-        for (const blob of found.blobs) if (!blobs.has(blob.digest)) blobs.set(blob.digest, { blob, component, at })
+        for (const blob of found.blobs) {
+          const known = blobs.get(blob.digest) ?? { blob, components: [], at }
+          blobs.set(blob.digest, known)
+          known.components.push(component ?? '')
+        }
       } finally {
         release()
       }
@@ -102,10 +107,14 @@ export async function verifyRelease(order: VerifyOrder): Promise<VerifyReport> {
     bytes,
     fast,
     seconds: (clock() - began) / 1000,
-    faults: faults.toSorted((a, b) => ((a.component ?? '') < (b.component ?? '') ? -1 : 1)),
+    faults: faults.toSorted((a, b) => compare(a.component ?? '', b.component ?? '') || compare(a.kind, b.kind)),
     signature,
     ok: faults.length === 0,
   }
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
 }
 
 interface ReadOne {
@@ -219,11 +228,11 @@ async function checkBlobs(
   let [bytes, done] = [0, 0]
   const turns = makeTurns(BLOBS_AT_A_TIME)
   await Promise.all(
-    blobs.map(async ({ blob, component, at }) => {
+    blobs.map(async ({ blob, components, at }) => {
       const release = await turns.take(signal)
       try {
         const fault = await checkBlob(at, blob, signal, (count) => (bytes += count))
-        if (fault !== undefined) faults.push({ ...fault, ...(component !== undefined && { component }) })
+        if (fault !== undefined) faults.push(nameFault(fault, components))
       } finally {
         release()
         onProgress?.({ phase: 'blobs', done: (done += 1), total: blobs.length, bytes })
@@ -231,6 +240,15 @@ async function checkBlobs(
     }),
   )
   return bytes
+}
+
+/** Of a blob that several images share the first component is named, and how many more there are. */
+function nameFault(fault: ReleaseFault, components: readonly string[]): ReleaseFault {
+  const named = [...new Set(components)].filter((each) => each !== '').toSorted()
+  const [component, ...others] = named
+  if (component === undefined) return fault
+  const more = others.length === 0 ? '' : ` (shared with ${others.length} more)`
+  return { ...fault, component, what: `${fault.what}${more}` }
 }
 
 async function checkBlob(

@@ -57,7 +57,8 @@ export async function tryOc(
   }
   await recorder.check(`method 2: ${oc.name} writes a directory, tar carries it, Tarn takes it in`, async () => {
     const [written, carried] = [await context.machine.scratch('to-dir'), await context.machine.scratch('from-dir')]
-    await scene.oc(oc, ['adm', 'release', 'mirror', ...common, `--from=${small.reference}`, `--to-dir=${written}`])
+    const into = ['adm', 'release', 'mirror', ...common, `--from=${small.reference}`, `--to-dir=${written}`]
+    const said = await scene.oc(oc, into)
     await context.machine.run('tar', ['-czf', join(carried, 'm.tgz'), '-C', written, '.'])
     await context.machine.run('tar', ['-xzf', 'm.tgz'], { cwd: carried })
     const to = `from-${slug(oc)}/openshift4`
@@ -65,6 +66,14 @@ export async function tryOc(
     requireText(own.text, 'Success', `Mirror prefix: `, 'is signed: verifier-public-key-redhat')
     requireSame(await scene.tags(to), small.expectedTags(oc.style))
     await scene.run(['release', 'verify', `${to}:${[...small.expectedTags(oc.style).keys()][0]}`])
+
+    // Of a directory both say the same, but for the old ending of a file that held JSON then as well.
+    const other = await context.machine.scratch('tarn-to-dir')
+    const told = await scene.run([...release, small.reference, `dir:${other}`])
+    const words = (text: string, directory: string): string =>
+      text.slice(text.indexOf('Success')).trim().replaceAll(directory, 'DIR').replace('.yaml created', '.json created')
+    const [byOc, byTarn] = [words(said.text, written), words(told.text, other)]
+    if (byOc !== byTarn) throw new Error(`oc says:\n${byOc}\ntarn says:\n${byTarn}`)
   })
   await recorder.check(`method 2: Tarn writes a directory, ${oc.name} image mirror takes it in`, async () => {
     const written = await context.machine.scratch('tarn-dir')
