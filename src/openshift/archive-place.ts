@@ -15,6 +15,7 @@ import type { FileTree } from '../exchange/file-tree.ts'
 import { readSmall } from '../exchange/file-tree.ts'
 import type { ImageSource, SourceImage } from '../exchange/image-source.ts'
 import { openTree } from '../exchange/open-tree.ts'
+import { listedSource } from '../exchange/with-fallback.ts'
 import { Problem } from '../config/problem.ts'
 import type { Digest } from '../oci/digest.ts'
 import { algorithmOf, hexOf } from '../oci/digest.ts'
@@ -22,7 +23,7 @@ import type { RepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'
 import { MOST_SIGNATURE_BYTES, MOST_SIGNATURES } from '../storage/signatures.ts'
 import { requireBound } from './bound-tree.ts'
-import { recoverTags, withTags } from './lost-tags.ts'
+import { recoverTags } from './lost-tags.ts'
 import type { ReleaseRecord } from './release-record.ts'
 import { LARGEST_RECORD, parseRecord, recordPath } from './release-record.ts'
 import type { ArchiveKind, LocalImage } from './release-reference.ts'
@@ -56,7 +57,7 @@ export async function openArchive({ kind, path, image, policy }: ArchiveAsk): Pr
     const isDirectory = kind === 'dir' && tree !== undefined
     const directory = isDirectory ? await dirSource(tree, `dir:${path}`) : undefined
     const recovered = directory === undefined ? [] : await recoverAll(directory)
-    const source = directory === undefined ? await distributionSource(trees, path) : withTags(directory, recovered)
+    const source = directory === undefined ? await distributionSource(trees, path) : listedSource(directory, recovered)
     return {
       source,
       image: image ?? (await chooseImage(source, path, recovered)),

@@ -53,18 +53,6 @@ export async function recoverTags(
   return [...found, ...images.filter(({ digest }) => !named.has(digest))]
 }
 
-/** As `source`, with the tags of `images`, which it does not know itself. */
-export function withTags(source: ImageSource, images: readonly SourceImage[]): ImageSource {
-  const meant = new Map(images.map(({ repository, tag, digest }) => [`${repository}:${tag}`, digest]))
-  return {
-    ...source,
-    readManifest(repository, reference, options) {
-      const digest = reference.kind === 'tag' ? meant.get(`${repository}:${reference.tag}`) : undefined
-      return source.readManifest(repository, digest === undefined ? reference : { kind: 'digest', digest }, options)
-    },
-  }
-}
-
 /** The image that a signature of cosign's older kind is of; undefined for whatever is none. */
 async function readSigned(
   source: ImageSource,
