@@ -180,6 +180,8 @@ async function chooseImage(
   return { repository: only.repository, reference: { kind: 'digest', digest: only.digest } }
 }
 
+// As the images beside them, also where a tar put its directory around both.
+const CONFIG_PLACES = ['config', 'mirror/config']
 const MOST_FILES = 200
 const LARGEST_FILE = 1024 * 1024
 
@@ -187,9 +189,12 @@ const LARGEST_FILE = 1024 * 1024
 async function readConfigMaps(tree: FileTree, digest: Digest): Promise<FoundSignature[]> {
   const wanted = `${algorithmOf(digest)}-${hexOf(digest)}`
   const found: FoundSignature[] = []
-  const files = [...(await tree.list('config'))].filter(([name]) => /^signature-.*\.(?:json|ya?ml)$/.test(name))
-  for (const [name] of files.slice(0, MOST_FILES)) {
-    const path = `config/${name}`
+  const paths: string[] = []
+  for (const place of CONFIG_PLACES) {
+    const names = [...(await tree.list(place)).keys()].filter((name) => /^signature-.*\.(?:json|ya?ml)$/.test(name))
+    paths.push(...names.map((name) => `${place}/${name}`))
+  }
+  for (const path of paths.slice(0, MOST_FILES)) {
     const text = (await readSmall(tree, path, LARGEST_FILE).catch(() => undefined))?.toString('utf8')
     for (const bytes of text === undefined ? [] : readConfigMap(text, wanted)) found.push({ bytes, from: path })
   }

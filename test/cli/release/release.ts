@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -148,6 +148,13 @@ t.test(
     )
     t.equal((await run('verify', 'ocp4/openshift4:4.18.3-x86_64')).code, 0)
     t.equal((await run('verify', `dir:${directory}`)).code, 0)
+    // As a tar of the directory leaves it, where somebody named the one above.
+    const above = makeDirectory(t)
+    renameSync(directory, join(above, 'mirror'))
+    const below = await run('mirror', `dir:${above}`, 'above/openshift4')
+    t.equal(below.code, 0, below.stderr)
+    t.match(below.stdout, /is signed: verifier-public-key-redhat/)
+    renameSync(join(above, 'mirror'), directory)
     const manifests = join(directory, 'v2/openshift/release/manifests')
     for (const entry of readdirSync(manifests, { withFileTypes: true }))
       if (entry.isSymbolicLink()) rmSync(join(manifests, entry.name))
