@@ -10,6 +10,8 @@ export interface HandoutFile {
   readonly place?: string
   /** Whether a file that stands at its place may be another's: then it is not replaced unseen. */
   readonly shared?: boolean
+  /** The text that it was made from, where it is laid over one that the node has. */
+  readonly over?: string | undefined
 }
 
 export interface Handout {

@@ -17,6 +17,7 @@ export function makeDockerFiles(options: NodeOptions): HandoutFile[] {
       text: makeDaemonJson(options),
       place: '/etc/docker/daemon.json',
       shared: true,
+      over: options.daemonJson,
     },
     ...(trust === undefined
       ? []

@@ -16,6 +16,7 @@ export function makeRancherFiles(kind: keyof typeof RANCHER, options: NodeOption
       text: makeRegistriesYaml(options, ca),
       place: `${RANCHER[kind]}/registries.yaml`,
       shared: true,
+      over: options.registriesYaml,
       secret: options.login !== undefined,
     },
     ...(options.trust === undefined ? [] : [{ path: `${kind}/tarn-ca.crt`, text: options.trust, place: ca }]),

@@ -1,4 +1,5 @@
 // Everything that hosts outside OpenShift need, and the shell script that puts it in place. Pure.
+import { createHash } from 'node:crypto'
 import type { Handout, HandoutFile } from './handout.ts'
 import { quoteWord } from './handout.ts'
 import { makeContainerdFiles } from './node-containerd.ts'
@@ -90,7 +91,8 @@ export function handOutNodes(runtimes: readonly Runtime[], options: NodeOptions)
 
 /**
  * A script for `sh` on the node, as root. With `guarded` each part runs only where its runtime is. A file that stands in the
- * place of one that others may own is not replaced: ours is put beside it, and the script says so.
+ * place of one that others may own is not replaced, unless ours was made from that very file: ours is put beside it, and
+ * the script says so.
  */
 export function makeNodeScript(
   runtimes: readonly Runtime[],
@@ -111,21 +113,28 @@ export function makeNodeScript(
 const HEAD = `# made by tarn cluster nodes; for sh, as root, on the node
 set -eu
 umask 022
-# put PLACE MODE own|shared: takes the file from stdin
+sum() { sha256sum <"$1" | cut -c1-64; }
+# put PLACE MODE own|shared [SUM]: takes the file from stdin; SUM is of the file that it was made from
 put() {
   place=$1
-  if [ "$3" = shared ] && [ -e "$place" ] && ! grep -qs 'made by tarn cluster nodes' "$place"; then
-    place=$1.tarn
-    echo "kept $1, which is there already; see what it lacks: $place" >&2
-  fi
   mkdir -p "$(dirname "$place")"
-  (umask 077 && cat >"$place.new")
-  chmod "$2" "$place.new"
-  mv "$place.new" "$place"
+  (umask 077 && cat >"$1.new")
+  if [ "$3" = shared ] && [ -e "$place" ] && ! grep -qs 'made by tarn cluster nodes' "$place"; then
+    if [ "$(sum "$place")" = "\${4:-}" ]; then
+      cp -p "$place" "$place.before-tarn"
+    elif [ "$(sum "$place")" != "$(sum "$1.new")" ]; then
+      place=$1.tarn
+      echo "kept $1, which is there already; see what it lacks: $place" >&2
+    fi
+  fi
+  chmod "$2" "$1.new"
+  mv "$1.new" "$place"
 }
 `
 
-function putFile({ place = '', text, secret = false, shared = false }: HandoutFile): string {
+function putFile({ place = '', text, secret = false, shared = false, over }: HandoutFile): string {
   const end = text.endsWith('\n') ? '' : '\n'
-  return `put ${quoteWord(place)} ${secret ? 600 : 644} ${shared ? 'shared' : 'own'} <<'END-OF-FILE'\n${text}${end}END-OF-FILE`
+  const sum = over === undefined ? '' : ` ${createHash('sha256').update(over).digest('hex')}`
+  const words = `${quoteWord(place)} ${secret ? 600 : 644} ${shared ? 'shared' : 'own'}${sum}`
+  return `put ${words} <<'END-OF-FILE'\n${text}${end}END-OF-FILE`
 }

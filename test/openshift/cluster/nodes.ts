@@ -167,6 +167,23 @@ t.test('a file of somebody else’s is kept, and ours put beside it', async (t) 
   t.match(readFileSync(`${place}.tarn`, 'utf8'), 'registry-mirrors')
 })
 
+t.test('the file that ours was laid over is replaced, and kept as it was; another one is not', async (t) => {
+  const root = t.testdir({})
+  const place = join(root, 'etc/docker/daemon.json')
+  mkdirSync(dirname(place), { recursive: true })
+  const daemonJson = '{"debug": true}'
+  const script = makeNodeScript(['docker'], { ...OPTIONS, daemonJson }, { guarded: false })
+  writeFileSync(place, '{"debug": false}')
+  t.match(runScript(root, script), `kept ${place}`)
+  t.equal(readFileSync(place, 'utf8'), '{"debug": false}')
+  writeFileSync(place, daemonJson)
+  for (const run of ['first', 'second']) {
+    t.notMatch(runScript(root, script), `kept ${place}`, run)
+    t.match(JSON.parse(readFileSync(place, 'utf8')), { debug: true, 'registry-mirrors': [`https://${REG.name}`] }, run)
+    t.equal(readFileSync(`${place}.before-tarn`, 'utf8'), daemonJson, run)
+  }
+})
+
 t.test('guarded, each part runs only where its runtime is', async (t) => {
   const root = t.testdir({ etc: { rancher: { rke2: {} } } })
   runScript(root, makeNodeScript(['k3s', 'rke2'], OPTIONS, { guarded: true }))
