@@ -151,11 +151,7 @@ async function recoverAll(directory: DirSource): Promise<readonly SourceImage[]>
 }
 
 /** `recovered` are images with tags that the source does not list. */
-async function chooseImage(
-  source: ImageSource,
-  path: string,
-  recovered: readonly SourceImage[],
-): Promise<LocalImage> {
+async function chooseImage(source: ImageSource, path: string, recovered: readonly SourceImage[]): Promise<LocalImage> {
   const found = new Map<string, { readonly repository: RepositoryName; readonly tag: Tag; readonly digest: Digest }>()
   const take = ({ repository, tag, digest }: SourceImage): void => {
     if (repository === undefined || tag === undefined || !RELEASE_TAG.test(tag)) return

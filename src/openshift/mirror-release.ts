@@ -101,7 +101,11 @@ export async function mirrorRelease(order: MirrorOrder): Promise<MirrorReport> {
       counts.failed > 0
         ? undefined
         : order.directory !== undefined
-          ? formatWritten({ path: order.directory, image, signed: [...new Set(judged.good.map((each) => each.digest))] })
+          ? formatWritten({
+              path: order.directory,
+              image,
+              signed: [...new Set(judged.good.map((each) => each.digest))],
+            })
           : formatMirrored({
               version: payload.version,
               to: `${prefix}${to}`,

@@ -120,7 +120,9 @@ function readOwn(layout: Layout, digest: Digest): ReleaseRecord | undefined {
 
 /** Each place and each referrer once; what a tag was about last counts. */
 function unite(before: ReleaseRecord, after: ReleaseRecord): ReleaseRecord {
-  const places = [...before.places, ...after.places].map((place) => [`${place.image} ${place.components}`, place] as const)
+  const places = [...before.places, ...after.places].map(
+    (place) => [`${place.image} ${place.components}`, place] as const,
+  )
   const referrers = [...before.referrers, ...after.referrers].map(
     (each) => [`${each.repository} ${each.subject} ${each.tag ?? each.digest}`, each] as const,
   )

@@ -88,7 +88,10 @@ export function parseReleaseImage(
   if (source?.repository !== undefined && source.tag !== undefined && source.digest === undefined) {
     if (source.host === host) return { repository: source.repository, tag: source.tag }
     const where = host === undefined ? 'into a directory' : `to ${host}`
-    throw unusable(text, `the components go ${where}, and the release image to the same place (--registry names this one)`)
+    throw unusable(
+      text,
+      `the components go ${where}, and the release image to the same place (--registry names this one)`,
+    )
   }
   if (isRepositoryName(repository) && isTag(tag)) return { repository, tag }
   throw unusable(text, 'the release image goes to REPOSITORY:TAG')

@@ -168,10 +168,7 @@ export class UpstreamClient {
   }
 
   /** All tags of a repository; of no more than so many `pages`, where it is said. */
-  async listTags(
-    repository: RepositoryName,
-    options: AskOptions & { readonly pages?: number } = {},
-  ): Promise<TagList> {
+  async listTags(repository: RepositoryName, options: AskOptions & { readonly pages?: number } = {}): Promise<TagList> {
     const { pages, pageBytes, tags } = this.#limits
     const ask = { repository, mostPages: options.pages ?? pages, mostEntries: tags, largest: pageBytes }
     return this.#try(options, (endpoint, signal) => listTags(endpoint, { ...ask, signal }))

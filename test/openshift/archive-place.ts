@@ -139,7 +139,10 @@ t.test('what a bundle brought beside the images is missed where it is gone', asy
   t.equal(applied.code, 0, applied.stderr)
   const whole = await at('release', 'verify', 'ocp4/openshift4:4.18.3-x86_64')
   t.equal(whole.code, 0, whole.stdout)
-  t.match(whole.stdout, /sigstore: \d signatures, SBOMs and the like beside its images; what came with it was written down/)
+  t.match(
+    whole.stdout,
+    /sigstore: \d signatures, SBOMs and the like beside its images; what came with it was written down/,
+  )
   const etcd = release.components.find(({ name }) => name === 'etcd')?.digest ?? ''
   const tag = `${etcd.replace(':', '-')}.sig`
   t.equal((await at('rm', '--yes', `ocp4/openshift4:${tag}`)).code, 0)

@@ -334,8 +334,7 @@ t.test('a lost signature of sigstore is named, of a component and of the release
   t.same([whole.faults, whole.recorded, whole.referrers], [[], true, digests.size])
   const etcd = release.components.find(({ name }) => name === 'etcd')?.digest ?? ''
   const { tags, layout } = context.store
-  for (const digest of [etcd, release.digest])
-    await tags.remove(TO, parseTag(`${digest.replace(':', '-')}.sig`))
+  for (const digest of [etcd, release.digest]) await tags.remove(TO, parseTag(`${digest.replace(':', '-')}.sig`))
   for (const fast of [true, false]) {
     const { faults, ok } = await verify(scene, fast)
     t.equal(ok, false)
@@ -370,16 +369,19 @@ t.test('the bytes of a signature of sigstore are hashed as those of images are',
   t.equal(faults.length, 1)
 })
 
-t.test('a release that came without signatures of sigstore lacks none, and neither does one that others pushed', async (t) => {
-  const old = await setUp(t)
-  await mirrorRelease(old.order)
-  t.match(await verify(old), { faults: [], recorded: true, referrers: 0 })
-  const pushed = await setUp(t, { sigstore: 'all' })
-  await mirrorRelease({ ...pushed.order, record: undefined })
-  const { tags } = pushed.context.store
-  await tags.remove(TO, parseTag(`${pushed.release.digest.replace(':', '-')}.sig`))
-  t.match(await verify(pushed), { faults: [], recorded: false })
-})
+t.test(
+  'a release that came without signatures of sigstore lacks none, and neither does one that others pushed',
+  async (t) => {
+    const old = await setUp(t)
+    await mirrorRelease(old.order)
+    t.match(await verify(old), { faults: [], recorded: true, referrers: 0 })
+    const pushed = await setUp(t, { sigstore: 'all' })
+    await mirrorRelease({ ...pushed.order, record: undefined })
+    const { tags } = pushed.context.store
+    await tags.remove(TO, parseTag(`${pushed.release.digest.replace(':', '-')}.sig`))
+    t.match(await verify(pushed), { faults: [], recorded: false })
+  },
+)
 
 t.test('a signature that did not come along is missed later, and one of another repository is not', async (t) => {
   let broken: string | undefined
@@ -392,21 +394,28 @@ t.test('a signature that did not come along is missed later, and one of another 
   t.same((await verify(scene, false, { repository: other })).faults, [])
 })
 
-t.test('a release image beside its components’ repository is verified with them, its first one missing or not', async (t) => {
-  const scene = await setUp(t)
-  const image = parseRepositoryName('releases/ocp')
-  await mirrorRelease({ ...scene.order, releaseImage: { repository: image, tag: parseTag('4.4.10') } })
-  t.same((await verify(scene, false, { repository: image })).faults, [])
-  const [first] = scene.release.components
-  const { layout, tags } = scene.context.store
-  rmSync(layout.revisionLink(TO, parseDigest(first?.digest ?? '')))
-  await tags.remove(TO, parseTag('4.4.10-cli'))
-  const { faults } = await verify(scene, false, { repository: image })
-  const kinds = faults.map(({ kind, component }) => `${kind} ${component ?? '-'}`)
-  t.ok(kinds.includes(`missing image ${first?.name}`), kinds.join(', '))
-  t.ok(kinds.includes('missing tag cli'), kinds.join(', '))
-  t.ok(faults.every(({ component }) => component === first?.name || component === 'cli' || component === 'cli-artifacts'))
-})
+t.test(
+  'a release image beside its components’ repository is verified with them, its first one missing or not',
+  async (t) => {
+    const scene = await setUp(t)
+    const image = parseRepositoryName('releases/ocp')
+    await mirrorRelease({ ...scene.order, releaseImage: { repository: image, tag: parseTag('4.4.10') } })
+    t.same((await verify(scene, false, { repository: image })).faults, [])
+    const [first] = scene.release.components
+    const { layout, tags } = scene.context.store
+    rmSync(layout.revisionLink(TO, parseDigest(first?.digest ?? '')))
+    await tags.remove(TO, parseTag('4.4.10-cli'))
+    const { faults } = await verify(scene, false, { repository: image })
+    const kinds = faults.map(({ kind, component }) => `${kind} ${component ?? '-'}`)
+    t.ok(kinds.includes(`missing image ${first?.name}`), kinds.join(', '))
+    t.ok(kinds.includes('missing tag cli'), kinds.join(', '))
+    t.ok(
+      faults.every(
+        ({ component }) => component === first?.name || component === 'cli' || component === 'cli-artifacts',
+      ),
+    )
+  },
+)
 
 t.test('a release that oc-mirror laid out over two repositories is verified and mirrored from there', async (t) => {
   const { release, order } = await setUp(t)

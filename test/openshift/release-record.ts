@@ -42,7 +42,14 @@ t.test('what is written down is read again, and more of it is added', async (t) 
 t.test('a file that is none says nothing, and of one that is spoiled what can be read counts', async (t) => {
   const { store } = openRegistry(t.testdir({ data: {} }))
   const head = { format: 'tarn-release/1', digest: RELEASE }
-  for (const text of ['', '[]', 'null', '{', JSON.stringify({ ...head, digest: ETCD }), '{"format": "tarn-release/2"}']) {
+  for (const text of [
+    '',
+    '[]',
+    'null',
+    '{',
+    JSON.stringify({ ...head, digest: ETCD }),
+    '{"format": "tarn-release/2"}',
+  ]) {
     t.equal(parseRecord(Buffer.from(text), RELEASE), undefined, text)
     plantFile(store.layout.releaseRecord(RELEASE), text)
     t.equal(readRecord(store.layout, RELEASE), undefined, text)

@@ -73,7 +73,10 @@ export function formatVerify(report: VerifyReport): string {
 }
 
 function formatReferrers({ referrers, recorded }: VerifyReport): string {
-  const here = referrers === 0 ? 'nothing' : formatCount(referrers, 'signature, SBOM or the like', 'signatures, SBOMs and the like')
+  const here =
+    referrers === 0
+      ? 'nothing'
+      : formatCount(referrers, 'signature, SBOM or the like', 'signatures, SBOMs and the like')
   const known = recorded
     ? 'what came with it was written down'
     : 'what there should be was not written down (tarn release mirror --dry-run FROM TO compares)'

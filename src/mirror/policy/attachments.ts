@@ -40,9 +40,7 @@ export async function readAttachments(place: AttachmentPlace, image: Digest): Pr
       throw new UpstreamError('invalid', `its signatures at ${tag} cannot be read: ${error.message}`, { cause: error })
     throw error
   }
-  const layers = manifest.layers.filter(
-    ({ mediaType, size }) => mediaType === SIMPLE_SIGNING && size <= MOST_PAYLOAD,
-  )
+  const layers = manifest.layers.filter(({ mediaType, size }) => mediaType === SIMPLE_SIGNING && size <= MOST_PAYLOAD)
   const found = layers.slice(0, MOST_SIGNATURES).map(async ({ digest, size, annotations }) => {
     const signature = annotations?.[SIGNATURE]
     if (signature === undefined) return undefined
