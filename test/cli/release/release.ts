@@ -168,7 +168,7 @@ t.test(
     t.equal((await run('info', named, '--image', 'openshift/release:4.18.3-x86_64')).code, 0, 'its tag is known again')
     t.equal((await run('mirror', named, 'bare/openshift4')).code, 0)
     t.same(listTags(home, 'bare/openshift4'), listTags(home), 'all tags, that of sigstore too')
-    t.equal((await run('verify', `data:${home.data}`)).code, 0)
+    t.equal((await run('verify', `data:${home.data}`, '--image', 'ocp4/openshift4:4.18.3-x86_64')).code, 0)
   },
 )
 
