@@ -102,6 +102,10 @@ function formatDetails(image: string, details: ShownDetails): string {
     ['pinned', pinned ? 'yes' : undefined],
     ['subject', manifest.subject],
     [
+      'part of',
+      details.partOf.map((index) => [index.digest, ...index.tags.map((tag) => `:${tag}`)].join(' ')).join(', '),
+    ],
+    [
       'state',
       missing.length === 0
         ? 'here; bytes not read (tarn check does)'

@@ -48,6 +48,8 @@ export interface ImageDetails {
   /** Of the image, or of each platform by the digest of its manifest. */
   readonly configs: Readonly<Record<Digest, ImageConfig>>
   readonly referrers: readonly ImageReferrer[]
+  /** Indexes of this repository that name the manifest, with their tags: while they stay, it cannot be removed. */
+  readonly partOf: readonly { readonly digest: Digest; readonly tags: readonly Tag[] }[]
   /** Other repositories that hold the same manifest. */
   readonly heldBy: readonly Holder[]
   /** For each part that other repositories hold too, which ones. */
@@ -195,11 +197,24 @@ export function inspectImage(layout: Layout, image: FoundImage, isPinned: boolea
     manifest,
     configs: Object.fromEntries(readConfigs(layout, manifest)),
     referrers: findReferrers(layout, repository, [digest, ...manifest.children.map((child) => child.digest)]),
+    partOf: findIndexes(layout, repository, digest),
     heldBy,
     sharedParts: Object.fromEntries(shared),
     pinned: isPinned,
     problems,
   }
+}
+
+function findIndexes(
+  layout: Layout,
+  { revisions, tags }: FoundRepository,
+  child: Digest,
+): { digest: Digest; tags: Tag[] }[] {
+  return revisions.flatMap(({ digest, target }) => {
+    const file = target && readManifestFile(layout, digest, target)
+    if (file?.state !== 'read' || file.manifest.manifests.every((each) => each.digest !== child)) return []
+    return [{ digest, tags: tags.filter((one) => one.target === digest).map(({ tag }) => tag) }]
+  })
 }
 
 function readConfigs(layout: Layout, node: ManifestNode): [Digest, ImageConfig][] {

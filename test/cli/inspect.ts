@@ -62,7 +62,10 @@ t.test('tells of platforms, layers, configuration, signatures, other holders', a
   ]) {
     t.match(stdout, part)
   }
-  t.match((await run(config, 'team/a:v1')).stdout, /^annotations\n  note=yes$/m)
+  const child = (await run(config, 'team/a:v1')).stdout
+  t.match(child, /^annotations\n  note=yes$/m)
+  t.match(child, new RegExp(`^part of +${digestOf(INDEX)} :latest$`, 'm'), 'what must go first')
+  t.notMatch(stdout, /^part of/m)
 })
 
 t.test('--json has it all', async (t) => {
