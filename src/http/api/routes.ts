@@ -44,7 +44,9 @@ const CheckOptions = Type.Object(
     fast: flag('look at sizes and links without reading every blob'),
     repositories: Type.Optional(texts('the repositories to check, globs too; default: all')),
     from: Type.Optional(
-      texts('data directories, or tars of them, on the server’s machine to heal from; on the local socket only'),
+      texts(
+        'data directories, tars of them, directories of tars, on the server’s machine to heal from; only on the socket',
+      ),
     ),
   },
   closed,
