@@ -9,7 +9,9 @@ import { healBlob, prepare } from '../storage/check/heal-blob.ts'
 import { healLink, removeDangling } from '../storage/check/heal-link.ts'
 import { setAsideWrong } from '../storage/check/set-aside.ts'
 import type { BlobSource, LinkSource } from '../storage/check/source.ts'
+import { Slices } from '../storage/check/slices.ts'
 import { takeIn } from '../storage/check/stage.ts'
+import type { TarWishes } from '../storage/check/tar-source.ts'
 import { readTar } from '../storage/check/tar-source.ts'
 import type { Store } from '../storage/store.ts'
 import type { Progress } from './collect.ts'
@@ -121,27 +123,37 @@ async function readTars(
   const faults = new Map([...left].map(([digest, entries]) => [digest, faultOf(digest, entries)]))
   const paths = new Set(links.map(({ fault: { path } }) => path.slice(store.layout.root.length + 1)))
   const sources: LinkSource[] = []
-  for (const { path, kind } of copies.tars) {
-    if (faults.size === 0 && paths.size === 0) break
-    const take = async (digest: Digest, bytes: AsyncIterable<Uint8Array>): Promise<boolean> => {
-      const fault = faults.get(digest)
-      if (fault === undefined) return false
-      prepare(store, fault)
-      if (!(await takeIn(store, digest, bytes, fault.size, guard))) return false
-      faults.delete(digest)
-      settle(left.get(digest) ?? [], path)
-      return true
+  const slices = new Slices(store, guard)
+  try {
+    for (const { path, kind } of copies.tars) {
+      if (faults.size === 0 && paths.size === 0) break
+      const healBy = async (digest: Digest, heal: (fault: Fault) => Promise<boolean>): Promise<boolean> => {
+        const fault = faults.get(digest)
+        if (fault === undefined) return false
+        prepare(store, fault)
+        if (!(await heal(fault))) return false
+        faults.delete(digest)
+        settle(left.get(digest) ?? [], path)
+        return true
+      }
+      const wishes: TarWishes = {
+        blobs: new Map([...faults].map(([digest, { size }]) => [digest, size])),
+        links: paths,
+        take: (digest, bytes) => healBy(digest, ({ size }) => takeIn(store, digest, bytes, size, guard)),
+        takeSlice: (digest, slice, bytes) => healBy(digest, ({ size }) => slices.take(digest, slice, bytes, size)),
+      }
+      try {
+        sources.push(await readTar(path, kind, wishes, guard.signal))
+      } catch (error) {
+        guard.require()
+        const what = `it cannot be read to its end: ${(error as Error).message}`
+        await findings.take({ kind: 'source-unreadable', path, what })
+      }
     }
-    try {
-      const blobs = new Map([...faults].map(([digest, { size }]) => [digest, size]))
-      sources.push(await readTar(path, kind, { blobs, links: paths, take }, guard.signal))
-    } catch (error) {
-      guard.require()
-      const what = `it cannot be read to its end: ${(error as Error).message}`
-      await findings.take({ kind: 'source-unreadable', path, what })
-    }
+    return sources
+  } finally {
+    await slices.close()
   }
-  return sources
 }
 
 // What nobody has a right copy of. A push of it heals it at any time.

@@ -6,7 +6,9 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -197,6 +199,40 @@ t.test('a bundle heals, and so does a directory with its parts', async (t) => {
   }
   t.same((await runCheck(t, store)).findings, [])
 })
+
+t.test(
+  'a blob that is cut over the parts of a bundle is joined, when they come in their order and are right',
+  async (t) => {
+    const { store, root } = makeImages(t)
+    const { layer } = plantImage(store, 'team/big', 'v1', 2_500_000)
+    const media = join(root, '..', 'media')
+    mkdirSync(media)
+    const options = { path: join(media, 'march.tar'), zstd: false, key: undefined, layout: store.layout }
+    const parts = (await writeBundle(await plan(store, {}, { partSize: 1_000_000 }), options)).map(({ path }) => path)
+    t.ok(parts.length >= 3)
+    const file = store.layout.blobData(layer)
+    const heal = async (...from: string[]) => {
+      rmSync(file, { force: true })
+      const report = await runCheck(t, store, { repair: true, from })
+      t.same(existsSync(store.layout.tmp) ? readdirSync(store.layout.tmp) : [], [], 'nothing unfinished is left')
+      return report
+    }
+    t.match(await heal(media), { unrepaired: 0, findings: [{ outcome: 'healed', by: /march\.part-000\d/ }] })
+    t.same((await runCheck(t, store)).findings, [])
+    t.match(await heal(...parts.toReversed()), { unrepaired: 1 })
+    t.match(await heal(...parts.slice(0, -1)), { unrepaired: 1 })
+    t.match(await heal(...parts.toReversed(), ...parts), { unrepaired: 0 })
+    for (const part of parts) {
+      const bytes = readFileSync(part)
+      const middle = Math.floor(bytes.length / 2)
+      bytes[middle] = (bytes[middle] ?? 0) ^ 1
+      writeFileSync(part, bytes)
+    }
+    t.match(await heal(media), { unrepaired: 1 })
+    for (const part of parts) truncateSync(part, statSync(part).size / 2)
+    t.match(await heal(media), { unrepaired: 1 })
+  },
+)
 
 t.test('a copy that is itself wrong heals nothing', async (t) => {
   const { store, one } = makeImages(t)

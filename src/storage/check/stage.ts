@@ -43,9 +43,11 @@ export async function takeIn(
   }
 }
 
-class TooMuch extends Error {}
+/** What `limit` throws. */
+export class TooMuch extends Error {}
 
-async function* limit(bytes: AsyncIterable<Uint8Array>, size = Infinity): AsyncGenerator<Uint8Array> {
+/** Passes on at most `size` bytes. */
+export async function* limit(bytes: AsyncIterable<Uint8Array>, size = Infinity): AsyncGenerator<Uint8Array> {
   let left = size
   for await (const chunk of bytes) {
     left -= chunk.byteLength

@@ -8,6 +8,7 @@ import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { extract } from 'tar-stream'
 import type { Digest } from '../../oci/digest.ts'
 import { hexOf, isDigest, joinDigest } from '../../oci/digest.ts'
+import type { Slice } from './slices.ts'
 import type { LinkSource } from './source.ts'
 
 export interface TarWishes {
@@ -17,10 +18,13 @@ export interface TarWishes {
   readonly links: ReadonlySet<string>
   /** Takes what is said to be the blob; true when it was, so that no other copy of it is wanted. */
   take(digest: Digest, bytes: AsyncIterable<Uint8Array>): Promise<boolean>
+  /** Takes a slice of it (Slices.take); true when the blob is whole by that. */
+  takeSlice?(digest: Digest, slice: Slice, bytes: AsyncIterable<Uint8Array>): Promise<boolean>
 }
 
 const INSIDE = /(?:^|\/)(docker\/registry\/v2\/.*)$/s
 const BLOB = /^docker\/registry\/v2\/blobs\/(sha256|sha512)\/([0-9a-f]{2})\/([0-9a-f]+)\/data$/
+const SLICE = /^(docker\/registry\/v2\/blobs\/.+\/)slice-(\d{1,9})-of-(\d{1,9})$/
 const HISTORY =
   /^(docker\/registry\/v2\/repositories\/.+\/_manifests\/tags\/[^/]+)\/index\/(sha256|sha512)\/([0-9a-f]+)\/link$/
 const LONGEST_LINK = 200
@@ -62,8 +66,11 @@ export async function readTar(
     const name = INSIDE.exec(entry.header.name)?.[1]
     const size = entry.header.size ?? 0
     const blob = name === undefined || entry.header.type !== 'file' ? undefined : blobOf(name)
+    const slice = name === undefined || entry.header.type !== 'file' ? undefined : sliceOf(name)
     if (blob !== undefined && wanted.has(blob) && (wanted.get(blob) ?? size) === size) {
       if (await wishes.take(blob, bytes)) wanted.delete(blob)
+    } else if (slice !== undefined && wanted.has(slice.digest)) {
+      if (await wishes.takeSlice?.(slice.digest, slice, bytes)) wanted.delete(slice.digest)
     } else if (
       name !== undefined &&
       entry.header.type === 'file' &&
@@ -88,6 +95,12 @@ function blobOf(name: string): Digest | undefined {
   const [, algorithm = '', shard, hex = ''] = BLOB.exec(name) ?? []
   const digest = joinDigest(algorithm, hex)
   return digest !== undefined && hexOf(digest).slice(0, 2) === shard ? digest : undefined
+}
+
+function sliceOf(name: string): (Slice & { readonly digest: Digest }) | undefined {
+  const [, directory = '', number, of] = SLICE.exec(name) ?? []
+  const digest = blobOf(`${directory}data`)
+  return digest === undefined ? undefined : { digest, number: Number(number), of: Number(of) }
 }
 
 function isWanted(name: string, links: ReadonlySet<string>): boolean {
