@@ -235,7 +235,8 @@ export class Uploads {
       } finally {
         if (!isFree) this.open.remove(key)
       }
-      if (isFree) return
+      // Once more: a purge that met it without its files took it for one that is gone.
+      if (isFree) return this.open.add(key, owner, this.#clock())
       // Somebody sent to it meanwhile; then the next one is tried.
       this.learn(forsaken.name, forsaken.id)
     }
