@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { requiredBlobs } from '../oci/manifest.ts'
-import { chooseLinuxAmd64, isSamePlatform } from '../oci/platform.ts'
+import { chooseLike, chooseLinuxAmd64 } from '../oci/platform.ts'
 import type { Tag } from '../oci/reference.ts'
 import { findManifest } from '../registry/pull-manifest.ts'
 import type { Context } from '../registry/context.ts'
@@ -135,27 +135,25 @@ export class Fill {
       throw new UpstreamError('notFound', `nobody asked for a platform of ${name}@${this.stored.digest}`)
   }
 
-  // Of a tag that moved, clients still get what it was: the platforms that they asked for of that are wanted again.
+  // Of a tag that moved, clients still get what it was: the platforms that they asked for of that are wanted again. Nobody
+  // could ask for another one, so where none of them is left one comes all the same.
   async #wantedBefore(children: readonly Descriptor[]): Promise<readonly Descriptor[]> {
     const { context } = this.#parts
     const { name } = this.located
     const wanted = new Set<Descriptor>()
+    let hasMoved = false
     for (const tag of this.tags) {
       const before = await findManifest(context, name, { kind: 'tag', tag })
       if (before === undefined || before.digest === this.stored.digest) continue
-      if (before.manifest.kind !== 'index') {
-        // It became one for several platforms only now.
-        const instead = chooseLinuxAmd64(this.stored.manifest) ?? children[0]
-        if (instead !== undefined) wanted.add(instead)
-        continue
-      }
+      hasMoved = true
       for (const { digest, platform } of before.manifest.manifests) {
         if ((await findManifest(context, name, { kind: 'digest', digest })) === undefined) continue
-        const same = children.find((child) => isSamePlatform(child.platform, platform))
+        const same = chooseLike(children, platform)
         if (same !== undefined) wanted.add(same)
       }
     }
-    return [...wanted]
+    const instead = hasMoved && wanted.size === 0 ? (chooseLinuxAmd64(this.stored.manifest) ?? children[0]) : undefined
+    return instead === undefined ? [...wanted] : [instead]
   }
 
   async #hasWholeChild(children: readonly Descriptor[]): Promise<boolean> {

@@ -2,6 +2,9 @@
 import type { Descriptor, Platform } from './descriptor.ts'
 import type { Manifest } from './manifest.ts'
 
+// arm64 means v8, which lists write or leave out as they please.
+const USUAL_ARM64 = 'v8'
+
 /**
  * The child, never for a pull by digest, that docker/distribution serves by tag to a client whose Accept names no list: the first for
  * linux/amd64. Undefined when the manifest is no index or has no such child.
@@ -15,8 +18,7 @@ export function chooseLinuxAmd64(manifest: Manifest): Descriptor | undefined {
 export function matchesPlatform(platform: Platform | undefined, wanted: string): boolean {
   if (platform === undefined) return false
   const [os, architecture, variant] = wanted.split('/')
-  // arm64 means v8, which lists write or leave out as they please.
-  const usual = architecture === 'arm64' ? 'v8' : undefined
+  const usual = architecture === 'arm64' ? USUAL_ARM64 : undefined
   return (
     platform.os === os &&
     platform.architecture === architecture &&
@@ -24,10 +26,26 @@ export function matchesPlatform(platform: Platform | undefined, wanted: string):
   )
 }
 
-/** Whether two children of lists are for one platform. */
-export function isSamePlatform(one: Platform | undefined, other: Platform | undefined): boolean {
-  if (one === undefined || other === undefined) return one === other
-  const text = ({ os, architecture, variant = '', ...rest }: Platform): string =>
-    JSON.stringify([os, architecture, variant, rest['os.version'] ?? ''])
-  return text(one) === text(other)
+/**
+ * The child that is for the same platform as one of another list: exactly, else whatever the version of its system (each
+ * Windows has another), else whatever its variant. Undefined when there is none of that system and architecture.
+ */
+export function chooseLike(children: readonly Descriptor[], platform: Platform | undefined): Descriptor | undefined {
+  if (platform === undefined) return children.find((child) => child.platform === undefined)
+  for (const parts of [3, 2, 1]) {
+    const same = namesOf(platform).slice(0, parts).join()
+    const found = children.find((child) => child.platform && namesOf(child.platform).slice(0, parts).join() === same)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+// What tells platforms apart, the most important first.
+function namesOf({ os, architecture, variant, ...rest }: Platform): string[] {
+  const version = rest['os.version']
+  return [
+    JSON.stringify([os, architecture]),
+    (variant ?? '') || (architecture === 'arm64' ? USUAL_ARM64 : ''),
+    typeof version === 'string' ? version : '',
+  ]
 }

@@ -10,7 +10,7 @@ import { Login } from './login.ts'
 import type { LoginOptions } from './login.ts'
 import { originOf } from './origin.ts'
 import type { Rate } from './rate.ts'
-import { readRate, readRetryAfter } from './rate.ts'
+import { readRate, readRetryAfter, Spent } from './rate.ts'
 import { TokenSource } from './token.ts'
 import type { Body, Incoming, Method, Outgoing, Transport } from './transport.ts'
 import { describeEnd, readSmall } from './transport.ts'
@@ -75,6 +75,7 @@ export class Endpoint {
   readonly #base: string
   readonly #scopePrefix: string
   #rate: Rate | undefined
+  readonly #spent: Readonly<Record<Lane, Spent>>
 
   constructor(options: EndpointOptions) {
     const { allowed, transport, clock, tokenTimeout } = options
@@ -82,6 +83,7 @@ export class Endpoint {
     const tokens = new TokenSource({ transport, allowed, clock, timeout: tokenTimeout })
     this.#login = new Login({ host: allowed.url.host, tokens, find: options.find })
     this.#breaker = new Breaker({ clock, ...options.breaker })
+    this.#spent = { manifests: new Spent(clock), blobs: new Spent(clock) }
     // Like containerd's override_path: a path that already begins with /v2 gets no second one.
     const path = allowed.url.pathname.replace(/\/+$/, '')
     const inside = /^\/v2(?:\/(.+))?$/.exec(path)
@@ -126,10 +128,10 @@ export class Endpoint {
 
   /** Throws an UpstreamError for all that is not expected, and the signal's reason when that comes first. */
   async ask(ask: Ask): Promise<Incoming> {
-    const pass = this.#admit(ask.lane)
+    const pass = this.#admit(ask)
     try {
       const incoming = await this.#exchange(ask)
-      this.#noteRate(incoming)
+      this.#noteRate(incoming, ask)
       if (!(ask.expect ?? SUCCESS).includes(incoming.status)) throw await this.#describe(incoming, ask)
       pass.succeed()
       return incoming
@@ -142,9 +144,10 @@ export class Endpoint {
     }
   }
 
-  #admit(lane: Lane): Pass {
+  #admit({ lane, method }: Ask): Pass {
     const { host } = this.#options.allowed.url
-    const pause = this.#pauseOf(lane)
+    // Docker Hub counts what it sends: a HEAD costs nothing.
+    const pause = Math.max(this.#pauseOf(lane), method === 'GET' ? this.#spent[lane].wait : 0)
     if (pause > 0)
       throw new UpstreamError('limited', `${host} asked to be left alone for a while`, { retryAfter: pause })
     const pass = this.#breaker.admit()
@@ -195,9 +198,11 @@ export class Endpoint {
     }
   }
 
-  #noteRate(incoming: Incoming): void {
+  #noteRate(incoming: Incoming, { lane, method }: Ask): void {
     const rate = readRate(incoming.headers('ratelimit-remaining')[0], incoming.headers('ratelimit-limit')[0])
-    if (rate !== undefined && originOf(incoming.url) === this.#options.allowed.origin) this.#rate = rate
+    if (rate === undefined || originOf(incoming.url) !== this.#options.allowed.origin) return
+    this.#rate = rate
+    this.#spent[lane].note(rate, method === 'GET' ? SUCCESS.includes(incoming.status) : undefined)
   }
 
   async #describe(incoming: Incoming, { repository, lane, method, signal }: Ask): Promise<UpstreamError> {

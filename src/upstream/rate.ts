@@ -11,6 +11,42 @@ export interface Rate {
 
 export const LONGEST_PAUSE = 3_600_000
 
+// The window of a registry is six hours long and moves: what is left shows in the next answer only.
+const SPENT_PAUSE = 30_000
+
+/**
+ * Spares an upstream that says that no request is left the ones that it would refuse, for half a minute at a time. One that
+ * then gives an answer and says the same again is not believed until it says something else.
+ */
+export class Spent {
+  readonly #clock: () => number
+  #since: number | undefined
+  #isBelieved = true
+
+  /** `clock`: milliseconds since 1970. */
+  constructor(clock: () => number) {
+    this.#clock = clock
+  }
+
+  /** Milliseconds for which nothing should be asked; a clock that was set back ends it. */
+  get wait(): number {
+    if (this.#since === undefined) return 0
+    const left = this.#since + SPENT_PAUSE - this.#clock()
+    return left > SPENT_PAUSE ? 0 : Math.max(0, left)
+  }
+
+  /** Takes note of what an answer says; `isGiven` tells of a GET whether it gave what was asked for. */
+  note({ remaining }: Rate, isGiven?: boolean): void {
+    if (remaining > 0) [this.#since, this.#isBelieved] = [undefined, true]
+    else if (this.#since === undefined) this.#since = this.#clock()
+    else if (this.wait === 0 && this.#isBelieved && isGiven !== undefined) {
+      // What was let through after the pause shows whether it was true.
+      this.#isBelieved = !isGiven
+      if (this.#isBelieved) this.#since = this.#clock()
+    }
+  }
+}
+
 /** Milliseconds to wait: seconds or a date, at most an hour; undefined for anything else. */
 export function readRetryAfter(header: string | undefined, now: number): number | undefined {
   if (header === undefined || header.length > 64) return undefined
