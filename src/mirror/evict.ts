@@ -18,6 +18,8 @@ export interface EvictorParts {
   readonly collect: () => Promise<unknown>
   /** Whether the image is being completed. */
   readonly isBusy: (name: RepositoryName, digest: Digest) => boolean
+  /** Whether somebody is reading the blob from the repository. */
+  readonly isRead: (name: RepositoryName, digest: Digest) => boolean
   /** Whether images of the repository may go now: not while its upstream could not give them back. */
   readonly mayEvict: (name: RepositoryName) => boolean
   /** Milliseconds since 1970. */
@@ -118,13 +120,14 @@ export class Evictor {
     return victims
   }
 
-  #mayGo({ name, parts, usedAt }: MirroredImage): boolean {
-    const { clock, context, isBusy, mayEvict } = this.#parts
+  #mayGo({ name, parts, usedAt, blobs }: MirroredImage): boolean {
+    const { clock, context, isBusy, isRead, mayEvict } = this.#parts
     const { pulls } = context.store
     const now = clock()
     // Asked for again right before it goes: somebody may have come for it meanwhile.
     const last = Math.max(usedAt, ...parts.map((part) => pulls.lastPulled(name, part) ?? 0))
-    return now - last >= IN_USE_MS && mayEvict(name) && !parts.some((part) => isBusy(name, part))
+    if (now - last < IN_USE_MS || !mayEvict(name)) return false
+    return !parts.some((part) => isBusy(name, part)) && !blobs.some(({ digest }) => isRead(name, digest))
   }
 
   // By repository, since a plan reads all that one holds. Gives how many went; what stays is counted again.

@@ -34,6 +34,8 @@ interface Kept {
 
 // About 50 MB of memory.
 const MOST_TAGS = 500_000
+// An upstream may have a list without a tag for every name.
+const MOST_LISTS = 10_000
 // Who wants more of them asks the upstream.
 const MOST_REFERRERS = 500
 const MOST_BYTES = 16 * 1024 * 1024
@@ -100,11 +102,11 @@ export class Lists {
   }
 
   #keep(name: RepositoryName, tags: readonly Tag[]): void {
-    this.#keptTags += tags.length - (this.#kept.get(name)?.tags.length ?? 0)
-    if (this.#keptTags > MOST_TAGS) {
+    if (this.#kept.size >= MOST_LISTS || this.#keptTags + tags.length > MOST_TAGS) {
       this.#kept.clear()
-      this.#keptTags = tags.length
+      this.#keptTags = 0
     }
+    this.#keptTags += tags.length - (this.#kept.get(name)?.tags.length ?? 0)
     this.#kept.set(name, { tags, at: this.#parts.clock() })
   }
 

@@ -25,6 +25,7 @@ import { Lists } from './lists.ts'
 import { preparePush } from './prepare-push.ts'
 import { BlobPuller } from './pull-blob.ts'
 import { ManifestPuller } from './pull-manifest.ts'
+import { Readers } from './readers.ts'
 import type { Located, Router } from './route.ts'
 import { Tidier } from './tidy.ts'
 import type { TallyNumbers } from './tally.ts'
@@ -84,6 +85,7 @@ export class Mirror implements Source {
     const mayAsk = (located: Located): boolean => this.mayAsk(located)
     const signal = (): AbortSignal => fetching.signal
     const records = new FillRecords(context.store.layout)
+    const readers = new Readers()
     this.#parts = parts
     this.offline = offline
     this.upstreams = upstreams
@@ -108,7 +110,7 @@ export class Mirror implements Source {
       complete: (located, stored, tags) => this.#copyReferrers(located, stored, tags),
     })
     const common = { context, tally, mayAsk, fills: this.#fills }
-    this.#blobPuller = new BlobPuller({ ...common, blobs, mayFetch: () => this.#mayFetch })
+    this.#blobPuller = new BlobPuller({ ...common, blobs, readers, mayFetch: () => this.#mayFetch })
     this.#manifestPuller = new ManifestPuller({ ...common, manifests, logger, clock })
     this.#lists = new Lists({
       context,
@@ -123,6 +125,7 @@ export class Mirror implements Source {
       bound,
       collect: () => upkeep.collector.run({ dryRun: false }),
       isBusy: (name, digest) => this.isBusy(name, digest),
+      isRead: (name, digest) => readers.has(name, digest),
       mayEvict: (name) => {
         const located = this.locate(name)
         return located !== undefined && this.mayAsk(located)
@@ -239,11 +242,12 @@ export class Mirror implements Source {
 
   prepareManifest: Source['prepareManifest'] = async (name, bytes) => {
     const located = this.locate(name)
-    if (located === undefined || !this.mayAsk(located)) return
+    if (located === undefined || !this.#mayFetch) return
     await preparePush(located, bytes, {
       blobs: this.fetching.blobs,
       fills: this.#fills,
       turns: this.fetching.turnsOf(located.upstream),
+      mayAsk: this.mayAsk(located),
     })
   }
 

@@ -8,6 +8,7 @@ import { UpstreamError } from '../upstream/upstream-error.ts'
 import { answerFor } from './answer.ts'
 import type { BlobFetcher } from './fetch-blob.ts'
 import type { Fills } from './fills.ts'
+import type { Readers } from './readers.ts'
 import type { Located } from './route.ts'
 import { sendGrowing } from './send-growing.ts'
 import type { Tally } from './tally.ts'
@@ -18,6 +19,7 @@ export interface BlobPullerParts {
   readonly context: Context
   readonly blobs: BlobFetcher
   readonly fills: Pick<Fills, 'sizeOf'>
+  readonly readers: Readers
   readonly tally: Tally
   /** Whether the upstream may be asked now. */
   readonly mayAsk: (located: Located) => boolean
@@ -34,6 +36,10 @@ export class BlobPuller {
 
   /** As `pullBlob` of registry/. Throws BLOB_UNKNOWN, or what `answerFor` makes of the upstream's failure. */
   async pull(located: Located, digest: Digest, inPart: boolean): Promise<PulledBlob> {
+    return this.#parts.readers.count(located.name, await this.#open(located, digest, inPart))
+  }
+
+  async #open(located: Located, digest: Digest, inPart: boolean): Promise<PulledBlob> {
     const { context, blobs, tally } = this.#parts
     const here = (): Promise<PulledBlob> => pullBlob(context, located.name, digest, inPart)
     const local = await this.#unlessUnknown(located, digest, here)

@@ -22,6 +22,7 @@ export interface MirroredImage {
 
 /** A blob with the number of images that hold it. */
 interface HeldBlob {
+  readonly digest: Digest
   readonly size: number
   holders: number
 }
@@ -40,7 +41,7 @@ export class Usage {
   /** The blob, which nobody holds yet if it was not known. */
   blob(digest: Digest, size: number): HeldBlob {
     let blob = this.#blobs.get(digest)
-    if (blob === undefined) this.#blobs.set(digest, (blob = { size, holders: 0 }))
+    if (blob === undefined) this.#blobs.set(digest, (blob = { digest, size, holders: 0 }))
     return blob
   }
 

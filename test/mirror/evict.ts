@@ -38,6 +38,7 @@ function makeMirrored(
     bound: { share: 1, bytes },
     collect: async () => collected.push(1),
     isBusy: () => false,
+    isRead: () => false,
     mayEvict: () => true,
     clock: store.clock,
     elapsed: () => performance.now(),
@@ -191,6 +192,7 @@ t.test(
     const cases: [string, Partial<ConstructorParameters<typeof Evictor>[0]>, number][] = [
       ['pulled', {}, 0],
       ['busy', { isBusy: () => true }, HOUR],
+      ['being read', { isRead: () => true }, HOUR],
       ['offline', { mayEvict: () => false }, HOUR],
     ]
     for (const [what, over, later] of cases) {

@@ -1,8 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
+import { Lists } from '../../src/mirror/lists.ts'
+import { parseRepositoryName } from '../../src/oci/name.ts'
 import { hashOf } from '../helpers/digest.ts'
 import { UP, pushIndex, pushLayers, startMirror, startUpstream, until } from '../helpers/mirror.ts'
+import { makeContext, makeStore } from '../helpers/store.ts'
 
+const NONE = { get: async () => Promise.reject(new Error('nobody asks for it')) }
 const APP = `/v2/${UP}/team/app`
 
 t.test('the tags of both sides are one list, in order, by pages too', async (t) => {
@@ -119,4 +123,23 @@ t.test('a referrer that is gone upstream does not hide the others', async (t) =>
   const mirror = await startMirror(t, [gateway])
   const { body } = await mirror.client.send('GET', `${APP}/referrers/${image.digest}`)
   t.match(JSON.parse(body.toString()).manifests, [{ digest: signature.digest }])
+})
+
+t.test('a flood of names without tags is forgotten, not kept', async (t) => {
+  const asked: string[] = []
+  const listTags = async (name: string) => (asked.push(name), { tags: [], complete: true })
+  const context = makeContext(makeStore(t.testdir({})))
+  const clock = (): number => 0
+  const signal = (): AbortSignal => new AbortController().signal
+  const lists = new Lists({ context, clock, signal, mayAsk: () => true, fill: async () => undefined, manifests: NONE })
+  const located = (name: string) => {
+    const upstream = { client: { listTags }, freshFor: () => 60_000 }
+    return { name: parseRepositoryName(`up/${name}`), repository: parseRepositoryName(name), upstream } as never
+  }
+  await lists.tags(located('first'), '')
+  await lists.tags(located('first'), '')
+  t.same(asked, ['first'])
+  for (let number = 0; number < 10_000; number += 1) await lists.tags(located(`n${number}`), '')
+  await lists.tags(located('first'), '')
+  t.equal(asked.at(-1), 'first')
 })
