@@ -38,6 +38,7 @@ export class Fill {
   #isLinked = false
   readonly #parts: FillParts
   readonly #wanted = Promise.withResolvers<void>()
+  #isWaiting = false
 
   constructor(located: Located, stored: StoredManifest, tags: readonly Tag[], checkedAt: number, parts: FillParts) {
     this.located = located
@@ -54,9 +55,17 @@ export class Fill {
     return { name: this.located.name, stored: this.stored, tags, checkedAt: this.checkedAt }
   }
 
-  /** Nobody waits for it any more. */
-  giveUp(): void {
+  /** Whether it is an index that waits for somebody to want a platform of it. */
+  get isWaiting(): boolean {
+    return this.#isWaiting
+  }
+
+  /** Ends the waiting for somebody to want a platform of this index; false when it does not wait for that. */
+  giveUp(): boolean {
+    if (!this.#isWaiting) return false
+    this.#isWaiting = false
     this.#wanted.reject(new UpstreamError('notFound', `nobody asked for a platform of ${this.located.name}`))
+    return true
   }
 
   /** A child of this index is whole now. */
@@ -126,9 +135,11 @@ export class Fill {
     // The client is going to ask for the child of its own platform.
     const over = new AbortController()
     const both = AbortSignal.any([signal, over.signal])
+    this.#isWaiting = true
     try {
       await Promise.race([this.#wanted.promise, sleep(PATIENCE_MS, undefined, { signal: both, ref: false })])
     } finally {
+      this.#isWaiting = false
       over.abort()
     }
     if (!(await this.#hasWholeChild(children)))

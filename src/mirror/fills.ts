@@ -24,6 +24,8 @@ export interface FillsParts {
   readonly complete: (located: Located, stored: StoredManifest, tags: Iterable<Tag>) => Promise<void>
   /** Aborted when fills must end; a new one for what begins after that. */
   readonly signal: () => AbortSignal
+  /** Above this the oldest indexes that wait for somebody to want a platform are given up; bytes of manifests. */
+  readonly most?: { readonly count: number; readonly bytes: number }
 }
 
 export interface FillBeginning {
@@ -42,7 +44,7 @@ interface Pending {
 }
 
 // An index that nobody wants a platform of waits for a day; many of them are somebody who only looks.
-const MOST_PENDING = 1000
+const MOST = { count: 1000, bytes: 128 * 1024 * 1024 }
 
 export interface FillStatus {
   readonly name: RepositoryName
@@ -59,6 +61,7 @@ export class Fills {
   readonly #byTag = new Map<string, Pending>()
   readonly #byName = new Map<RepositoryName, Set<Pending>>()
   readonly #running = new Set<Promise<void>>()
+  #bytes = 0
 
   constructor(parts: FillsParts) {
     this.#parts = parts
@@ -87,7 +90,7 @@ export class Fills {
       pending.fill.tags.add(tag)
       this.#byTag.set(`${name}:${tag}`, pending)
     }
-    if (isNew && this.#pending.size > MOST_PENDING) this.#giveUpOldest()
+    if (isNew) this.#giveUpOldest()
     if (isNew || tags.length > 0) written.push(this.#write(pending))
     await Promise.all(written)
   }
@@ -183,10 +186,14 @@ export class Fills {
   }
 
   #giveUpOldest(): void {
+    const { count, bytes } = this.#parts.most ?? MOST
+    let [over, overBytes] = [this.#pending.size - count, this.#bytes - bytes]
     for (const { fill } of this.#pending.values()) {
-      if (fill.stored.manifest.kind !== 'index') continue
-      fill.giveUp()
-      return
+      if (over <= 0 && overBytes <= 0) return
+      // One that is being filled, or ended a moment ago, is let be.
+      if (!fill.giveUp()) continue
+      over -= 1
+      overBytes -= fill.stored.bytes.byteLength
     }
   }
 
@@ -203,6 +210,7 @@ export class Fills {
     linked.catch(() => undefined)
     const pending: Pending = { fill, since: clock(), linked }
     this.#pending.set(keyOf(name, stored.digest), pending)
+    this.#bytes += stored.bytes.byteLength
     this.#byName.set(name, this.#of(name).add(pending))
     const running = this.#follow(pending, about, options).finally(() => this.#running.delete(running))
     this.#running.add(running)
@@ -235,6 +243,7 @@ export class Fills {
     const { located, stored, tags } = pending.fill
     const { name } = located
     this.#pending.delete(keyOf(name, stored.digest))
+    this.#bytes -= stored.bytes.byteLength
     for (const tag of tags) {
       if (this.#byTag.get(`${name}:${tag}`) === pending) this.#byTag.delete(`${name}:${tag}`)
     }

@@ -225,7 +225,7 @@ t.test('what cannot go is passed over for what was used later', async (t) => {
   t.equal(store.manifests.resolve(A, two.digest), undefined)
 })
 
-t.test('with an index go only those children that no other index needs', async (t) => {
+t.test('R23: with an index go only those children that no other index needs', async (t) => {
   const { store, evictor, put } = makeMirrored(t, 150 * KIB)
   const both = await put.mirrored(A, randomBytes(100 * KIB), [])
   const alone = await put.mirrored(A, randomBytes(100 * KIB), [])

@@ -234,7 +234,7 @@ t.test('a blob that another repository has is linked, not fetched, when the upst
   t.equal(gateway.count(`GET /v2/team/app/blobs/${digest}`), 0)
 })
 
-t.test('a blob that is here under another repository is nobody else’s by its digest alone', async (t) => {
+t.test('R9: a blob that is here under another repository is nobody else’s by its digest alone', async (t) => {
   const { client, gateway } = await startUpstream(t)
   const image = await pushLayers(client, 'team/secret', [randomBytes(1000)], { reference: 'one' })
   const [digest] = image.layers

@@ -282,7 +282,7 @@ t.test('a url of plain http needs insecure', async (t) => {
   t.throws(() => openUpstream(t, ['http://registry.test'], { insecure: false }), /plain http/)
 })
 
-t.test('a server whose certificate nobody vouches for is unreachable, unless insecure says so', async (t) => {
+t.test('R13: a server whose certificate nobody vouches for is unreachable, unless insecure says so', async (t) => {
   const fake = await startFake(t, (_, response) => send(response, 200, {}, MANIFEST), { tls: true })
   const error = await catchUpstream(openUpstream(t, [fake.origin], { ca: [] }).getManifest(NAME, TAG))
   t.equal(error.kind, 'unreachable')

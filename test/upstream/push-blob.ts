@@ -70,7 +70,7 @@ t.test('a small blob goes in the closing PUT', async (t) => {
   )
 })
 
-t.test('an upload that is sent to another host is refused before a byte or the login goes there', async (t) => {
+t.test('R34: an upload that is sent to another host is refused before a byte or the login goes there', async (t) => {
   const evil = await startFake(t, (_, response) => send(response, 202), { tls: true })
   const routes = {
     POST: [
@@ -86,7 +86,7 @@ t.test('an upload that is sent to another host is refused before a byte or the l
   t.ok(evil.connections > 0)
 })
 
-t.test('a redirect of an upload is not followed', async (t) => {
+t.test('R34: a redirect of an upload is not followed', async (t) => {
   const evil = await startFake(t, (_, response) => send(response, 202))
   const odd = await startOdd(t, { POST: [(_, response) => send(response, 307, { location: evil.origin })] })
   t.match(await catchUpstream(openPush(t, odd.origin).pushBlob({ repository: NAME, ...LARGE })), { status: 307 })
