@@ -78,9 +78,9 @@ function keyOf({ context, target, user }: Call<'upload'>): UploadKey {
 }
 
 async function tryMount(call: Call<'uploads'>, name: RepositoryName, digest: Digest): Promise<boolean> {
-  const { context, query, user, mayPull } = call
+  const { context, query, user, mayPull, resolve } = call
   const from = query.get('from')
-  const source = from === null || from === '' ? undefined : parseRepositoryName(from)
+  const source = from === null || from === '' ? undefined : parseRepositoryName(resolve(from, undefined, undefined))
   // Whether a blob exists somewhere is told only to those who may read it there (R9).
   return mayPull(user, source) && mountBlob(context, name, digest, source)
 }

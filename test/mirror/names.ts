@@ -109,3 +109,12 @@ t.test('a path and ?ns= at once mean what each of them means', async (t) => {
   const answer = await mirror.client.send('GET', `/v2/${UP}/team/app/manifests/one?ns=${UP}`)
   t.equal(answer.headers['docker-content-digest'], image.digest)
 })
+
+t.test('a mount from an image of one word at Docker Hub is from its library', async (t) => {
+  const { gateway } = await startUpstream(t)
+  const mirror = await startMirror(t, [gateway], { upstream: { host: 'docker.io' } })
+  const layer = randomBytes(100)
+  const { layers } = await pushLayers(mirror.client, 'docker.io/alpine', [layer], { reference: 'mine' })
+  const path = `/v2/docker.io/team/app/blobs/uploads/?mount=${layers[0]}&from=docker.io%2Falpine`
+  t.equal((await mirror.client.send('POST', path)).status, 201)
+})
