@@ -42,56 +42,82 @@ const DEEPEST = 8
 
 /** Describes the manifest `digest` of the repository with all below it. Never throws. */
 export function describeManifest(layout: Layout, name: RepositoryName, digest: Digest): ManifestNode {
-  return describe({ layout, name, opened: new Set() }, digest)
+  return describe({ layout, name, known: new Map() }, digest)
 }
 
 interface Around {
   readonly layout: Layout
   readonly name: RepositoryName
-  /** Indexes that were opened. Each is once: indexes that name each other's children a hundred times have no end else. */
-  readonly opened: Set<Digest>
+  /**
+   * What was read already, without what indexes say of it. Each manifest is read once, each index opened once: those that
+   * name one another a thousand times have no end else.
+   */
+  readonly known: Map<Digest, ManifestNode>
 }
 
 // `by` is the descriptor in the index that names it.
 function describe(around: Around, digest: Digest, by?: Descriptor, depth = 0): ManifestNode {
-  const { layout, name, opened } = around
+  const known = around.known.get(digest)
+  if (known !== undefined) return nameBy(around, { ...known, children: [] }, by)
+  const { manifest, ...node } = read(around, digest)
+  if (depth < DEEPEST) around.known.set(digest, node)
+  const children = depth < DEEPEST ? (manifest?.manifests ?? []) : []
+  return nameBy(around, { ...node, children: children.map((one) => describe(around, one.digest, one, depth + 1)) }, by)
+}
+
+function read({ layout, name }: Around, digest: Digest): ManifestNode & { readonly manifest?: Manifest } {
   const stored = readLinkTo(layout.revisionLink(name, digest))
   const file = readManifestFile(layout, digest, stored ?? digest)
   const facts = sizeOf(layout.blobData(stored ?? digest))
   const base: ManifestNode = {
     digest,
-    mediaType: file.state === 'read' ? file.manifest.mediaType : (by?.mediaType ?? ''),
-    size: file.state === 'read' ? file.bytes.byteLength : (facts ?? by?.size ?? 0),
-    state: file.state === 'broken' ? 'broken' : stateOf(layout, stored, { digest, size: by?.size ?? facts ?? 0 }),
+    mediaType: file.state === 'read' ? file.manifest.mediaType : '',
+    size: file.state === 'read' ? file.bytes.byteLength : (facts ?? 0),
+    state: file.state === 'broken' ? 'broken' : stateOf(layout, stored, { digest, size: facts ?? 0 }),
     ...(stored !== undefined && stored !== digest && { storedAs: stored }),
-    ...(by?.platform && { platform: by.platform }),
-    ...(by?.annotations && { annotations: by.annotations }),
     layers: [],
     children: [],
   }
   if (file.state !== 'read') return base
   const { manifest } = file
-  const annotations = { ...by?.annotations, ...manifest.annotations }
-  const artifactType = manifest.artifactType || by?.artifactType
   const sizeUnknown = manifest.kind === 'schema1'
-  const isOpen = depth < DEEPEST && !opened.has(digest)
-  if (isOpen) opened.add(digest)
   return {
     ...base,
+    manifest,
     kind: manifest.kind,
-    ...(artifactType && { artifactType }),
-    ...(Object.keys(annotations).length > 0 && { annotations }),
+    ...(manifest.artifactType && { artifactType: manifest.artifactType }),
+    ...(manifest.annotations && { annotations: manifest.annotations }),
     ...(manifest.subject && { subject: manifest.subject.digest }),
     ...(manifest.config && { config: describeBlob(layout, name, manifest.config) }),
     layers: manifest.layers.map((layer) => describeBlob(layout, name, layer, sizeUnknown)),
-    children: isOpen ? manifest.manifests.map((child) => describe(around, child.digest, child, depth + 1)) : [],
+  }
+}
+
+// Adds what the index says of it.
+function nameBy({ layout, name }: Around, node: ManifestNode, by: Descriptor | undefined): ManifestNode {
+  if (by === undefined) return node
+  const { digest } = node
+  const stored = readLinkTo(layout.revisionLink(name, digest))
+  const annotations = { ...by.annotations, ...node.annotations }
+  const artifactType = node.artifactType ?? by.artifactType
+  return {
+    ...node,
+    mediaType: node.mediaType || by.mediaType,
+    size: node.size || by.size,
+    state: node.state === 'broken' ? 'broken' : stateOf(layout, stored, { digest, size: by.size }),
+    ...(by.platform && { platform: by.platform }),
+    ...(artifactType && { artifactType }),
+    ...(Object.keys(annotations).length > 0 && { annotations }),
   }
 }
 
 /** Every blob and manifest of the node, itself first, each digest once. */
 export function listParts(node: ManifestNode): BlobNode[] {
   const parts = new Map<Digest, BlobNode>()
+  const open = new Set<Digest>()
   const add = (one: ManifestNode): void => {
+    if (open.has(one.digest)) return
+    if (one.children.length + one.layers.length > 0) open.add(one.digest)
     for (const part of [one, ...(one.config ? [one.config] : []), ...one.layers]) {
       if (!parts.has(part.digest)) parts.set(part.digest, part)
     }

@@ -132,6 +132,15 @@ t.test('indexes that name one another again and again are opened once each', (t)
     image?.node.children.map(({ children }) => children.length),
     [20, ...Array.from({ length: 19 }, () => 0)],
   )
+  const many = indexOf(Array.from({ length: 3000 }, () => partOf(plantImage(store, A, 'the only layer'))))
+  plantManifest(store, A, many, parseTag('many'))
+  const [wide] = list(store, ['team/a:many'], { images: true }).repositories[0]?.images ?? []
+  const layers = wide?.node.children.map((child) => child.layers) ?? []
+  t.equal(layers.length, 3000)
+  t.ok(
+    layers.every((each) => each === layers[0]),
+    'it was read once',
+  )
   t.end()
 })
 
