@@ -45,8 +45,7 @@ export interface Chunk {
 const NO_LIMITS: UploadLimits = { perUser: Infinity, total: Infinity }
 /** An upload that was left alone for so long is dropped when its place is wanted for another. */
 const FORSAKEN_MS = 60 * 60_000
-/** Seconds. */
-const RETRY_AFTER = '60'
+const RETRY_AFTER_SECONDS = '60'
 
 export class Uploads {
   /** Those that are known to be under way. */
@@ -222,7 +221,7 @@ export class Uploads {
       if (forsaken === undefined) {
         throw registryError('TOOMANYREQUESTS', {
           message: `too many uploads wait for their bytes${limit === 'user' ? ' in your name' : ''}: end or cancel some`,
-          headers: { 'retry-after': RETRY_AFTER },
+          headers: { 'retry-after': RETRY_AFTER_SECONDS },
         })
       }
       // Exchanged at once, so that nobody who begins while the bytes are removed counts on the same place.
