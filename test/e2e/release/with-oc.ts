@@ -120,9 +120,13 @@ export async function tryOc(
     const names = [1, 2, 3].map((each) => `crowd-${slug(oc)}-${each}/openshift4`)
     await Promise.all(names.map((to) => scene.oc(oc, mirror(large, to, ['--max-per-registry=20']))))
     for (const name of names) requireSame(await scene.tags(name), large.expectedTags(oc.style))
-    const log = tarn.service.log().slice(before)
-    if (!/"status":201\b/.test(log)) throw new Error('the log says nothing of the requests')
-    const refused = log.match(/"status":(?:429|503|500|502|504)\b/g) ?? []
+    // Lines are written together: when this one is there, all before it are.
+    const last = `/v2/after-${slug(oc)}/tags/list`
+    await scene.client.send('GET', last)
+    const read = (): string => tarn.service.log().slice(before)
+    await waitFor(async () => read().includes(last))
+    if (!/ status=201\b/.test(read())) throw new Error('the log says nothing of the requests')
+    const refused = read().match(/.* status=(?:429|503|500|502|504)\b.*/g) ?? []
     if (refused.length > 0) throw new Error(`${refused.length} requests were turned away: ${refused[0]}`)
   })
 }
