@@ -13,7 +13,8 @@ import type { PickedImage } from './picked.ts'
 import { BLOCK } from './tar-header.ts'
 
 export interface Against {
-  readonly known: ReadonlySet<Digest>
+  /** What it has, with the bytes that each has there; a size that no blob has where those who say it disagree. */
+  readonly known: ReadonlyMap<Digest, number>
   readonly buildsOn: readonly BuildsOn[]
   /** Whether the far side has the image under exactly its tags: all that mention one of these tags must say so. */
   readonly hasImage: (repository: RepositoryName, image: Pick<PickedImage, 'digest' | 'tags'>) => boolean
@@ -22,18 +23,20 @@ export interface Against {
 }
 
 const OPEN_BRACE = 0x7b
+/** Who is told two sizes can rely on neither. */
+const DISPUTED = -1
 const INDEX_NAME = /^data\/\.tarn\/state\/bundles\/[0-9a-f]{64}\.json$/
 
 /** Reads inventories and bundles (or their indexes). Throws a Problem that names the file which is neither. */
 export async function readAgainst(paths: readonly string[]): Promise<Against> {
-  const known = new Set<Digest>()
+  const known = new Map<Digest, number>()
   const buildsOn: BuildsOn[] = []
   const manifests = new Set<string>()
   const tags = new Map<string, Set<Digest>>()
   for (const path of paths) {
     try {
       const one = await readOne(path)
-      for (const { digest } of one.blobs) known.add(digest)
+      for (const { digest, size } of one.blobs) known.set(digest, (known.get(digest) ?? size) === size ? size : DISPUTED)
       buildsOn.push(one.as)
       for (const repository of one.repositories) {
         for (const digest of repository.manifests) manifests.add(`${repository.name}@${digest}`)
@@ -62,7 +65,7 @@ export async function readAgainst(paths: readonly string[]): Promise<Against> {
 
 interface Known {
   readonly as: BuildsOn
-  readonly blobs: readonly { readonly digest: Digest }[]
+  readonly blobs: readonly { readonly digest: Digest; readonly size: number }[]
   readonly repositories: readonly InventoryRepository[]
 }
 

@@ -16,8 +16,8 @@ import { LARGEST_SIGNATURE } from './signature.ts'
 import { BLOCK, TAR_END, headerSize, padSize } from './tar-header.ts'
 
 export interface PlanOptions {
-  /** Blobs that the far side has. */
-  readonly known: ReadonlySet<Digest>
+  /** Blobs that the far side has, with the bytes of each there: one that is cut short there is none. */
+  readonly known: ReadonlyMap<Digest, number>
   /** Whether it has an image under exactly these tags; undefined when nothing is known of that. */
   readonly hasImage?: ((repository: RepositoryName, image: PickedImage) => boolean) | undefined
   readonly buildsOn: readonly BuildsOn[]
@@ -55,8 +55,9 @@ export async function planBundle(everything: Picked, options: PlanOptions, slice
       hint: 'make several: tarn bundle create FILE REPO…',
     })
   }
-  const carried = picked.blobs.filter(({ digest }) => !known.has(digest))
-  const needed = picked.blobs.filter(({ digest }) => known.has(digest)).toSorted((a, b) => compare(a.digest, b.digest))
+  const isThere = ({ digest, size }: PickedBlob): boolean => known.get(digest) === size
+  const carried = picked.blobs.filter((blob) => !isThere(blob))
+  const needed = picked.blobs.filter(isThere).toSorted((a, b) => compare(a.digest, b.digest))
   const sources = new Map(carried.map((blob) => [blob.digest, blob]))
   const created = options.created ?? picked.newest
   const facts = { sequence, buildsOn, created }
@@ -87,8 +88,9 @@ export async function planBundle(everything: Picked, options: PlanOptions, slice
 /** Leaves out images that the far side has as they are; where that is all of them, they are told once more. */
 function leaveOutImages(picked: Picked, { known, hasImage }: PlanOptions): Picked {
   if (hasImage === undefined) return picked
+  const there = new Set(picked.blobs.flatMap(({ digest, size }) => (known.get(digest) === size ? [digest] : [])))
   const isThere = (repository: RepositoryName, image: PickedImage): boolean =>
-    [...image.manifests, ...image.layers].every((digest) => known.has(digest)) && hasImage(repository, image)
+    [...image.manifests, ...image.layers].every((digest) => there.has(digest)) && hasImage(repository, image)
   const repositories = picked.repositories
     .map(({ name, images }) => ({ name, images: images.filter((image) => !isThere(name, image)) }))
     .filter(({ images }) => images.length > 0)

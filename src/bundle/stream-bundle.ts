@@ -32,7 +32,7 @@ export async function streamBundle({ store }: Context, options: StreamOptions): 
   const { sequence, now, key } = options
   const { picked, release } = await pickImages(store, options, now / 1000)
   try {
-    const facts = { known: new Set<never>(), buildsOn: [], sequence, created: undefined, partSize: undefined }
+    const facts = { known: new Map<never, never>(), buildsOn: [], sequence, created: undefined, partSize: undefined }
     const plan = await planBundle(picked, facts, sliceDigestsOf(store.layout))
     const signature = existsSync(key) ? signIndex(plan.indexBytes, readBundleKey(key)) : undefined
     const bytes = new PassThrough({ highWaterMark: 1024 * 1024 })
