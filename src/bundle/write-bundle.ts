@@ -10,6 +10,7 @@ import type { Progress } from '../registry/collect.ts'
 import { hashFile } from '../storage/hash-file.ts'
 import { HashThread } from '../storage/hash-thread.ts'
 import type { Layout } from '../storage/layout.ts'
+import { PROGRAM_FILE } from './archive-files.ts'
 import { carriedBytes } from './bundle-index.ts'
 import { readFirstBytes } from './first-bytes.ts'
 import { writePartFile } from './part-file.ts'
@@ -42,6 +43,8 @@ export interface WrittenFile {
 }
 
 const SUMS = 'SHA256SUMS'
+/** What `--with-tarn` writes for the far side. */
+export const README = 'README.txt'
 const BUNDLE = /\.tar(?:\.zst)?(?:\.sig)?$/
 
 /** Writes what is not there yet, part after part; gives all files. Throws a Problem for what a person must put right. */
@@ -49,8 +52,10 @@ export async function writeBundle(plan: Plan, options: WriteOptions): Promise<re
   const { path, key } = options
   const { index, indexBytes } = plan
   const sumsPath = join(dirname(path), SUMS)
-  // Of bundles that were taken away since the sum would fail: sha256sum -c must say that all is well.
-  const isGone = (name: string): boolean => BUNDLE.test(name) && !existsSync(join(dirname(path), name))
+  // Of bundles that were taken away since, and of what lay beside them, the sum would fail: sha256sum -c must say that all
+  // is well.
+  const isOurs = (name: string): boolean => BUNDLE.test(name) || PROGRAM_FILE.test(name) || name === README
+  const isGone = (name: string): boolean => isOurs(name) && !existsSync(join(dirname(path), name))
   const sums = new Map([...(await readSums(sumsPath))].filter(([name]) => !isGone(name)))
   const signaturePath = `${partPath(path, 1, 1, false)}.sig`
   const signature = key && ((await readOwnSignature(signaturePath, indexBytes, key)) ?? signIndex(indexBytes, key))

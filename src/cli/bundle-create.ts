@@ -105,7 +105,7 @@ async function create(
     const plan = await planBundle(picked, facts, sliceDigestsOf(layout))
     const written = await writeBundle(plan, { path, zstd, key, layout, onProgress: progress.onEvent })
     progress.end()
-    const beside = tarn === undefined ? [] : await addTarn(tarn, written, key !== undefined)
+    const beside = tarn === undefined ? [] : await addTarn(tarn, written, { isSigned: key !== undefined, index: plan.index })
     const isWhole = picked.skipped.length === 0 && picked.unmatched.length === 0
     output.result({ ...describe(plan, written, key), beside }, [...beside, format(plan, written, key)].join('\n'))
     if (!isWhole) process.exitCode = EXIT.partly

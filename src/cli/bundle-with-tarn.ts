@@ -10,8 +10,9 @@ import { Problem } from '../config/problem.ts'
 import { PROGRAM_FILE } from '../bundle/archive-files.ts'
 import { readSums, writeSums } from '../bundle/sums-file.ts'
 import type { WrittenFile } from '../bundle/write-bundle.ts'
-
-const PROGRAM = /^(tarn-.+-linux-(?:x64|arm64))\.tar\.gz$/
+import { README } from '../bundle/write-bundle.ts'
+import type { Medium } from './bundle-readme.ts'
+import { PROGRAM, writeReadme } from './bundle-readme.ts'
 
 /** The files that `npm run dist` made. Throws a Problem when there are none; `named` is a folder that a person named. */
 export function findTarn(named: string | undefined): readonly string[] {
@@ -32,7 +33,7 @@ export function findTarn(named: string | undefined): readonly string[] {
 export async function addTarn(
   tarn: readonly string[],
   bundle: readonly Pick<WrittenFile, 'path'>[],
-  isSigned: boolean,
+  facts: Pick<Medium, 'isSigned' | 'index'>,
 ): Promise<readonly string[]> {
   const directory = dirname(bundle[0]?.path ?? '.')
   const sumsPath = join(directory, 'SHA256SUMS')
@@ -47,67 +48,18 @@ export async function addTarn(
     }
     sums.set(basename(to), await hashFileAt(to))
   }
-  const readme = join(directory, 'README.txt')
+  const readme = join(directory, README)
   await writeFile(
     readme,
-    writeReadme(
-      tarn.map((path) => basename(path)),
-      bundle.map(({ path }) => basename(path)),
-      isSigned,
-    ),
+    writeReadme({
+      tarn: tarn.map((path) => basename(path)),
+      bundle: bundle.map(({ path }) => basename(path)),
+      ...facts,
+    }),
   )
-  sums.set('README.txt', await hashFileAt(readme))
+  sums.set(README, await hashFileAt(readme))
   await writeSums(sumsPath, sums)
   return [...there, readme]
-}
-
-function writeReadme(tarn: readonly string[], bundle: readonly string[], isSigned: boolean): string {
-  const programs = tarn.filter((name) => PROGRAM.test(name))
-  const program = programs.find((name) => name.includes('-x64.')) ?? programs[0] ?? ''
-  const images = tarn.filter((name) => name.includes('-image-'))
-  const image = images.find((name) => name.includes('-x64.')) ?? images[0]
-  const folder = PROGRAM.exec(program)?.[1] ?? ''
-  const parts = bundle.map((name) => `/media/${name}`).join(' ')
-  return `This medium holds container images and the registry that serves them. Nothing has to be fetched, nothing to be installed.
-Below, /media stands for this directory.
-
-0. Look whether all of it arrived:
-
-   cd /media && sha256sum -c SHA256SUMS
-
-1. Unpack Tarn${programs.length > 1 ? ' (on a machine with ARM processors the file that ends in arm64)' : ''}:
-
-   tar -xzf /media/${program} -C /opt
-
-2. Make a registry. It asks for a password, and says how clients trust it:
-
-   /opt/${folder}/bin/tarn init /opt/registry --host $(hostname -f) --user admin
-${
-  isSigned
-    ? `
-   The images are signed. Put the line that the sender gave you by another way into /opt/registry/auth/allowed_signers.
-`
-    : ''
-}
-3. Take the images in:
-
-   /opt/${folder}/bin/tarn bundle apply --config /opt/registry/config.yml ${parts}
-
-Then serve them, until it is made a service of the machine:
-
-   /opt/${folder}/bin/tarn serve /opt/registry/config.yml
-${
-  image === undefined
-    ? ''
-    : `
-With podman in the place of 1${images.length > 1 ? ' (with ARM processors the file with arm64)' : ''}, after which localhost/tarn takes the commands from "init" on:
-
-   podman load -i /media/${image}
-`
-}
-Without Tarn: any registry:2 or registry:3 serves the images after  tar -xf  of each file of the bundle, in their order,
-where its data/ lies.
-`
 }
 
 async function isSame(from: string, to: string): Promise<boolean> {
