@@ -3,6 +3,7 @@
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'
+import { Allowance, COST } from './allowance.ts'
 import { BadArchive } from './bad-archive.ts'
 import type { Claim } from './claimed-path.ts'
 
@@ -19,41 +20,36 @@ interface Repository extends WantedRepository {
   readonly tags: Map<Tag, Digest>
 }
 
-/** Links take some 150 bytes of memory each. */
-const MOST_LINKS = 1_000_000
-
 export class Claims {
   readonly #repositories = new Map<RepositoryName, Repository>()
   readonly #digests = new Map<Digest, Digest>()
-  readonly #most: number
-  #links = 0
+  readonly #allowance: Allowance
 
-  constructor(most = MOST_LINKS) {
-    this.#most = most
+  constructor(allowance: Allowance = new Allowance()) {
+    this.#allowance = allowance
   }
 
   get repositories(): ReadonlyMap<RepositoryName, WantedRepository> {
     return this.#repositories
   }
 
-  get links(): number {
-    return this.#links
-  }
-
-  /** The one copy of a digest that is kept; a digest that was cut out of a longer text would keep that. */
+  /**
+   * The one copy of a digest that is kept; a digest that was cut out of a longer text would keep that. Throws a BadArchive
+   * when there are too many.
+   */
   readonly intern = (digest: Digest): Digest => {
     const known = this.#digests.get(digest)
     if (known !== undefined) return known
+    this.#allowance.take(COST.digest)
     const own = Buffer.from(digest, 'latin1').toString('latin1') as Digest
     this.#digests.set(own, own)
     return own
   }
 
-  /** Takes a link with what it holds. Throws a BadArchive when it was there with something else in it. */
+  /** Takes a link with what it holds. Throws a BadArchive when it was there with something else in it, or is one too many. */
   add(claim: Claim, holds: Digest, where: string): void {
     if (claim.kind !== 'layer' && claim.kind !== 'revision' && claim.kind !== 'tag') return
-    this.#links += 1
-    if (this.#links > this.#most) throw new BadArchive(`the archive has more than ${this.#most} links`)
+    this.#allowance.take(COST.link + (claim.kind === 'tag' ? COST.text + claim.tag.length : 0))
     const repository = this.#of(claim.repository)
     const target = this.intern(holds)
     switch (claim.kind) {
@@ -71,6 +67,7 @@ export class Claims {
   #of(name: RepositoryName): Repository {
     let repository = this.#repositories.get(name)
     if (repository === undefined) {
+      this.#allowance.take(COST.repository + name.length)
       repository = { layers: new Map(), manifests: new Set(), tags: new Map() }
       this.#repositories.set(Buffer.from(name, 'latin1').toString('latin1') as RepositoryName, repository)
     }

@@ -3,6 +3,7 @@
 import type { Digest } from '../oci/digest.ts'
 import type { Manifest } from '../oci/manifest.ts'
 import { readManifest, requiredBlobs } from '../oci/manifest.ts'
+import { COST } from './allowance.ts'
 
 export interface ManifestFacts {
   /** Without these it is not whole: config, and layers that have no urls. */
@@ -21,18 +22,29 @@ export function beginsAsManifest(bytes: Uint8Array): boolean {
   return bytes[0] === OPEN_BRACE || bytes[0] === 0x0a || bytes[0] === 0x20 || bytes[0] === 0x09 || bytes[0] === 0x0d
 }
 
-/** The facts of a manifest; undefined for bytes that are none, such as an image's configuration. */
+/** The facts of a manifest; undefined for bytes that are none, such as an image's configuration. Throws what `intern` throws. */
 export function readFacts(bytes: Uint8Array, intern: (digest: Digest) => Digest): ManifestFacts | undefined {
+  const manifest = parse(bytes)
+  return manifest && factsOf(manifest, intern)
+}
+
+function parse(bytes: Uint8Array): Manifest | undefined {
   try {
-    return factsOf(readManifest(bytes), intern)
+    return readManifest(bytes)
   } catch {
     return undefined
   }
 }
 
+/** What of the process's memory the facts take. */
+export function costOf({ blobs, others, children }: ManifestFacts): number {
+  return COST.manifest + COST.reference * (blobs.length + others.length + children.length)
+}
+
 export function factsOf(manifest: Manifest, intern: (digest: Digest) => Digest = (same) => same): ManifestFacts {
   const unique = (digests: readonly Digest[]): Digest[] => [...new Set(digests)].map(intern)
   const blobs = unique(requiredBlobs(manifest).map(({ digest }) => digest))
-  const others = unique(manifest.layers.map(({ digest }) => digest)).filter((digest) => !blobs.includes(digest))
+  const required = new Set(blobs)
+  const others = unique(manifest.layers.map(({ digest }) => digest)).filter((digest) => !required.has(digest))
   return { blobs, others, children: unique(manifest.manifests.map(({ digest }) => digest)) }
 }

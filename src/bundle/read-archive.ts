@@ -5,12 +5,13 @@ import { isDigest } from '../oci/digest.ts'
 import type { ByteSource } from '../storage/byte-source.ts'
 import { LARGEST_MANIFEST } from '../storage/manifests.ts'
 import { MOST_SIGNATURE_BYTES } from '../storage/signatures.ts'
+import { Allowance, COST } from './allowance.ts'
 import { BadArchive } from './bad-archive.ts'
 import type { Claim, ClaimedPath } from './claimed-path.ts'
 import { readClaim } from './claimed-path.ts'
 import { Claims } from './claims.ts'
 import type { ManifestFacts } from './manifest-facts.ts'
-import { beginsAsManifest, readFacts } from './manifest-facts.ts'
+import { beginsAsManifest, costOf, readFacts } from './manifest-facts.ts'
 import type { TarEntry } from './read-tar.ts'
 
 /** What became of a blob: taken, here already, or bytes that are something else than their name says. */
@@ -48,15 +49,20 @@ const MOST_SYMLINKS = 10_000
 const SIGNATURE = /^signatures\/(sha256|sha512)=([0-9a-f]+)\/signature-[1-9][0-9]{0,3}$/
 
 /** Reads the archive from its beginning to its end. Throws BadArchive, what the tar's source and `taker` throw. */
-export async function readArchive(entries: AsyncIterable<TarEntry>, taker: BlobTaker): Promise<Archive> {
-  const reading = new Reading(taker)
+export async function readArchive(
+  entries: AsyncIterable<TarEntry>,
+  taker: BlobTaker,
+  allowance: Allowance = new Allowance(),
+): Promise<Archive> {
+  const reading = new Reading(taker, allowance)
   for await (const entry of entries) await reading.read(entry)
   return reading.end()
 }
 
 class Reading {
   readonly #taker: BlobTaker
-  readonly #claims = new Claims()
+  readonly #allowance: Allowance
+  readonly #claims: Claims
   readonly #blobs = new Map<Digest, ArchiveBlob>()
   readonly #manifests = new Map<Digest, ManifestFacts>()
   readonly #signatures: ArchiveSignature[] = []
@@ -66,8 +72,10 @@ class Reading {
   #torn = 0
   #root: string | undefined
 
-  constructor(taker: BlobTaker) {
+  constructor(taker: BlobTaker, allowance: Allowance) {
     this.#taker = taker
+    this.#allowance = allowance
+    this.#claims = new Claims(allowance)
   }
 
   async read(entry: TarEntry): Promise<void> {
@@ -106,7 +114,9 @@ class Reading {
   #checkKind({ kind, name, where }: TarEntry, path: ClaimedPath | undefined): void {
     if (kind === 'file' || kind === 'directory') return
     if (kind === 'symbolic link' && path === undefined && this.#symlinks.length < MOST_SYMLINKS) {
-      this.#symlinks.push(name.replace(/^(?:\.\/+)+/, ''))
+      const clean = name.replace(/^(?:\.\/+)+/, '')
+      this.#allowance.take(COST.text + Buffer.byteLength(name))
+      this.#symlinks.push(clean)
       return
     }
     throw new BadArchive(`${where} is a ${kind}; a registry has files and directories only`, {
@@ -148,9 +158,12 @@ class Reading {
       if (before.size === entry.size) return
       throw new BadArchive(`${entry.where} was there before with another size`)
     }
+    if (before === undefined) this.#allowance.take(COST.blob)
     const { outcome, facts } = await takeBlob(this.#taker, digest, entry, this.#claims.intern)
     this.#blobs.set(digest, { size: entry.size, outcome })
-    if (facts !== undefined) this.#manifests.set(digest, facts)
+    if (facts === undefined) return
+    this.#allowance.take(costOf(facts))
+    this.#manifests.set(digest, facts)
   }
 
   async #takeLink(claim: Claim, entry: TarEntry): Promise<void> {
@@ -166,6 +179,7 @@ class Reading {
     const digest = `${algorithm}:${hex}`
     if (isDigest(digest) && entry.size > 0 && entry.size <= MOST_SIGNATURE_BYTES) {
       this.#signatureBytes += entry.size
+      this.#allowance.take(COST.text + entry.size)
       if (this.#signatureBytes > MOST_SIGNATURES_HELD) throw new BadArchive('the archive has too many signatures')
       this.#signatures.push({ digest, bytes: await readAll(entry.bytes) })
     } else this.#passedOver += 1

@@ -5,6 +5,7 @@ import { digestOf } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Tag } from '../oci/reference.ts'
 import type { ByteSource } from '../storage/byte-source.ts'
+import { Allowance } from './allowance.ts'
 import { BadArchive } from './bad-archive.ts'
 import type { BundleBlob, BundleIndex, BundleSlice } from './bundle-index.ts'
 import type { WantedRepository } from './claims.ts'
@@ -14,6 +15,7 @@ import { listEntries } from './entries.ts'
 import { indexName, partName, signatureName } from './entry-name.ts'
 import { LARGEST_INDEX, parseIndex } from './index-file.ts'
 import type { ManifestFacts } from './manifest-facts.ts'
+import { costOf } from './manifest-facts.ts'
 import type { ArchiveBlob, ArchiveSignature, BlobOutcome, BlobTaker } from './read-archive.ts'
 import { readAll, takeBlob } from './read-archive.ts'
 import type { TarEntry } from './read-tar.ts'
@@ -160,6 +162,7 @@ class PartReading {
   readonly #manifests = new Map<Digest, ManifestFacts>()
   readonly #signatures: ArchiveSignature[] = []
   readonly #interned: ReadonlyMap<Digest, Digest>
+  readonly #allowance = new Allowance()
   readonly #used: ReadonlySet<Digest>
 
   constructor(head: BundleHead, taker: BundleTaker) {
@@ -179,7 +182,7 @@ class PartReading {
         this.#blobs.set(digest, { size, outcome })
         if (!this.#used.has(digest)) return
         if (facts === undefined) throw new BadArchive(`${digest} is no manifest, and the index says it is one`)
-        this.#manifests.set(digest, facts)
+        this.#keep(digest, facts)
         return
       }
       case 'slice': {
@@ -205,6 +208,16 @@ class PartReading {
       default:
       // Directories hold nothing; the head was read.
     }
+  }
+
+  // What it could have besides is remembered only where the index has it: a manifest names thousands in few packed bytes.
+  #keep(digest: Digest, { blobs, others, children }: ManifestFacts): void {
+    const isKnown = (one: Digest): boolean => this.#interned.has(one)
+    const missing = blobs.find((one) => !isKnown(one))
+    if (missing !== undefined) throw new BadArchive(`the index leaves out ${missing}, which ${digest} needs`)
+    const facts = { blobs, others: others.filter(isKnown), children: children.filter(isKnown) }
+    this.#allowance.take(costOf(facts))
+    this.#manifests.set(digest, facts)
   }
 
   end(): BundlePart {

@@ -7,6 +7,7 @@ import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hashTree } from '../helpers/hash-tree.ts'
 import { applyBesideCollections } from './apply/beside-collection.ts'
+import { beginApply } from './apply/begin-apply.ts'
 import { checkPulls, load } from './apply/images.ts'
 import type { Cargo } from './apply/images.ts'
 import { makePeer } from './exchange/peers.ts'
@@ -57,9 +58,9 @@ export async function run(context: E2EContext): Promise<Row[]> {
   await recorder.check('parts in any order, twice, with kill -9 of the command in between', async () => {
     const site = await makeSite(context)
     for (const part of shuffle(parts, seed)) {
-      const child = machine.start(context.node, commandOf(context, site, ['bundle', 'apply', part]))
-      await child.waitFor(/phase: read/).catch(() => undefined)
-      await child.stop('SIGKILL')
+      const begun = await beginApply(context, part, (fifo) => commandOf(context, site, ['bundle', 'apply', fifo]))
+      await begun.command.stop('SIGKILL')
+      await begun.mustEnd(/^ended by SIGKILL$/)
       await tarn(site, ['bundle', 'apply', part], [0, 3])
     }
     await tarn(site, ['bundle', 'apply', ...shuffle(parts, `${seed} twice`)])
@@ -71,10 +72,13 @@ export async function run(context: E2EContext): Promise<Row[]> {
     async () => {
       let site = await context.startTarn()
       for (const part of shuffle(parts, `${seed} again`)) {
-        const child = machine.start(context.node, commandOf(context, site, ['bundle', 'apply', part]))
-        await child.waitFor(/phase: read/).catch(() => undefined)
+        const from = site
+        const begun = await beginApply(context, part, (fifo) => commandOf(context, from, ['bundle', 'apply', fifo]))
         await site.stop('SIGKILL')
-        await child.stop()
+        const how = await site.service.ending()
+        if (how !== 'ended by SIGKILL') throw new Error(`the registry: ${how}`)
+        // It says that the registry is gone, and does not take the part for applied.
+        await begun.mustEnd(/^exit 1$/)
         site = await context.startTarn({ home: site.home, data: site.data })
         await tarn(site, ['bundle', 'apply', part], [0, 3])
       }

@@ -39,6 +39,8 @@ export interface Service {
   waitFor(pattern: RegExp, ms?: number): Promise<RegExpMatchArray>
   /** Sends the signal (SIGTERM), after 20 s SIGKILL, and resolves when the child is gone. */
   stop(signal?: NodeJS.Signals): Promise<void>
+  /** Resolves with how the child ended, `exit 0` or `ended by SIGKILL`; throws when it is still there after `ms`. */
+  ending(ms?: number): Promise<string>
 }
 
 export interface Machine {
@@ -182,6 +184,22 @@ function startService(command: string, args: readonly string[], options: RunOpti
           () => finish(() => reject(new Error(`${words}: no ${pattern} within ${ms} ms\n${tail(log)}`))),
           ms,
         )
+        listeners.add(look)
+        look()
+      })
+    },
+    ending(ms = 60_000) {
+      return new Promise((resolve, reject) => {
+        const look = (): void => {
+          if (ended === undefined) return
+          clearTimeout(timer)
+          listeners.delete(look)
+          resolve(ended)
+        }
+        const timer = setTimeout(() => {
+          listeners.delete(look)
+          reject(new Error(`${words}: still there after ${ms} ms\n${tail(log)}`))
+        }, ms)
         listeners.add(look)
         look()
       })
