@@ -15,13 +15,21 @@ const BLOCK = 512
 const MOST_ENTRIES = 1_000_000
 const LONGEST_RECORDS = 64 * 1024
 const LONGEST_NAME = 4096
-// All names together, in memory for as long as the tar is open.
-const MOST_NAMED = 64 * 1024 * 1024
+// All that is kept in memory for as long as the tar is open, and what of that an entry takes beside its names.
+const MOST_KEPT = 128 * 1024 * 1024
+const ENTRY_KEEPS = 200
 // Writers fill up their last record.
 const MOST_FILLING = 1024 * 1024
 
-/** Reads all headers. `name` is the file's, for messages. Throws an UnreadableTree that says what is wrong and where. */
-export async function indexTar(handle: FileHandle, name: string): Promise<Map<string, IndexedEntry>> {
+/**
+ * Reads all headers. `name` is the file's, for messages; `most` the bytes of memory that what is kept may take. Throws an
+ * UnreadableTree that says what is wrong and where.
+ */
+export async function indexTar(
+  handle: FileHandle,
+  name: string,
+  most = MOST_KEPT,
+): Promise<Map<string, IndexedEntry>> {
   const { size: end } = await handle.stat()
   const entries = new Map<string, IndexedEntry>()
   const refuse = (what: string): never => {
@@ -29,7 +37,7 @@ export async function indexTar(handle: FileHandle, name: string): Promise<Map<st
   }
   let announced: { path?: string; link?: string; size?: number } = {}
   let at = 0
-  let named = 0
+  let kept = 0
   for (let number = 1; ; number++) {
     if (number > 4 * MOST_ENTRIES || entries.size > MOST_ENTRIES) refuse('it has more entries than can be true')
     const where = `entry ${number}`
@@ -54,8 +62,8 @@ export async function indexTar(handle: FileHandle, name: string): Promise<Map<st
         const before = entries.get(path)
         if (before !== undefined && !(before.kind === 'directory' && entry.kind === 'directory'))
           refuse(`it has ${quoteText(path)} twice`)
-        named += path.length
-        if (named > MOST_NAMED) refuse('its names are longer than can be true')
+        kept += ENTRY_KEEPS + memoryOf(path) + memoryOf(targetOf(entry))
+        if (kept > most) refuse('it has more entries, or longer names, than can be true')
         if (entry.kind !== 'other') entries.set(path, entry)
       }
       announced = {}
@@ -148,6 +156,15 @@ function readAnnouncement(
     }
   }
   return found
+}
+
+function targetOf(entry: IndexedEntry | { readonly kind: 'other' }): string {
+  return entry.kind === 'link' ? entry.to : entry.kind === 'same' ? entry.as : ''
+}
+
+// A text in which one letter is none of Latin-1 takes two bytes for each.
+function memoryOf(text: string): number {
+  return /[^\u0000-\u00ff]/.test(text) ? 2 * text.length : text.length
 }
 
 function readText(bytes: Buffer): string {

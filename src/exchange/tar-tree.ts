@@ -16,9 +16,9 @@ import type { IndexedEntry } from './tar-index.ts'
 import { indexTar } from './tar-index.ts'
 
 const MOST_LINKS = 8
-// Layers are compressed already: what grows more than this is no archive of images.
 // Each takes some hundred bytes of memory; a path of a few kilobytes can name a thousand.
 const MOST_DIRECTORIES = 250_000
+// Layers are compressed already: what grows more than this is no archive of images.
 const MOST_TIMES = 200
 const FREE_OF_CHARGE = 64 * 1024 * 1024
 const MUST_STAY_FREE = 256 * 1024 * 1024

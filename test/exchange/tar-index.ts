@@ -1,8 +1,14 @@
-import { execFileSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
-import { gzipSync, zstdCompressSync } from 'node:zlib'
+import { execFile, execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { createWriteStream, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { promisify } from 'node:util'
+import { createGzip, gzipSync, zstdCompressSync } from 'node:zlib'
 import t from 'tap'
 import { readSmall } from '../../src/exchange/file-tree.ts'
+import { indexTar } from '../../src/exchange/tar-index.ts'
 import { openTarTree } from '../../src/exchange/tar-tree.ts'
 import type { TarPart } from '../helpers/make-tar.ts'
 import { makeEntry, makeTar, paxRecord } from '../helpers/make-tar.ts'
@@ -114,6 +120,58 @@ t.test('few bytes that name directories without number are refused before they f
   const before = process.memoryUsage.rss()
   await t.rejects(openTarTree(`${directory}/a.tar.gz`), { message: /it has more directories than can be true/ })
   t.ok(process.memoryUsage.rss() - before < 300 * 1024 * 1024)
+})
+
+const noise = (at: number): string => createHash('sha256').update(String(at)).digest('hex')
+const KEPT: Readonly<Record<string, (at: number) => TarPart[]>> = {
+  entries: (at) => [{ name: String(at), bytes: '' }],
+  'long names': (at) => [pax(['path', `${noise(at)}${'a'.repeat(3900)}`]), { name: 'x', bytes: '' }],
+  'long names of other names': (at) => [pax(['linkpath', 'a'.repeat(30_000)]), { name: String(at), type: '1' }],
+  'long targets of links': (at) => [pax(['linkpath', 'a'.repeat(30_000)]), { name: String(at), type: '2' }],
+}
+
+for (const [what, make] of Object.entries(KEPT)) {
+  t.test(`more ${what} than can be kept in memory are refused`, async (t) => {
+    const parts = Array.from({ length: 1000 }, (_, at) => make(at)).flat()
+    const path = join(t.testdir({ 'a.tar': makeTar(parts) }), 'a.tar')
+    const handle = await open(path)
+    t.teardown(() => handle.close())
+    const message = `${path}: it has more entries, or longer names, than can be true`
+    await t.rejects(indexTar(handle, path, 150_000), { message })
+    t.equal((await indexTar(handle, path)).size, 1000)
+  })
+}
+
+t.test('a name in letters that are none of Latin-1 counts for what it takes', async (t) => {
+  // Half the letters, and so many bytes.
+  const names = [['a'.repeat(2000)], ['α'.repeat(1000)]].map(([name = '']) => [pax(['path', name]), { name: 'x' }])
+  for (const [at, parts] of names.entries()) {
+    const path = join(t.testdir({ [`${at}.tar`]: makeTar(parts) }), `${at}.tar`)
+    const handle = await open(path)
+    await t.rejects(indexTar(handle, path, 2000), { message: /it has more entries, or longer names/ })
+    await t.resolves(indexTar(handle, path, 3000))
+    await handle.close()
+  }
+})
+
+t.test('few packed bytes with names without number are refused before they fill the memory', async (t) => {
+  const path = join(t.testdir({}), 'a.tar.gz')
+  async function* write() {
+    // Beginnings of different letters: what packs to less than a two hundredth is refused for that.
+    for (let at = 0; at < 40_000;) {
+      const parts = Array.from({ length: 1000 }, () => KEPT['long names']?.(++at) ?? []).flat()
+      yield Buffer.concat(parts.map((part) => makeEntry(part)))
+    }
+    yield Buffer.alloc(1024)
+  }
+  await pipeline(write(), createGzip({ level: 1 }), createWriteStream(path))
+  const data = join(path, '../data')
+  mkdirSync(data)
+  const script = join(import.meta.dirname, '../helpers/threads/import-hostile.ts')
+  const { stdout } = await promisify(execFile)(process.execPath, [script, data, `oci-archive:${path}`])
+  const { refused, bytes } = JSON.parse(stdout) as { readonly refused: number; readonly bytes: number }
+  t.equal(refused, 1)
+  t.ok(bytes < 200 * 1024 * 1024, `${Math.round(bytes / 1024 / 1024)} MiB`)
 })
 
 t.test('what is no tar, what is cut short and what unpacks beyond measure is refused', async (t) => {

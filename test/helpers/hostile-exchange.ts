@@ -101,6 +101,15 @@ export const HOSTILE_EXCHANGE: Readonly<Record<string, readonly [string, Buffer,
     layout({ name: 'L', type: 'L', bytes: 'a'.repeat(1_000_000) }, ...GOOD),
     /1000000 bytes/,
   ],
+  'directories without number': [
+    'oci-archive',
+    gzipSync(
+      layout(
+        ...Array.from({ length: 300 }, (_, at) => [pax('path', `${at}${'/a'.repeat(2000)}`), { name: 'x' }]).flat(),
+      ),
+    ),
+    /more directories than can be true/,
+  ],
   'no end': ['oci-archive', layout(...GOOD).subarray(0, -1024), /end is missing/],
   'a second archive behind the first': [
     'oci-archive',

@@ -12,14 +12,15 @@ const readStatus = (field: string): number =>
 // The program itself takes half of the limit, and V8 more or less of that from run to run.
 const before = readStatus('VmRSS')
 let slowest = 0
-let refused = 0
+const refused = { import: [] as string[], apply: [] as string[] }
+const acts = {
+  import: (source: AsyncIterable<Uint8Array>) => importData(context, source, { dryRun: false }),
+  apply: (source: AsyncIterable<Uint8Array>) => applyBundle(context, source, { dryRun: false, policy }),
+}
 for (const file of files) {
-  for (const act of [
-    (source: AsyncIterable<Uint8Array>) => importData(context, source, { dryRun: false }),
-    (source: AsyncIterable<Uint8Array>) => applyBundle(context, source, { dryRun: false, policy }),
-  ]) {
+  for (const act of ['import', 'apply'] as const) {
     const begun = performance.now()
-    await act(createReadStream(file)).catch(() => (refused += 1))
+    await acts[act](createReadStream(file)).catch(() => refused[act].push(file))
     slowest = Math.max(slowest, performance.now() - begun)
   }
 }
