@@ -126,8 +126,10 @@ export async function applyBundle(
 }
 
 function appliedWith({ layout }: Store, { index, part }: BundleHead): readonly number[] {
-  const before = findReceipt(layout, index.id)?.applied ?? []
-  return [...new Set([...before, part])].toSorted((a, b) => a - b)
+  const before = findReceipt(layout, index.id)
+  // The same content cut into other parts has the same id, and the numbers of these say nothing of those.
+  const applied = before?.parts === index.parts ? before.applied : []
+  return [...new Set([...applied, part])].toSorted((a, b) => a - b)
 }
 
 /** The files that plain tar would have put there: from them an inventory knows which bundles came. */

@@ -67,7 +67,7 @@ async function apply(
         reports.push({ file, ...report })
       } catch (error) {
         failed.push(nameFile(error, file, paths.length))
-        if (!(error instanceof Problem) || error.exitCode !== EXIT.notVerified) break
+        if (!isFlaw(error)) break
       } finally {
         progress.end()
       }
@@ -75,16 +75,22 @@ async function apply(
   } finally {
     await reached.close()
   }
-  const [first, ...more] = failed
-  if (first !== undefined && reports.length === 0 && more.length === 0) throw first
+  // What kept the files behind it from being looked at is worse than a flaw that was found.
+  const worst = failed.find((error) => !isFlaw(error)) ?? failed[0]
+  if (worst !== undefined && reports.length === 0 && failed.length === 1) throw worst
   if (receipt !== undefined && !dryRun) writeReceipt(receipt, findDataDirectory(home))
   const told = dryRun ? foreseeAll(reports) : reports
   output.result({ files: told }, formatApplied(told))
-  for (const error of more) output.note(`error: ${(error as Error).message}`)
-  if (first !== undefined) throw first
+  for (const error of failed) if (error !== worst) output.note(`error: ${(error as Error).message}`)
+  if (worst !== undefined) throw worst
   if (lastOfEach(told).some(({ waiting, heldBack }) => waiting.length > 0 || heldBack.length > 0)) {
     process.exitCode = EXIT.partly
   }
+}
+
+/** Whether it says that something is wrong with one file, so that others may be right. */
+function isFlaw(error: unknown): boolean {
+  return error instanceof Problem && error.exitCode === EXIT.notVerified
 }
 
 /** A dry run takes nothing, so that each part is alone: what one waits for and another that was given brings does not wait. */

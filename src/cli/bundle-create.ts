@@ -8,6 +8,7 @@ import { KEY_FILE, readBundleKey } from '../bundle/bundle-key.ts'
 import { carriedBytes, isPlainTar } from '../bundle/bundle-index.ts'
 import { sliceDigestsOf } from '../bundle/hash-slices.ts'
 import { LATEST_TIME } from '../bundle/index-file.ts'
+import { findLeftBeside } from '../bundle/left-beside.ts'
 import type { ExactImages, PickOptions } from '../bundle/picked.ts'
 import type { Plan } from '../bundle/plan.ts'
 import { planBundle } from '../bundle/plan.ts'
@@ -26,6 +27,8 @@ import { readSyncFile } from './sync-file.ts'
 import { EXIT } from './output.ts'
 import { watchProgress } from './progress.ts'
 import { formatBytes, formatCount } from './table.ts'
+
+const MOST_LEFT = 3
 
 interface CreateOptions {
   readonly sync?: readonly string[]
@@ -106,13 +109,22 @@ async function create(
     const written = await writeBundle(plan, { path, zstd, key, layout, onProgress: progress.onEvent })
     progress.end()
     const beside = tarn === undefined ? [] : await addTarn(tarn, written, { isSigned: key !== undefined, index: plan.index })
+    const own = written.map((one) => one.path)
+    const left = findLeftBeside(path, own, key !== undefined)
+    if (left.length > 0) output.note(describeLeft(left))
     const isWhole = picked.skipped.length === 0 && picked.unmatched.length === 0
-    output.result({ ...describe(plan, written, key), beside }, [...beside, format(plan, written, key)].join('\n'))
+    output.result({ ...describe(plan, written, key), beside, left }, [...beside, format(plan, written, key)].join('\n'))
     if (!isWhole) process.exitCode = EXIT.partly
   } finally {
     progress.end()
     await here.release()
   }
+}
+
+function describeLeft(left: readonly string[]): string {
+  const [first, more] = [left.slice(0, MOST_LEFT), left.length - MOST_LEFT]
+  const names = `${first.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+  return `warning: left by an earlier bundle of this name, and no part of this one: ${names}; remove what you do not want to carry`
 }
 
 // What the command says of all images stands above what the file says of some.

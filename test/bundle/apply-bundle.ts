@@ -163,6 +163,20 @@ t.test('a slice comes to its place though its bytes are a blob too, of the bundl
   }
 })
 
+t.test('parts of the same content in another cut do not count for those of this one', async (t) => {
+  const images = [testImage('team/a', 'v1', 'one'), testImage('team/b', 'v2', 'two')]
+  const second = new Set((images[1]?.layers ?? []).map((bytes) => digestOf(bytes)))
+  const cut = (parts: number) => makeBundle(images, { parts, partOf: (digest) => (second.has(digest) ? 2 : 1) })
+  const [three, two] = [cut(3), cut(2)]
+  t.equal(three.index.id, two.index.id)
+  const store = makeStore(t.testdir())
+  t.same((await apply(makeContext(store), three.parts[2] as Buffer)).applied, [3])
+  t.same((await apply(makeContext(store), two.parts[0] as Buffer)).applied, [1])
+  const last = await apply(makeContext(store), two.parts[1] as Buffer)
+  t.same(last.applied, [1, 2])
+  t.match(last, { images: { all: 2, here: 2 }, waiting: [] })
+})
+
 t.test('a bundle that leaves out what is here needs it here', async (t) => {
   const image = testImage('team/a', 'v1', 'one')
   const layer = digestOf(image.layers[0] as Buffer)

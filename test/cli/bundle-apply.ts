@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
@@ -82,6 +82,17 @@ t.test('a file with a flaw does not keep the others out, and what they brought i
   t.match(stdout, /part 1 of 2[\s\S]*part 2 of 2[\s\S]*2 of 2 images are here/)
   for (const file of ['a.tar', 'b.tar']) t.match(stderr, new RegExp(`^error: ${file}: `, 'm'))
   t.ok(existsSync(join(home.directory, 'back.json')))
+})
+
+t.test('the exit code of several files is that of the worst: what could not be read stands above a flaw', async (t) => {
+  const home = makeHome(t)
+  const media = join(home.directory, 'media')
+  mkdirSync(join(media, 'b.tar'), { recursive: true })
+  writeFileSync(join(media, 'a.tar'), 'hello')
+  const { code, stderr } = await runTarn(home.directory, ['bundle', 'apply', 'media'])
+  t.equal(code, 2, stderr)
+  t.match(stderr, /^error: media\/a\.tar: /m)
+  t.match(stderr, /^error: media\/b\.tar: .*is a directory\nhint: /m)
 })
 
 t.test('what is no bundle, or not there, is told', async (t) => {

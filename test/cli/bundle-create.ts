@@ -99,6 +99,28 @@ t.test('what matches nothing is told by exit code 3, and nothing at all by 1', a
   t.notOk(existsSync(join(directory, 'none.tar')))
 })
 
+t.test('parts of another size that an earlier bundle of this name left are told, and left alone', async (t) => {
+  const { directory, serve } = makeHome(t)
+  const serving = await serve()
+  const client = openClient(serving)
+  t.teardown(() => client.close())
+  for (let at = 0; at < 4; at++) await pushImage(client, 'team/a', 'x'.repeat(40_000 + at), { reference: `v${at}` })
+  mkdirSync(join(directory, 'out'))
+  const first = await runTarn(directory, ['bundle', 'create', 'out/x.tar', '--part-size', '130kB'])
+  t.equal(first.code, 0, first.stderr)
+  t.notMatch(first.stderr, /left by an earlier bundle/)
+  const before = readdirSync(join(directory, 'out')).filter((name) => name.includes('.part-'))
+  t.ok(before.length > 1)
+  const second = await runTarn(directory, ['--json', 'bundle', 'create', 'out/x.tar'])
+  t.equal(second.code, 0, second.stderr)
+  t.match(second.stderr, /warning: left by an earlier bundle of this name, and no part of this one: \S+\.part-0001-of-/)
+  t.same((JSON.parse(second.stdout) as { left: string[] }).left, before.map((name) => join(directory, 'out', name)))
+  t.same(
+    readdirSync(join(directory, 'out')).filter((name) => name.includes('.part-')),
+    before,
+  )
+})
+
 t.test('wrong words are told before anything is done', async (t) => {
   const { directory } = makeHome(t)
   for (const [args, message] of [
