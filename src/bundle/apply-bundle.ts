@@ -90,8 +90,9 @@ export async function applyBundle(
     },
     async settle({ held }, { head, repositories }) {
       for (const blob of head.index.blobs) {
-        if (blob.slices !== undefined && store.blobs.state(blob.digest)?.verdict === 'whole')
-          await removeSlices(store, blob)
+        // The slices of another cut too: nobody asks for them any more.
+        const isMeant = blob.slices !== undefined || blob.part === head.part
+        if (isMeant && store.blobs.state(blob.digest)?.verdict === 'whole') await removeSlices(store, blob)
       }
       const tags = [...repositories].flatMap(([repository, wanted]) => tagsThatHold(store, repository, wanted.tags))
       await keepHead(store, head)

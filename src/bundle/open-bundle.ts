@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, open, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Digest } from '../oci/digest.ts'
+import { digestOf } from '../oci/digest.ts'
 import type { Layout } from '../storage/layout.ts'
 import { FileSource } from '../storage/byte-source.ts'
 import { createLayout } from '../storage/layout.ts'
@@ -45,21 +46,21 @@ export async function openBundle(files: readonly string[], policy: SignaturePoli
     await rm(directory, { recursive: true, force: true })
   }
   try {
-    // Of each bundle its own: two may cut the same blob differently.
-    const segments = new Map<string, Map<Digest, Segment[]>>()
+    // Of each bundle its own: two may cut the same blob differently, the same content in other parts too, whose id is the same.
+    const cuts = new Map<Digest, { readonly index: BundleIndex; readonly segments: Map<Digest, Segment[]> }>()
     const heads: BundleHead[] = []
     for (const file of files) {
       const head = await readHeadOf(file)
       judgeSignature(head, policy)
       const handle = await open(file, 'r')
       handles.push(handle)
-      const own = segments.get(head.index.id) ?? new Map<Digest, Segment[]>()
-      segments.set(head.index.id, own)
-      await findSegments(head, handle, file, own)
+      const key = digestOf(head.indexBytes)
+      const cut = cuts.get(key) ?? { index: head.index, segments: new Map<Digest, Segment[]>() }
+      cuts.set(key, cut)
+      await findSegments(head, handle, file, cut.segments)
       heads.push(head)
     }
-    const indexes = new Map(heads.map(({ index }) => [index.id, index]))
-    const whole = new Map([...indexes.values()].flatMap((index) => findWhole(index, segments.get(index.id))))
+    const whole = new Map([...cuts.values()].flatMap(({ index, segments }) => findWhole(index, segments)))
     const blobs = new ServedBlobs(whole)
     const layout = createLayout(directory)
     // Ascending, so that a newer bundle has the last word on a tag.
@@ -69,7 +70,9 @@ export async function openBundle(files: readonly string[], policy: SignaturePoli
     }
     const images = new Set(
       heads.flatMap(({ index }) =>
-        index.repositories.flatMap((one) => one.images.map(({ manifest }) => `${one.name} ${manifest} ${index.id}`)),
+        index.repositories.flatMap((one) =>
+          one.images.map(({ manifest }) => `${one.name} ${index.blobs[manifest]?.digest} ${index.id}`),
+        ),
       ),
     )
     return { directory, blobs, parts: files.length, images: images.size, close }
@@ -124,9 +127,9 @@ async function findSegments(
 }
 
 /** Blobs of the bundle of which nothing is missing. */
-function findWhole({ blobs }: BundleIndex, segments?: ReadonlyMap<Digest, Segment[]>): [Digest, Segment[]][] {
+function findWhole({ blobs }: BundleIndex, segments: ReadonlyMap<Digest, Segment[]>): [Digest, Segment[]][] {
   return blobs.flatMap(({ digest, size }) => {
-    const parts = segments?.get(digest) ?? []
+    const parts = segments.get(digest) ?? []
     // A slice that is missing is a hole.
     const found = Array.from(parts as (Segment | undefined)[], (part) => part?.size ?? 0)
     return found.length > 0 && found.reduce((sum, each) => sum + each, 0) === size ? [[digest, parts]] : []

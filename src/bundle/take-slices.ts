@@ -1,6 +1,6 @@
 // Blobs that are cut over parts. A slice lies beside where its blob belongs, where plain tar puts it too; when all of them
 // are here they are read into one file, hashed, and only what hashes right becomes the blob.
-import { createReadStream } from 'node:fs'
+import { createReadStream, readdirSync } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
 import type { Digest } from '../oci/digest.ts'
 import { algorithmOf, hexOf } from '../oci/digest.ts'
@@ -8,6 +8,7 @@ import type { Context } from '../registry/context.ts'
 import { requireWritable } from '../registry/context.ts'
 import { hashFile } from '../storage/hash-file.ts'
 import type { Incoming } from '../storage/incoming.ts'
+import { childOf } from '../storage/layout.ts'
 import { statFile } from '../storage/stamp.ts'
 import type { Store } from '../storage/store.ts'
 import { BadArchive } from './bad-archive.ts'
@@ -17,6 +18,7 @@ import type { BundlePart, BundleTaker } from './read-bundle.ts'
 import { hashBlobs } from './take-blobs.ts'
 
 const PIECE = 1024 * 1024
+const SLICE = /^slice-\d{4}-of-\d{4}$/
 
 /** Paths of the slices of a blob, in order. */
 function slicePaths({ layout }: Store, { digest, slices = [] }: BundleBlob): string[] {
@@ -128,9 +130,12 @@ async function hashesTo(path: string, digest: Digest): Promise<boolean> {
   }
 }
 
-/** Removes the slices of a blob that is whole now. */
-export async function removeSlices(store: Store, blob: BundleBlob): Promise<void> {
-  for (const path of slicePaths(store, blob)) await rm(path, { force: true })
+/** Removes the slices of a blob that is whole now, whichever bundle cut it. */
+export async function removeSlices({ layout }: Store, { digest }: Pick<BundleBlob, 'digest'>): Promise<void> {
+  const directory = layout.blob(digest)
+  for (const name of readdirSync(directory)) {
+    if (SLICE.test(name)) await rm(childOf(directory, name), { force: true })
+  }
 }
 
 async function* readAll(paths: readonly string[]): AsyncGenerator<Uint8Array> {

@@ -1,5 +1,5 @@
 import { generateKeyPairSync, createPublicKey } from 'node:crypto'
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import type { ApplyOptions } from '../../src/bundle/apply-bundle.ts'
 import { applyBundle } from '../../src/bundle/apply-bundle.ts'
@@ -94,6 +94,21 @@ t.test('a blob that is cut over parts is joined when its last slice came, in whi
       [1, 2, 3].some((slice) => existsSync(store.layout.blobSlice(large, slice, 3))),
       'no slice is left',
     )
+  }
+})
+
+t.test('slices of another cut go when their blob is whole, cut or not', async (t) => {
+  const image = testImage('team/a', 'v1', 'large', [100_000])
+  const [three, two, whole] = [
+    makeBundle([image], { parts: 3, sliceSize: 40_000 }).parts,
+    makeBundle([image], { parts: 2, sliceSize: 60_000 }).parts,
+    makeBundle([image]).parts,
+  ]
+  for (const other of [two, whole]) {
+    const store = makeStore(t.testdir())
+    for (const part of [...three.slice(0, 2), ...other]) await apply(makeContext(store), part)
+    t.equal(tagOf(store, image), image.digest)
+    t.same(readdirSync(store.layout.blob(digestOf(image.layers[0] as Buffer))), ['data'])
   }
 })
 

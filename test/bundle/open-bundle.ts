@@ -93,8 +93,14 @@ t.test('a blob that two bundles cut differently comes from one of them', async (
     makeBundle([image, testImage(A, 'v2', 'two')], { parts: 2, sliceSize: 120_000 }).parts,
     makeBundle([image, testImage(A, 'v3', 'three')]).parts,
   ]
+  // The same content as the first, so that their ids are one.
+  const [same, uncut] = [makeBundle([image], { parts: 2, sliceSize: 120_000 }).parts, makeBundle([image]).parts]
   const large = image.layers[1] as Buffer
   for (const archives of [
+    [...uncut, ...cut.slice(0, 1)],
+    [...cut.slice(1), ...uncut],
+    [...same, ...cut.slice(0, 2)],
+    [...cut, ...same.slice(1)],
     [...whole, ...cut.slice(0, 2)],
     [...cut.slice(1), ...whole],
     [...cut, ...other],
