@@ -43,6 +43,22 @@ export class ByteReader {
     return part.byteLength
   }
 
+  /** Passes over `size` bytes, unread where the source can do that; gives how many there were. Throws what the source throws. */
+  async pass(size: number): Promise<number> {
+    let left = size
+    while (left > 0) {
+      if (this.#chunk.byteLength === 0 && this.#source.skip !== undefined) {
+        const skipped = this.#source.skip(left)
+        this.position += skipped
+        return size - left + skipped
+      }
+      const part = await this.some(left)
+      if (part === undefined) break
+      left -= part.byteLength
+    }
+    return size - left
+  }
+
   /** The first `size` bytes, or all where there are fewer, which are given out again afterwards. */
   async peek(size: number): Promise<Uint8Array> {
     const parts: Uint8Array[] = []

@@ -5,6 +5,7 @@ import { decodeName } from './read-header.ts'
 
 export interface PaxRecords {
   readonly path?: string
+  readonly link?: string
   readonly size?: number
 }
 
@@ -13,29 +14,41 @@ const BLANK = 0x20
 const EQUALS = 0x3d
 
 // What says nothing about where the bytes go and how many they are.
-const HARMLESS = /^(?:atime|ctime|mtime|uid|gid|uname|gname|comment|linkpath|(?:SCHILY|LIBARCHIVE|RHT)\..+)$/
+const HARMLESS = /^(?:atime|ctime|mtime|uid|gid|uname|gname|comment|(?:SCHILY|LIBARCHIVE|RHT)\..+)$/
 
-/** Reads the records before one entry. Throws a BadArchive whose sentence goes on after `where`. */
-export function readPax(bytes: Uint8Array, where: string): PaxRecords {
+/**
+ * Reads the records before one entry. Throws a BadArchive whose sentence goes on after `where`; for a key that nobody knows
+ * too, unless `takesStrange`.
+ */
+export function readPax(bytes: Uint8Array, where: string, takesStrange = false): PaxRecords {
   const records = splitPax(bytes, where)
   let path: string | undefined
+  let link: string | undefined
   let size: number | undefined
   for (const [key, value] of records) {
     if (key === 'path') path = value
+    else if (key === 'linkpath') link = value
     else if (key === 'size') size = readSize(value, where)
     else if (key.startsWith('GNU.sparse.')) {
       throw new BadArchive(`${where} is a sparse file`, { hint: 'nothing was changed; make the tar without --sparse' })
-    } else if (!HARMLESS.test(key)) {
+    } else if (!takesStrange && !HARMLESS.test(key)) {
       throw new BadArchive(`${where} has a pax record that is not known: ${JSON.stringify(key.slice(0, 64))}`)
     }
   }
-  return { ...(path !== undefined && { path }), ...(size !== undefined && { size }) }
+  return {
+    ...(path !== undefined && { path }),
+    ...(link !== undefined && { link }),
+    ...(size !== undefined && { size }),
+  }
 }
 
-/** Reads a global header, which may hold no more than a comment: anything else would change entries from afar. */
-export function checkGlobalPax(bytes: Uint8Array, where: string): void {
+/**
+ * Reads a global header, which may hold no more than a comment: anything else would change entries from afar. With
+ * `takesStrange` it may hold what says nothing about where bytes go and how many they are.
+ */
+export function checkGlobalPax(bytes: Uint8Array, where: string, takesStrange = false): void {
   for (const key of splitPax(bytes, where).keys()) {
-    if (key === 'comment') continue
+    if (key === 'comment' || (takesStrange && !/^(?:path|linkpath|size|GNU\.sparse\..*)$/.test(key))) continue
     throw new BadArchive(`${where} would change all entries after it: ${JSON.stringify(key.slice(0, 64))}`)
   }
 }

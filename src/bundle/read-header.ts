@@ -26,6 +26,8 @@ export interface TarHeader {
   readonly kind: EntryKind | Announcement
   /** Bytes that follow. */
   readonly size: number
+  /** What a link leads to; '' for all else. */
+  readonly link: string
 }
 
 const KINDS: Readonly<Record<string, EntryKind | Announcement>> = {
@@ -53,6 +55,7 @@ const NAME = [0, 100] as const
 const SIZE = [124, 12] as const
 const CHECKSUM = [148, 8] as const
 const TYPE = 156
+const LINK = [157, 100] as const
 const MAGIC = [257, 8] as const
 const PREFIX = [345, 155] as const
 const POSIX = 'ustar\x0000'
@@ -73,12 +76,11 @@ export function readHeader(block: Uint8Array, where: string): TarHeader {
     throw new BadArchive(`${where}: the checksum of its header is wrong`)
   const type = bytes.toString('latin1', TYPE, TYPE + 1)
   const kind = KINDS[type]
-  if (kind === undefined)
-    throw new BadArchive(`${where} is of a kind that no registry has: type ${JSON.stringify(type)}`)
+  if (kind === undefined) throw new BadArchive(`${where} is of a kind that is not known: type ${JSON.stringify(type)}`)
   const [prefix, last] = [magic === POSIX ? readText(field(PREFIX)) : '', readText(field(NAME))]
   const name = prefix === '' ? last : `${prefix}/${last}`
   const size = readNumber(field(SIZE), `${where}: the size`)
-  return { name, kind, size }
+  return { name, kind, size, link: kind === 'hard link' || kind === 'symbolic link' ? readText(field(LINK)) : '' }
 }
 
 function sumOf(bytes: Uint8Array): number {

@@ -15,6 +15,8 @@ export interface TarEntry {
   /** As it is written, but for the slash at the end of a directory's. */
   readonly name: string
   readonly kind: EntryKind
+  /** What a link leads to, as it is written; '' for all else. */
+  readonly link: string
   /** Bytes. */
   readonly size: number
   /** Where its bytes begin in the tar as it is when it is not compressed. */
@@ -34,9 +36,16 @@ export interface TarLimits {
   readonly announcement: number
   /** Bytes of zeros after the two blocks that end it: writers fill up their last record, of 10 KiB unless told otherwise. */
   readonly filling: number
+  /** Whether pax records that nobody knows are passed over, and not refused. */
+  readonly strangeRecords: boolean
 }
 
-export const TAR_LIMITS: TarLimits = { entries: 20_000_000, announcement: 64 * 1024, filling: 1024 * 1024 }
+export const TAR_LIMITS: TarLimits = {
+  entries: 20_000_000,
+  announcement: 64 * 1024,
+  filling: 1024 * 1024,
+  strangeRecords: false,
+}
 
 const WITH_BYTES: ReadonlySet<EntryKind> = new Set(['file', 'contiguous file', 'sparse file', 'continued file'])
 const PIECE = 1024 * 1024
@@ -52,11 +61,11 @@ export async function* readTar(
       if (number > limits.entries) throw new BadArchive(`the archive has more than ${limits.entries} entries`)
       const head = await readHead(reader, number, limits)
       if (head === undefined) break
-      const { name, kind, size } = head.facts
+      const { name, kind, size, link } = head.facts
       const rest: Rest = { left: size, isOpen: true }
       const where = describeEntry(number, name)
       const bytes = readBytes(reader, rest, where)
-      yield { number, name, kind, size, offset: reader.position, head: head.bytes, where, bytes }
+      yield { number, name, kind, link, size, offset: reader.position, head: head.bytes, where, bytes }
       rest.isOpen = false
       await passOver(reader, rest.left, where)
       await checkFilling(reader, size, where)
@@ -71,6 +80,7 @@ interface Head {
   readonly name: string
   readonly kind: EntryKind
   readonly size: number
+  readonly link: string
 }
 
 /** The header of an entry with all that was announced before it; undefined at the end of the archive. */
@@ -81,6 +91,7 @@ async function readHead(
 ): Promise<{ readonly facts: Head; readonly bytes: Uint8Array } | undefined> {
   const parts: Uint8Array[] = []
   let longName: string | undefined
+  let longLink: string | undefined
   let pax: PaxRecords | undefined
   for (let announced = 0; ; announced++) {
     const where = `entry ${number}`
@@ -101,19 +112,22 @@ async function readHead(
         if (announced >= 4) throw new BadArchive(`${where} is announced again and again`)
         const bytes = await readAnnouncement(reader, size, where, limits)
         parts.push(bytes, Buffer.alloc(fillingOf(size)))
-        if (kind === 'global pax') checkGlobalPax(bytes, where)
+        if (kind === 'global pax') checkGlobalPax(bytes, where, limits.strangeRecords)
         else if (kind === 'pax') {
           if (pax !== undefined) throw new BadArchive(`${where} has two pax headers`)
-          pax = readPax(bytes, where)
+          pax = readPax(bytes, where, limits.strangeRecords)
         } else if (kind === 'long name') {
           if (longName !== undefined) throw new BadArchive(`${where} has two long names`)
           longName = readLongName(bytes, where)
+        } else {
+          if (longLink !== undefined) throw new BadArchive(`${where} has two long links`)
+          longLink = readLongName(bytes, where)
         }
         break
       }
       default:
         return {
-          facts: settle({ name: header.name, kind, size }, longName, pax, number),
+          facts: settle({ name: header.name, kind, size, link: longLink ?? header.link }, longName, pax, number),
           bytes: parts.length === 1 ? block : Buffer.concat(parts),
         }
     }
@@ -150,7 +164,12 @@ function settle(header: Head, longName: string | undefined, pax: PaxRecords | un
   if (name === '') throw new BadArchive(`${where} has no name`)
   if (!WITH_BYTES.has(kind) && size > 0)
     throw new BadArchive(`${describeEntry(number, name)} is a ${kind} and has ${size} bytes`)
-  return { name: kind === 'directory' ? name.replace(/\/+$/, '') || '/' : name, kind, size }
+  return {
+    name: kind === 'directory' ? name.replace(/\/+$/, '') || '/' : name,
+    kind,
+    size,
+    link: kind === 'hard link' || kind === 'symbolic link' ? (pax?.link ?? header.link) : '',
+  }
 }
 
 interface Rest {
@@ -187,11 +206,8 @@ function readBytes(reader: ByteReader, rest: Rest, where: string): ByteSource {
 }
 
 async function passOver(reader: ByteReader, size: number, where: string): Promise<void> {
-  for (let left = size; left > 0;) {
-    const part = await reader.some(left)
-    if (part === undefined) throw cutInside(where, left)
-    left -= part.byteLength
-  }
+  const passed = await reader.pass(size)
+  if (passed < size) throw cutInside(where, size - passed)
 }
 
 function cutInside(where: string, left: number): CutShort {

@@ -8,6 +8,8 @@ import type { Algorithm } from '../oci/digest.ts'
 export interface ByteSource extends AsyncIterable<Uint8Array> {
   /** Fills the beginning of `into`, and gives how many bytes that were; 0 at the end. Goes on where the pieces ended. */
   readonly readInto?: ((into: Buffer) => Promise<number>) | undefined
+  /** Passes over so many bytes of what comes next without reading them; gives how many there were. */
+  readonly skip?: ((bytes: number) => number) | undefined
 }
 
 const PIECE = 256 * 1024

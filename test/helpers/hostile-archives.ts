@@ -146,8 +146,8 @@ export const HOSTILE_TARS: readonly HostileArchive[] = [
   { name: 'a file of a second volume', says: /continued file/, make: () => withType('M') },
   { name: 'the label of a volume', says: /volume label/, make: () => withType('V', 'backup') },
   { name: 'a directory of an incremental dump', says: /dumped directory/, make: () => withType('D', 'data/x') },
-  { name: 'a type that nobody knows', says: /of a kind that no registry has/, make: () => withType('Z') },
-  { name: 'a type of solaris', says: /of a kind that no registry has/, make: () => withType('X') },
+  { name: 'a type that nobody knows', says: /of a kind that is not known/, make: () => withType('Z') },
+  { name: 'a type of solaris', says: /of a kind that is not known/, make: () => withType('X') },
   {
     name: 'a wrong checksum',
     says: /checksum/,
