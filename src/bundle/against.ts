@@ -8,7 +8,7 @@ import { BUNDLE_FORMAT } from './bundle-index.ts'
 import { readFirstBytes } from './first-bytes.ts'
 import { LARGEST_INDEX, parseIndex } from './index-file.ts'
 import type { InventoryRepository } from './inventory.ts'
-import { parseInventory } from './inventory.ts'
+import { LARGEST_INVENTORY, parseInventory } from './inventory.ts'
 import type { PickedImage } from './picked.ts'
 import { BLOCK } from './tar-header.ts'
 
@@ -72,7 +72,7 @@ interface Known {
 async function readOne(path: string): Promise<Known> {
   const first = await readFirstBytes(path, BLOCK)
   if (first[0] !== OPEN_BRACE) return asBundle(await readBundleIndex(path, first))
-  if (statSync(path).size > LARGEST_INDEX) throw new Problem('it is too large')
+  if (statSync(path).size > LARGEST_INVENTORY) throw new Problem('it is too large')
   const bytes = readFileSync(path)
   // Keys are sorted: the format of a bundle's index comes behind its blobs.
   if (bytes.includes(`"format":"${BUNDLE_FORMAT}"`)) return asBundle(parseIndex(bytes))

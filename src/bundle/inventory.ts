@@ -32,6 +32,9 @@ import {
 } from './json-fields.ts'
 
 export const INVENTORY_FORMAT = 'tarn-inventory/1'
+/** Bytes: of a registry of a million blobs, five times what one bundle carries. */
+export const LARGEST_INVENTORY = 160 * 1024 * 1024
+const MOST_VALUES = 8_000_000
 
 export interface Inventory {
   readonly id: BundleId
@@ -115,7 +118,7 @@ export function writeInventory(inventory: Inventory): Buffer {
 
 /** Reads an inventory. Throws a flaw that says what is wrong with it. */
 export function parseInventory(bytes: Uint8Array): Inventory {
-  const top = parseDocument(bytes, 'the inventory')
+  const top = parseDocument(bytes, 'the inventory', MOST_VALUES)
   const format = readText(top, 'format')
   if (format !== INVENTORY_FORMAT) {
     throw makeFlaw(`it is of the format ${JSON.stringify(format.slice(0, 64))}, and this is ${INVENTORY_FORMAT}`)

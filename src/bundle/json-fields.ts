@@ -13,11 +13,11 @@ export interface Fields {
   readonly members: Readonly<Record<string, unknown>>
 }
 
-/** Reads a document of ours that a stranger may have written; `what` names it in messages. */
-export function parseDocument(bytes: Uint8Array, what: string): Fields {
+/** Reads a document of ours, of at most `most` values, that a stranger may have written; `what` names it in messages. */
+export function parseDocument(bytes: Uint8Array, what: string, most = MOST_VALUES): Fields {
   let value: unknown
   try {
-    value = parseJson(bytes, 'strict', MOST_VALUES)
+    value = parseJson(bytes, 'strict', most)
   } catch (cause) {
     throw makeFlaw(`${what} cannot be read: ${(cause as Error).message.replace(/^manifest invalid: /, '')}`, { cause })
   }
