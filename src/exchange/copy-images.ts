@@ -52,6 +52,8 @@ export interface CopyOptions {
   readonly onBytes?: (wish: ImageToCopy, count: number) => void
 }
 
+/** Bytes of manifests that are kept between foreseeing and copying; others are read again. */
+const MOST_KEPT = 16 * 1024 * 1024
 const IMAGES_AT_A_TIME = 4
 const BLOBS_AT_A_TIME = 6
 
@@ -106,6 +108,7 @@ class Run {
   readonly #expected: ExpectedBytes | undefined
   readonly #large = new LargeFirst((wish, beforeCommit) => this.#bringBlob(wish, beforeCommit))
   #read = 0
+  #kept = 0
   readonly #places: Map<Digest, RepositoryName>
   #done = 0
 
@@ -126,21 +129,25 @@ class Run {
     if (!foresee) this.#tell()
   }
 
-  async foresee(image: ImageToCopy): Promise<Foreseen> {
+  async foresee(image: ImageToCopy): Promise<Foreseen | 'again'> {
     const { images, onProgress } = this.#options
     onProgress?.({ phase: 'manifests', done: this.#read, total: images.length })
-    const foreseen = await this.#foresight.look(image, () => this.#readClosure(image))
+    const foreseen = await this.#look(image)
     this.#expected?.add(foreseen.blobs)
     this.#read += 1
-    return foreseen
+    this.#kept += foreseen.closure?.bytes ?? 0
+    return this.#kept > MOST_KEPT ? 'again' : foreseen
   }
+
+  #look = (image: ImageToCopy): Promise<Foreseen> => this.#foresight.look(image, () => this.#readClosure(image))
 
   #readClosure({ from }: ImageToCopy): Promise<Closure> {
     const { source, platforms = 'all', referrers = true, signal } = this.#options
     return tryAgain(() => readClosure({ source, ...from, platforms, referrers, signal }), signal)
   }
 
-  async copy(image: ImageToCopy, foreseen?: Foreseen): Promise<CopiedImage> {
+  async copy(image: ImageToCopy, before?: Foreseen | 'again'): Promise<CopiedImage> {
+    const foreseen = before === 'again' ? await this.#look(image) : before
     const { signal, dryRun = false } = this.#options
     const { from, to } = image
     let known: Pick<CopiedImage, 'digest' | 'absent' | 'missingPlatforms'> = { absent: 0, missingPlatforms: [] }
@@ -287,12 +294,7 @@ class Run {
   #tell(): void {
     const { images, onProgress } = this.#options
     const totalBytes = this.#expected?.total
-    onProgress?.({
-      phase: 'images',
-      done: this.#done,
-      total: images.length,
-      bytes: this.bytes,
-      ...(totalBytes !== undefined && { totalBytes }),
-    })
+    const more = totalBytes === undefined ? {} : { totalBytes }
+    onProgress?.({ phase: 'images', done: this.#done, total: images.length, bytes: this.bytes, ...more })
   }
 }

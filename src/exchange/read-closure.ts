@@ -27,6 +27,8 @@ export interface Closure {
   readonly absent: readonly Digest[]
   /** Platforms that are meant and that the image does not have. */
   readonly missingPlatforms: readonly string[]
+  /** How many its manifests have, all that were read. */
+  readonly bytes: number
 }
 
 export interface ClosureAsk {
@@ -40,6 +42,10 @@ export interface ClosureAsk {
 }
 
 const MOST_MANIFESTS = 10_000
+// Of all manifests of one image together: some images are read at a time, and what they say takes more than their text.
+const MOST_BYTES = 8 * 1024 * 1024
+
+type Asking = ClosureAsk & { readonly read: { bytes: number } }
 
 /** Something that should be in the source is not there, or cannot be what it is said to be. */
 export class UnusableImage extends Error {
@@ -47,7 +53,8 @@ export class UnusableImage extends Error {
 }
 
 /** Throws UnusableImage, and what the source throws. */
-export async function readClosure(ask: ClosureAsk): Promise<Closure> {
+export async function readClosure(wish: ClosureAsk): Promise<Closure> {
+  const ask: Asking = { ...wish, read: { bytes: 0 } }
   const root = await readOne(ask, ask.reference)
   if (root === undefined) throw new UnusableImage(`it is not in ${ask.source.name}`)
   const read = new Map<Digest, ClosureManifest>([[root.digest, root]])
@@ -75,15 +82,17 @@ export async function readClosure(ask: ClosureAsk): Promise<Closure> {
     )
   }
   const followers = ask.referrers ? await readFollowers(ask, manifests) : []
-  return { root, manifests, followers, absent: [...absent], missingPlatforms: missing }
+  return { root, manifests, followers, absent: [...absent], missingPlatforms: missing, bytes: ask.read.bytes }
 }
 
 async function readOne(
-  { source, repository, signal }: ClosureAsk,
+  { source, repository, signal, read }: Asking,
   reference: Reference,
 ): Promise<ClosureManifest | undefined> {
   const stored = await source.readManifest(repository, reference, { signal })
   if (stored === undefined) return undefined
+  read.bytes += stored.bytes.length
+  if (read.bytes > MOST_BYTES) throw new UnusableImage('its manifests are larger than can be true')
   const wanted = reference.kind === 'digest' ? reference.digest : stored.digest
   if (digestOf(stored.bytes, algorithmOf(wanted)) !== wanted)
     throw new UnusableImage(`the manifest ${wanted} has another digest in ${source.name}`)
@@ -101,7 +110,7 @@ function parse({ bytes, digest }: ImageManifest, where: string): Manifest {
 type Follower = ClosureManifest & { readonly tag?: Tag }
 
 // What refers to a referrer comes too: signatures of an SBOM.
-async function readFollowers(ask: ClosureAsk, subjects: readonly ClosureManifest[]): Promise<Follower[]> {
+async function readFollowers(ask: Asking, subjects: readonly ClosureManifest[]): Promise<Follower[]> {
   const followers = new Map<string, Follower>()
   const queue = [...subjects]
   const seen = new Set(subjects.map(({ digest }) => digest))
@@ -117,7 +126,7 @@ async function readFollowers(ask: ClosureAsk, subjects: readonly ClosureManifest
   return [...followers.values()]
 }
 
-async function readFollowersOf(ask: ClosureAsk, subject: ClosureManifest): Promise<Follower[]> {
+async function readFollowersOf(ask: Asking, subject: ClosureManifest): Promise<Follower[]> {
   const { source, repository, signal } = ask
   const found: Follower[] = []
   const listed = await source.listReferrers(repository, subject.digest, { signal })
@@ -139,7 +148,11 @@ async function readFollowersOf(ask: ClosureAsk, subject: ClosureManifest): Promi
 }
 
 // Of the tag schema, what refers to the subject are the children of an index.
-async function childrenOf(ask: ClosureAsk, { manifest }: ClosureManifest): Promise<ClosureManifest[]> {
-  const children = await Promise.all(manifest.manifests.map(({ digest }) => readOne(ask, { kind: 'digest', digest })))
-  return children.filter((child) => child !== undefined)
+async function childrenOf(ask: Asking, { manifest }: ClosureManifest): Promise<ClosureManifest[]> {
+  const children: ClosureManifest[] = []
+  for (const { digest } of manifest.manifests) {
+    const child = await readOne(ask, { kind: 'digest', digest })
+    if (child !== undefined) children.push(child)
+  }
+  return children
 }
