@@ -2,7 +2,6 @@
 // and layers and no manifests: these are made here, always the same from the same archive. Layers stay as they are, mostly
 // uncompressed, so that their digests are those that the config names.
 import { createHash } from 'node:crypto'
-import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import type { Digest } from '../oci/digest.ts'
@@ -23,6 +22,8 @@ const LARGEST_LIST = 16 * 1024 * 1024
 const LARGEST_CONFIG = 8 * 1024 * 1024
 const MOST_IMAGES = 10_000
 const MOST_LAYERS = 4096
+/** Each is described in memory as often as it is listed. */
+const MOST_LAYERS_IN_ALL = 100_000
 // A layer that unpacks to more than this many times its size is no layer.
 const MOST_TIMES = 1000
 
@@ -36,11 +37,10 @@ interface ListedImage {
   readonly layers: readonly string[]
 }
 
-type Content = { readonly path: string } | { readonly bytes: Buffer }
-
 /** Closing it closes the tree. Throws an UnreadableTree for an archive that is none, or that contradicts itself. */
 export async function dockerSource(tree: FileTree, name: string): Promise<ImageSource> {
-  const contents = new Map<Digest, Content>()
+  /** Where each blob lies in the tree. */
+  const contents = new Map<Digest, string>()
   const layers = new Map<string, Promise<LayerFacts>>()
   const manifests = new Map<Digest, ImageManifest>()
   const images: SourceImage[] = []
@@ -69,14 +69,13 @@ export async function dockerSource(tree: FileTree, name: string): Promise<ImageS
       return digest === undefined ? undefined : manifests.get(digest)
     },
     async openBlob(_repository, { digest }) {
-      const content = contents.get(digest)
-      if (content === undefined) throw new UnreadableTree(`${tree.name}: ${digest} is not in it`)
-      return 'path' in content ? tree.open(content.path) : Readable.from([content.bytes], { objectMode: false })
+      const path = contents.get(digest)
+      if (path === undefined) throw new UnreadableTree(`${tree.name}: ${digest} is not in it`)
+      return tree.open(path)
     },
     async checkBlob(_repository, blob) {
-      const content = contents.get(blob.digest)
-      // A config was read to make the manifest.
-      if (content !== undefined && 'path' in content) await checkFile(tree, content.path, blob)
+      const path = contents.get(blob.digest)
+      if (path !== undefined) await checkFile(tree, path, blob)
     },
     listReferrers: async () => [],
     close: () => tree.close(),
@@ -93,11 +92,14 @@ async function readList(tree: FileTree): Promise<readonly ListedImage[]> {
   const wrong = (what: string): UnreadableTree => new UnreadableTree(`${tree.name}: manifest.json ${what}`)
   if (!Array.isArray(list)) throw wrong('is no list of images')
   if (list.length > MOST_IMAGES) throw wrong(`lists ${list.length} images, and ${MOST_IMAGES} are the most`)
+  let all = 0
   return list.map((entry: unknown) => {
     const { Config: config, RepoTags: tags, Layers: layers } = (entry ?? {}) as Readonly<Record<string, unknown>>
     if (typeof config !== 'string' || !isTexts(layers)) throw wrong('has an image without a config or without layers')
     if (tags !== undefined && tags !== null && !isTexts(tags)) throw wrong('has an image whose RepoTags are no list')
     if (layers.length > MOST_LAYERS) throw wrong(`has an image of ${layers.length} layers`)
+    all += layers.length
+    if (all > MOST_LAYERS_IN_ALL) throw wrong(`lists images of more than ${MOST_LAYERS_IN_ALL} layers`)
     return { config, layers, tags: isTexts(tags) ? tags : [] }
   })
 }
@@ -109,11 +111,12 @@ function isTexts(value: unknown): value is readonly string[] {
 async function makeManifest(
   tree: FileTree,
   { config, layers }: ListedImage,
-  contents: Map<Digest, Content>,
+  contents: Map<Digest, string>,
   known: Map<string, Promise<LayerFacts>>,
 ): Promise<ImageManifest> {
   const wrong = (what: string): UnreadableTree => new UnreadableTree(`${tree.name}: ${what}`)
-  const configBytes = await readSmall(tree, placeOf(config) ?? '', LARGEST_CONFIG)
+  const configPath = placeOf(config) ?? ''
+  const configBytes = await readSmall(tree, configPath, LARGEST_CONFIG)
   if (configBytes === undefined) throw wrong(`${quoteText(config)} is not in it`)
   const configDigest = digestOf(configBytes)
   const claimed = /(?:^|\/)([0-9a-f]{64})(?:\.json)?$/.exec(config)?.[1]
@@ -122,7 +125,7 @@ async function makeManifest(
   const diffIds = readDiffIds(configBytes)
   if (diffIds?.length !== layers.length)
     throw wrong(`${quoteText(config)} names ${diffIds?.length ?? 'no'} layers, manifest.json ${layers.length}`)
-  contents.set(configDigest, { bytes: configBytes })
+  contents.set(configDigest, configPath)
   const described = []
   for (const [index, layer] of layers.entries()) {
     const path = placeOf(layer) ?? ''
@@ -131,7 +134,7 @@ async function makeManifest(
     const reading = known.get(key) ?? readLayer(tree, path, diffId)
     known.set(key, reading)
     const facts = await reading
-    contents.set(facts.digest, { path })
+    contents.set(facts.digest, path)
     described.push({ mediaType: facts.mediaType, size: facts.size, digest: facts.digest })
   }
   const bytes = Buffer.from(
