@@ -36,7 +36,8 @@ export async function readAgainst(paths: readonly string[]): Promise<Against> {
   for (const path of paths) {
     try {
       const one = await readOne(path)
-      for (const { digest, size } of one.blobs) known.set(digest, (known.get(digest) ?? size) === size ? size : DISPUTED)
+      for (const { digest, size } of one.blobs)
+        known.set(digest, (known.get(digest) ?? size) === size ? size : DISPUTED)
       buildsOn.push(one.as)
       for (const repository of one.repositories) {
         for (const digest of repository.manifests) manifests.add(`${repository.name}@${digest}`)

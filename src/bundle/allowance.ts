@@ -2,16 +2,21 @@
 // names in some bytes of zstd that take hundreds of bytes of memory each.
 import { BadArchive } from './bad-archive.ts'
 
-/** Bytes of memory, as V8 takes them, that one thing of its kind costs at most until an archive was taken. */
+/**
+ * Bytes by which the process grows, as measured, for one thing of its kind until an archive was taken: what V8 needs, and what
+ * it lets lie meanwhile.
+ */
 export const COST = {
-  /** A digest, kept once: its text, and its places in the tables of all who know it. */
-  digest: 260,
-  /** A blob of the archive: what became of it, and that collection leaves it alone. */
+  /** A digest in a path or a link: its text, and its places in the tables of all who know it. */
+  digest: 300,
+  /** One that a manifest names, which is read as a whole for that. */
+  named: 650,
+  /** What became of a blob. */
   blob: 200,
   /** A link, in the archive and in the plan of its repository. */
   link: 110,
-  /** A repository with its empty tables. */
-  repository: 1200,
+  /** A repository with its tables. */
+  repository: 2600,
   /** A manifest, and each blob or manifest that it names. */
   manifest: 300,
   reference: 16,
@@ -19,8 +24,8 @@ export const COST = {
   text: 60,
 } as const
 
-/** Enough for 200,000 blobs in a million links; together with the program's own it stays below 200 MiB. */
-const MOST = 128 * 1024 * 1024
+/** What is named and is not there: enough for all links of 200,000 blobs that come before these, and less than 200 MiB. */
+const MOST = 160 * 1024 * 1024
 
 export class Allowance {
   readonly #most: number
@@ -37,5 +42,10 @@ export class Allowance {
     throw new BadArchive('the archive names more blobs, images and tags than can be kept in memory at once', {
       hint: 'nothing was changed; bring some repositories at a time: tarn bundle create FILE REPO…',
     })
+  }
+
+  /** Notes that `bytes` of what was taken do not count any more. */
+  giveBack(bytes: number): void {
+    this.#taken -= bytes
   }
 }

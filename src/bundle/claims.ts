@@ -37,10 +37,10 @@ export class Claims {
    * The one copy of a digest that is kept; a digest that was cut out of a longer text would keep that. Throws a BadArchive
    * when there are too many.
    */
-  readonly intern = (digest: Digest): Digest => {
+  readonly intern = (digest: Digest, cost: number = COST.digest): Digest => {
     const known = this.#digests.get(digest)
     if (known !== undefined) return known
-    this.#allowance.take(COST.digest)
+    this.#allowance.take(cost)
     const own = Buffer.from(digest, 'latin1').toString('latin1') as Digest
     this.#digests.set(own, own)
     return own

@@ -15,6 +15,8 @@ export interface ManifestFacts {
 }
 
 const OPEN_BRACE = 0x7b
+// Most manifests have none of something: there can be very many.
+const NONE: readonly Digest[] = []
 
 /** Whether bytes that begin so can be a manifest. */
 export function beginsAsManifest(bytes: Uint8Array): boolean {
@@ -42,7 +44,8 @@ export function costOf({ blobs, others, children }: ManifestFacts): number {
 }
 
 export function factsOf(manifest: Manifest, intern: (digest: Digest) => Digest = (same) => same): ManifestFacts {
-  const unique = (digests: readonly Digest[]): Digest[] => [...new Set(digests)].map(intern)
+  const unique = (digests: readonly Digest[]): readonly Digest[] =>
+    digests.length === 0 ? NONE : [...new Set(digests)].map((digest) => intern(digest))
   const blobs = unique(requiredBlobs(manifest).map(({ digest }) => digest))
   const required = new Set(blobs)
   const others = unique(manifest.layers.map(({ digest }) => digest)).filter((digest) => !required.has(digest))

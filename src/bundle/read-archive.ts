@@ -46,6 +46,7 @@ export interface Archive {
 const LONGEST_LINK = 200
 const MOST_SIGNATURES_HELD = 32 * 1024 * 1024
 const MOST_SYMLINKS = 10_000
+const MOST_BLOBS = 300_000
 const SIGNATURE = /^signatures\/(sha256|sha512)=([0-9a-f]+)\/signature-[1-9][0-9]{0,3}$/
 
 /** Reads the archive from its beginning to its end. Throws BadArchive, what the tar's source and `taker` throw. */
@@ -68,6 +69,7 @@ class Reading {
   readonly #signatures: ArchiveSignature[] = []
   readonly #symlinks: string[] = []
   #signatureBytes = 0
+  #whole = 0
   #passedOver = 0
   #torn = 0
   #root: string | undefined
@@ -159,11 +161,23 @@ class Reading {
       throw new BadArchive(`${entry.where} was there before with another size`)
     }
     if (before === undefined) this.#allowance.take(COST.blob)
-    const { outcome, facts } = await takeBlob(this.#taker, digest, entry, this.#claims.intern)
+    const { outcome, facts } = await takeBlob(this.#taker, digest, entry, (one) => this.#claims.intern(one, COST.named))
     this.#blobs.set(digest, { size: entry.size, outcome })
+    if (outcome !== 'wrong') this.#countWhole()
     if (facts === undefined) return
     this.#allowance.take(costOf(facts))
     this.#manifests.set(digest, facts)
+  }
+
+  // Whoever has the bytes may name them; whoever names what is not there has nothing to lose.
+  #countWhole(): void {
+    this.#whole += 1
+    if (this.#whole > MOST_BLOBS) {
+      throw new BadArchive(`the archive has more than ${MOST_BLOBS} blobs`, {
+        hint: 'nothing was changed; bring some repositories at a time: tarn bundle create FILE REPO…',
+      })
+    }
+    this.#allowance.giveBack(COST.digest + COST.blob)
   }
 
   async #takeLink(claim: Claim, entry: TarEntry): Promise<void> {

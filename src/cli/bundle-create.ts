@@ -108,7 +108,8 @@ async function create(
     const plan = await planBundle(picked, facts, sliceDigestsOf(layout))
     const written = await writeBundle(plan, { path, zstd, key, layout, onProgress: progress.onEvent })
     progress.end()
-    const beside = tarn === undefined ? [] : await addTarn(tarn, written, { isSigned: key !== undefined, index: plan.index })
+    const beside =
+      tarn === undefined ? [] : await addTarn(tarn, written, { isSigned: key !== undefined, index: plan.index })
     const own = written.map((one) => one.path)
     const left = findLeftBeside(path, own, key !== undefined)
     if (left.length > 0) output.note(describeLeft(left))

@@ -19,18 +19,15 @@ export type IndexedEntry =
 const LIMITS: TarLimits = { ...TAR_LIMITS, entries: 4_000_000, strangeRecords: true }
 const LONGEST_NAME = 4096
 // All that is kept in memory for as long as the tar is open, and what of that an entry takes beside its names.
-const MOST_KEPT = 128 * 1024 * 1024
+const MOST_KEPT = 96 * 1024 * 1024
 const ENTRY_KEEPS = 200
+const ORDINARY_NAME = 256
 
 /**
  * Reads all headers. `name` is the file's, for messages; `most` the bytes of memory that what is kept may take. Throws an
  * UnreadableTree that says what is wrong and where.
  */
-export async function indexTar(
-  handle: FileHandle,
-  name: string,
-  most = MOST_KEPT,
-): Promise<Map<string, IndexedEntry>> {
+export async function indexTar(handle: FileHandle, name: string, most = MOST_KEPT): Promise<Map<string, IndexedEntry>> {
   const { size } = await handle.stat()
   const entries = new Map<string, IndexedEntry>()
   let kept = 0
@@ -79,7 +76,8 @@ function describe({ kind, where, offset, size, link }: TarEntry): IndexedEntry |
 
 /** The path of an entry in the tree. */
 function placeOf({ name, number }: TarEntry): string {
-  if (name.length > LONGEST_NAME || name.includes('\0')) throw new BadArchive(`entry ${number} has a name that cannot be one`)
+  if (name.length > LONGEST_NAME || name.includes('\0'))
+    throw new BadArchive(`entry ${number} has a name that cannot be one`)
   if (name.startsWith('/') || name.split('/').includes('..'))
     throw new BadArchive(`entry ${number} lies outside: ${quoteText(name)}`)
   return joinInside('', name) ?? ''
@@ -89,7 +87,8 @@ function targetOf(entry: IndexedEntry | { readonly kind: 'other' }): string {
   return entry.kind === 'link' ? entry.to : entry.kind === 'same' ? entry.as : ''
 }
 
-// A text in which one letter is none of Latin-1 takes two bytes for each.
+// A text in which one letter is none of Latin-1 takes two bytes for each. Of a long one more lies about that was read for it.
 function memoryOf(text: string): number {
-  return /[^\u0000-\u00ff]/.test(text) ? 2 * text.length : text.length
+  const bytes = /[\u0100-\uffff]/.test(text) ? 2 * text.length : text.length
+  return bytes + 2 * Math.max(0, bytes - ORDINARY_NAME)
 }

@@ -16,8 +16,9 @@ import type { IndexedEntry } from './tar-index.ts'
 import { indexTar } from './tar-index.ts'
 
 const MOST_LINKS = 8
-// Each takes some hundred bytes of memory; a path of a few kilobytes can name a thousand.
+// Each takes some hundred bytes of memory; a path of a few kilobytes can name a thousand, all of which are read.
 const MOST_DIRECTORIES = 250_000
+const MOST_LETTERS = 32 * 1024 * 1024
 // Layers are compressed already: what grows more than this is no archive of images.
 const MOST_TIMES = 200
 const FREE_OF_CHARGE = 64 * 1024 * 1024
@@ -100,6 +101,7 @@ function groupByDirectory(
   entries: ReadonlyMap<string, IndexedEntry>,
 ): ReadonlyMap<string, ReadonlySet<string>> {
   const below = new Map<string, Set<string>>()
+  let letters = 0
   for (const path of entries.keys()) {
     let child = path
     for (;;) {
@@ -108,7 +110,9 @@ function groupByDirectory(
       const known = below.get(directory)
       if (known === undefined) below.set(directory, new Set([child.slice(slash + 1)]))
       else known.add(child.slice(slash + 1))
-      if (below.size > MOST_DIRECTORIES) throw new UnreadableTree(`${name}: it has more directories than can be true`)
+      letters += known === undefined ? directory.length : 0
+      if (below.size > MOST_DIRECTORIES || letters > MOST_LETTERS)
+        throw new UnreadableTree(`${name}: it has more directories than can be true`)
       // What is above a directory that is known already is known too.
       if (directory === '' || known !== undefined) break
       child = directory

@@ -6,7 +6,16 @@ import { readTar } from '../../src/bundle/read-tar.ts'
 import { hashBlobs } from '../../src/bundle/take-blobs.ts'
 import type { Digest } from '../../src/oci/digest.ts'
 import { digestOf } from '../../src/oci/digest.ts'
-import { blobPath, imageEntries, inPieces, layerPath, rawEntry, tagPath, tarOf, testImage } from '../helpers/data-tar.ts'
+import {
+  blobPath,
+  imageEntries,
+  inPieces,
+  layerPath,
+  rawEntry,
+  tagPath,
+  tarOf,
+  testImage,
+} from '../helpers/data-tar.ts'
 import { indexOf, partOf } from '../helpers/plant.ts'
 
 const FEW = 100_000

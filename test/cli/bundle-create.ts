@@ -114,7 +114,10 @@ t.test('parts of another size that an earlier bundle of this name left are told,
   const second = await runTarn(directory, ['--json', 'bundle', 'create', 'out/x.tar'])
   t.equal(second.code, 0, second.stderr)
   t.match(second.stderr, /warning: left by an earlier bundle of this name, and no part of this one: \S+\.part-0001-of-/)
-  t.same((JSON.parse(second.stdout) as { left: string[] }).left, before.map((name) => join(directory, 'out', name)))
+  t.same(
+    (JSON.parse(second.stdout) as { left: string[] }).left,
+    before.map((name) => join(directory, 'out', name)),
+  )
   t.same(
     readdirSync(join(directory, 'out')).filter((name) => name.includes('.part-')),
     before,

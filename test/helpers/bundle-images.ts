@@ -94,7 +94,13 @@ export async function plan(
 ): Promise<Plan & Pick<HeldPick, 'picked'>> {
   const { picked, release } = await pickImages(store, { ...EVERYTHING, ...pick }, store.clock() / 1000)
   release()
-  const settled = { known: new Map<Digest, number>(), buildsOn: [], sequence: 1, created: undefined, partSize: undefined }
+  const settled = {
+    known: new Map<Digest, number>(),
+    buildsOn: [],
+    sequence: 1,
+    created: undefined,
+    partSize: undefined,
+  }
   const planned = await planBundle(picked, { ...settled, ...options }, sliceDigestsOf(store.layout))
   return { ...planned, picked }
 }

@@ -308,7 +308,12 @@ export const HOSTILE_TARS: readonly HostileArchive[] = [
   {
     name: 'headers that announce headers',
     says: /again and again/,
-    make: () => withEntry(...Array.from({ length: 9 }, () => rawEntry({ name: 'x', type: 'K' }, 'x\0'))),
+    make: () => withEntry(...Array.from({ length: 9 }, () => paxEntry(['comment=x'], 'g'))),
+  },
+  {
+    name: 'two long links',
+    says: /two long links/,
+    make: () => withEntry(...Array.from({ length: 2 }, () => rawEntry({ name: 'x', type: 'K' }, 'x\0'))),
   },
   {
     name: 'a long name of nothing',
