@@ -245,7 +245,10 @@ class Run {
       if (!dryRun) return this.#bringBlob({ ...this.#endsOf(image), blob })
       if (this.#counted.has(blob.digest) || this.#places.has(blob.digest)) return 0
       this.#counted.add(blob.digest)
-      return (await target.hasBlob(image.to.repository, blob, { signal })) ? 0 : this.#count(blob.size)
+      if (await target.hasBlob(image.to.repository, blob, { signal })) return 0
+      this.blobs += 1
+      this.bytes += blob.size
+      return blob.size
     })
     // All of them end before this does: nothing goes on behind an image that failed.
     const ended = await Promise.allSettled(bringing)
@@ -267,12 +270,6 @@ class Run {
     }
     this.#expected?.spare(wish.blob)
     return 0
-  }
-
-  #count(size: number): number {
-    this.blobs += 1
-    this.bytes += size
-    return size
   }
 
   #has(repository: RepositoryName, digest: Digest): Promise<boolean> {
