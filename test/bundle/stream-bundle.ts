@@ -44,8 +44,8 @@ t.test('a client that reads slowly and goes away holds nothing any more', async 
 t.test('nor does one that goes away when the writer can go no further', async (t) => {
   const { bytes, isHeld } = await begin(t)
   await once(bytes, 'readable')
-  // All buffers of the writer wait behind the one write that the stream has begun and does not answer.
-  while (bytes.writableLength < 2 * 1024 * 1024) await turn()
+  // All eight buffers of the writer wait behind the one write that the stream has begun and does not answer; seven are less.
+  while (bytes.writableLength < 2_000_000) await turn()
   t.ok(isHeld())
   bytes.destroy()
   for (let turns = 0; turns < 100_000 && isHeld(); turns++) await turn()
