@@ -83,6 +83,11 @@ export class BlobFetcher {
     }
   }
 
+  /** Waits until no transfer of the blob is under way, however it ends. */
+  async settle(digest: Digest): Promise<void> {
+    await this.#parts.transfers.wait(digest).catch(() => undefined)
+  }
+
   /** Bytes of the blob as the upstream says; the blob is on its way when this returns. Throws an UpstreamError. */
   async stat(located: Located, wish: BlobWish): Promise<number> {
     const transfer = await this.open(located, wish)

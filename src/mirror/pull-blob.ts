@@ -27,6 +27,9 @@ export interface BlobPullerParts {
   readonly mayFetch: () => boolean
 }
 
+// Each time another transfer ended as it was joined.
+const MOST_TRIES = 3
+
 export class BlobPuller {
   readonly #parts: BlobPullerParts
 
@@ -52,8 +55,15 @@ export class BlobPuller {
     if (!this.#mayReach(located, wish)) throw blobUnknown(digest)
     tally.misses += 1
     try {
-      const transfer = await blobs.open(located, wish)
-      return (transfer && follow(transfer)) ?? (await here())
+      for (let tries = 1; tries <= MOST_TRIES; tries += 1) {
+        const transfer = await blobs.open(located, wish)
+        if (transfer === undefined) break
+        const followed = follow(transfer)
+        if (followed !== undefined) return followed
+        // It was begun for another repository, and ended in this moment: the next look links what it brought.
+        await blobs.settle(digest)
+      }
+      return await here()
     } catch (error) {
       throw answerFor(error, wish.patient ? unavailable(error) : blobUnknown(digest))
     }
@@ -114,7 +124,7 @@ function unavailable(error: unknown): RegistryError {
 // The bytes as they arrive; the transfer goes on when the client leaves.
 function follow(transfer: Transfer): PulledBlob | undefined {
   const { file, digest, size } = transfer
-  // It ended a moment ago: the blob is here.
+  // It ended a moment ago.
   if (size === undefined || !file.use()) return undefined
   let isLeft = false
   return {
