@@ -1,5 +1,6 @@
 // What Prometheus is told of the mirror. The label of an upstream is its host from the configuration, so there are as many
 // series as somebody configured.
+import type { TallyNumbers } from '../mirror/tally.ts'
 import type { MetricFamily, MetricSample } from './metric-text.ts'
 import { gauge } from './metric-text.ts'
 import type { MirrorFacts, UpstreamFacts } from './mirror-facts.ts'
@@ -11,10 +12,14 @@ export function mirrorFamilies(facts: MirrorFacts | undefined): MetricFamily[] {
   const { offline, transfers, fills, tally, upstreams } = facts
   return [
     gauge('tarn_mirror_offline', '1 while the configuration forbids connections outwards.', offline ? 1 : 0),
-    counter('tarn_mirror_hits_total', 'Manifests and blobs of upstreams that were answered from here.', tally.hits),
-    counter('tarn_mirror_misses_total', 'Those for which an upstream was asked.', tally.misses),
-    counter('tarn_mirror_fetched_bytes_total', 'Bytes of blobs and manifests that came from upstreams.', tally.fetched),
-    counter('tarn_mirror_saved_bytes_total', 'Bytes that were answered without an upstream.', tally.saved),
+    // The names of registry:3. Its pushed bytes are left out: of a blob under way each client gets them by itself.
+    byType('registry_proxy_requests_total', 'Manifests and blobs of upstreams that were asked for.', tally, (of) => {
+      return of.hits + of.misses
+    }),
+    byType('registry_proxy_hits_total', 'Those that were answered from here.', tally, ({ hits }) => hits),
+    byType('registry_proxy_misses_total', 'Those for which an upstream was asked.', tally, ({ misses }) => misses),
+    byType('registry_proxy_pulled_bytes_total', 'Bytes that came from upstreams.', tally, ({ fetched }) => fetched),
+    byType('tarn_mirror_saved_bytes_total', 'Bytes answered without an upstream.', tally, ({ saved }) => saved),
     counter('tarn_mirror_revalidations_total', 'Tags that were asked for again.', tally.revalidated),
     counter('tarn_mirror_moved_tags_total', 'Those that had moved.', tally.moved),
     results('tarn_mirror_transfers_total', 'Blobs of which the transfer ended, by how.', {
@@ -47,6 +52,18 @@ export function mirrorFamilies(facts: MirrorFacts | undefined): MetricFamily[] {
 
 function counter(name: string, help: string, value: number): MetricFamily {
   return { ...gauge(name, help, value), type: 'counter' }
+}
+
+function byType(
+  name: string,
+  help: string,
+  { blobs, manifests }: TallyNumbers,
+  numberOf: (traffic: TallyNumbers['blobs']) => number,
+): MetricFamily {
+  const samples = Object.entries({ blob: blobs, manifest: manifests }).map(([type, traffic]) => {
+    return { labels: `type="${type}"`, value: numberOf(traffic) }
+  })
+  return { name, help, type: 'counter', samples }
 }
 
 function results(name: string, help: string, values: Readonly<Record<string, number>>): MetricFamily {

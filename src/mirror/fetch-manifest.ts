@@ -51,7 +51,7 @@ export class ManifestFetcher {
       const manifest = await located.upstream.client.getManifest(located.repository, reference, {
         signal: this.#parts.signal(),
       })
-      this.#parts.tally.fetched += manifest.bytes.length
+      this.#parts.tally.manifests.fetched += manifest.bytes.length
       return understand(manifest, located.upstream.config.host)
     } catch (error) {
       this.#absences.note(key, error)

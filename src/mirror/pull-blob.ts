@@ -47,13 +47,13 @@ export class BlobPuller {
     const here = (): Promise<PulledBlob> => pullBlob(context, located.name, digest, inPart)
     const local = await this.#unlessUnknown(located, digest, here)
     if (local !== undefined) {
-      tally.hits += 1
-      tally.saved += local.size
+      tally.blobs.hits += 1
+      tally.blobs.saved += local.size
       return local
     }
     const wish = this.#wishFor(located, digest)
     if (!this.#mayReach(located, wish)) throw blobUnknown(digest)
-    tally.misses += 1
+    tally.blobs.misses += 1
     try {
       for (let tries = 1; tries <= MOST_TRIES; tries += 1) {
         const transfer = await blobs.open(located, wish)
@@ -77,12 +77,12 @@ export class BlobPuller {
     const { context, blobs, tally } = this.#parts
     const local = await this.#unlessUnknown(located, digest, () => statBlob(context, located.name, digest))
     if (local !== undefined) {
-      tally.hits += 1
+      tally.blobs.hits += 1
       return local
     }
     const wish = this.#wishFor(located, digest)
     if (!this.#mayReach(located, wish)) throw blobUnknown(digest)
-    tally.misses += 1
+    tally.blobs.misses += 1
     try {
       return await blobs.stat(located, wish)
     } catch (error) {

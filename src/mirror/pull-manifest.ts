@@ -51,8 +51,8 @@ export class ManifestPuller {
     const { context, tally } = this.#parts
     const here = await findManifest(context, located.name, reference)
     if (here !== undefined) {
-      tally.hits += 1
-      tally.saved += here.bytes.byteLength
+      tally.manifests.hits += 1
+      tally.manifests.saved += here.bytes.byteLength
       return reference.kind === 'tag' ? { ...here, ...this.#standing(located, reference.tag) } : here
     }
     return this.#pullFromUpstream(located, this.#settle(located, reference))
@@ -75,7 +75,7 @@ export class ManifestPuller {
     const { fills, mayAsk, tally, manifests } = this.#parts
     const { name } = located
     if (!mayAsk(located)) throw manifestUnknown(name, reference)
-    tally.misses += 1
+    tally.manifests.misses += 1
     const pending = fills.find(name, reference)
     if (pending !== undefined && this.#isGood(located, reference, pending.checkedAt)) {
       // The platform of a client whose index is waiting for one.

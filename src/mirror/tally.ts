@@ -1,14 +1,20 @@
 // What the mirror counts, for the admin API and the metrics.
 
-export interface TallyNumbers {
-  /** Manifests and blobs under a mirrored prefix that were answered from here. */
-  readonly hits: number
+/** Of what is under a mirrored prefix. */
+interface Traffic {
+  /** Those that were answered from here. */
+  hits: number
   /** Those for which the upstream was asked. */
-  readonly misses: number
-  /** Bytes of blobs and manifests that came from upstreams. */
-  readonly fetched: number
+  misses: number
+  /** Bytes that came from upstreams. */
+  fetched: number
   /** Bytes that were answered from here and that clients would have fetched from upstreams. */
-  readonly saved: number
+  saved: number
+}
+
+export interface TallyNumbers {
+  readonly blobs: Readonly<Traffic>
+  readonly manifests: Readonly<Traffic>
   /** Tags that were asked for again behind a request, and those that had moved. */
   readonly revalidated: number
   readonly moved: number
@@ -20,15 +26,16 @@ export interface TallyNumbers {
   readonly abandoned: number
 }
 
-export type Tally = { -readonly [Key in keyof TallyNumbers]: number }
+export type Tally = { -readonly [Key in Exclude<keyof TallyNumbers, 'blobs' | 'manifests'>]: number } & {
+  readonly blobs: Traffic
+  readonly manifests: Traffic
+}
 
 /** All at zero. */
 export function makeTally(): Tally {
   return {
-    hits: 0,
-    misses: 0,
-    fetched: 0,
-    saved: 0,
+    blobs: { hits: 0, misses: 0, fetched: 0, saved: 0 },
+    manifests: { hits: 0, misses: 0, fetched: 0, saved: 0 },
     revalidated: 0,
     moved: 0,
     transfers: 0,

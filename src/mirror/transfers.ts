@@ -139,7 +139,7 @@ export class Transfers {
         avoid: this.#avoidedFor(digest),
         alone: this.#mixed.has(digest),
         requireRoom: (bytes) => room.requireSpace(bytes, INODES_OF_ONE),
-        onBytes: (bytes) => (tally.fetched += bytes),
+        onBytes: (bytes) => (tally.blobs.fetched += bytes),
         elapsed,
         patience: patient ? { ...patience, first: patience.later / 2 } : patience,
         signal: signal(),

@@ -9,13 +9,17 @@ t.test('without a mirror there are no numbers of one', async (t) => {
 })
 
 t.test('what was counted is told as counters', async (t) => {
-  const tally = { ...makeTally(), hits: 5, misses: 2, fetched: 300, saved: 700, transfers: 3, failedTransfers: 1 }
+  const blobs = { hits: 5, misses: 2, fetched: 300, saved: 700 }
+  const manifests = { hits: 1, misses: 3, fetched: 30, saved: 70 }
+  const tally = { ...makeTally(), blobs, manifests, transfers: 3, failedTransfers: 1 }
   const text = renderFamilies(mirrorFamilies(factsOf({ tally })))
   for (const line of [
-    '# TYPE tarn_mirror_hits_total counter\ntarn_mirror_hits_total 5',
-    'tarn_mirror_misses_total 2',
-    'tarn_mirror_fetched_bytes_total 300',
-    'tarn_mirror_saved_bytes_total 700',
+    '# TYPE registry_proxy_hits_total counter\nregistry_proxy_hits_total{type="blob"} 5',
+    'registry_proxy_hits_total{type="manifest"} 1',
+    'registry_proxy_requests_total{type="blob"} 7\nregistry_proxy_requests_total{type="manifest"} 4',
+    'registry_proxy_misses_total{type="blob"} 2',
+    'registry_proxy_pulled_bytes_total{type="manifest"} 30',
+    'tarn_mirror_saved_bytes_total{type="blob"} 700',
     'tarn_mirror_transfers_total{result="complete"} 3\ntarn_mirror_transfers_total{result="failed"} 1',
     'tarn_mirror_transfers_in_flight 0',
     'tarn_mirror_offline 0',

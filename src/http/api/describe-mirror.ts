@@ -84,6 +84,8 @@ export type MirrorReport = Static<typeof MirrorReport>
 /** `now` in milliseconds since 1970. */
 export function describeMirror(facts: MirrorFacts | undefined, now: number): MirrorReport {
   const { offline = false, upstreams = [], transfers = [], fills = [], tally } = facts ?? {}
+  const sum = (of: 'hits' | 'misses' | 'fetched' | 'saved'): number =>
+    tally === undefined ? 0 : tally.blobs[of] + tally.manifests[of]
   return {
     enabled: facts !== undefined,
     offline,
@@ -97,10 +99,10 @@ export function describeMirror(facts: MirrorFacts | undefined, now: number): Mir
       return { repository: name, digest, tags: [...tags], kind, since: formatTime(since) }
     }),
     counters: {
-      hits: tally?.hits ?? 0,
-      misses: tally?.misses ?? 0,
-      fetchedBytes: tally?.fetched ?? 0,
-      savedBytes: tally?.saved ?? 0,
+      hits: sum('hits'),
+      misses: sum('misses'),
+      fetchedBytes: sum('fetched'),
+      savedBytes: sum('saved'),
       revalidated: tally?.revalidated ?? 0,
       moved: tally?.moved ?? 0,
       transfers: tally?.transfers ?? 0,
