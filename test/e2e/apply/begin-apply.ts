@@ -29,8 +29,9 @@ export async function beginApply(
   return {
     command,
     async mustEnd(how) {
-      const ending = await command.ending()
+      // Whoever reads a pipe waits for its end, though nobody takes what comes any more.
       await feeder.stop()
+      const ending = await command.ending()
       if (!how.test(ending)) throw new Error(`bundle apply ${part}: ${ending}\n${command.log()}`)
     },
   }
