@@ -23,6 +23,8 @@ interface Repository extends WantedRepository {
 export class Claims {
   readonly #repositories = new Map<RepositoryName, Repository>()
   readonly #digests = new Map<Digest, Digest>()
+  /** Those that a manifest named first. */
+  readonly #named = new Set<Digest>()
   readonly #allowance: Allowance
 
   constructor(allowance: Allowance = new Allowance()) {
@@ -43,7 +45,13 @@ export class Claims {
     this.#allowance.take(cost)
     const own = Buffer.from(digest, 'latin1').toString('latin1') as Digest
     this.#digests.set(own, own)
+    if (cost === COST.named) this.#named.add(own)
     return own
+  }
+
+  /** What was asked for the digest when it was first met. */
+  costOf(digest: Digest): number {
+    return this.#named.has(digest) ? COST.named : COST.digest
   }
 
   /** Takes a link with what it holds. Throws a BadArchive when it was there with something else in it, or is one too many. */

@@ -22,8 +22,17 @@ export function findLeftBeside(path: string, own: readonly string[], isSigned: b
     const rest = name.slice(stem.length)
     return REST[ending].test(rest) || (!isSigned && rest === `${ending}.sig`)
   }
-  return readdirSync(dirname(path))
+  return listNames(dirname(path))
     .filter(isLeft)
     .toSorted()
     .map((name) => join(dirname(path), name))
+}
+
+// One may write into a folder and not list it: what was written is no worse for that.
+function listNames(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
 }

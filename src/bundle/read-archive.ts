@@ -163,21 +163,21 @@ class Reading {
     if (before === undefined) this.#allowance.take(COST.blob)
     const { outcome, facts } = await takeBlob(this.#taker, digest, entry, (one) => this.#claims.intern(one, COST.named))
     this.#blobs.set(digest, { size: entry.size, outcome })
-    if (outcome !== 'wrong') this.#countWhole()
+    if (outcome !== 'wrong') this.#countWhole(digest)
     if (facts === undefined) return
     this.#allowance.take(costOf(facts))
     this.#manifests.set(digest, facts)
   }
 
   // Whoever has the bytes may name them; whoever names what is not there has nothing to lose.
-  #countWhole(): void {
+  #countWhole(digest: Digest): void {
     this.#whole += 1
     if (this.#whole > MOST_BLOBS) {
       throw new BadArchive(`the archive has more than ${MOST_BLOBS} blobs`, {
         hint: 'nothing was changed; bring some repositories at a time: tarn bundle create FILE REPO…',
       })
     }
-    this.#allowance.giveBack(COST.digest + COST.blob)
+    this.#allowance.giveBack(this.#claims.costOf(digest) + COST.blob)
   }
 
   async #takeLink(claim: Claim, entry: TarEntry): Promise<void> {

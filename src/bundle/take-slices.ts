@@ -1,7 +1,7 @@
 // Blobs that are cut over parts. A slice lies beside where its blob belongs, where plain tar puts it too; when all of them
 // are here they are read into one file, hashed, and only what hashes right becomes the blob.
-import { createReadStream, readdirSync } from 'node:fs'
-import { open, rm } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { open, readdir, rm } from 'node:fs/promises'
 import type { Digest } from '../oci/digest.ts'
 import { algorithmOf, hexOf } from '../oci/digest.ts'
 import type { Context } from '../registry/context.ts'
@@ -67,7 +67,8 @@ export class SliceTaker {
       if (blob.slices?.every((_, at) => hasSlice(store, blob, at)) !== true) continue
       const isRight = await incoming.take(blob.digest, blob.size, readAll(slicePaths(store, blob)))
       if (!isRight) {
-        await removeSlices(store, blob)
+        // Those of another cut, which may lie there too, are none the worse for it.
+        for (const path of slicePaths(store, blob)) await rm(path, { force: true })
         throw new BadArchive(`the slices of ${blob.digest} do not make that blob`)
       }
     }
@@ -133,7 +134,7 @@ async function hashesTo(path: string, digest: Digest): Promise<boolean> {
 /** Removes the slices of a blob that is whole now, whichever bundle cut it. */
 export async function removeSlices({ layout }: Store, { digest }: Pick<BundleBlob, 'digest'>): Promise<void> {
   const directory = layout.blob(digest)
-  for (const name of readdirSync(directory)) {
+  for (const name of await readdir(directory)) {
     if (SLICE.test(name)) await rm(childOf(directory, name), { force: true })
   }
 }

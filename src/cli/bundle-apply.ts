@@ -96,9 +96,11 @@ function isFlaw(error: unknown): boolean {
 /** A dry run takes nothing, so that each part is alone: what one waits for and another that was given brings does not wait. */
 function foreseeAll(reports: readonly Reported[]): Reported[] {
   return reports.map((report) => {
-    const own = reports.filter(({ bundle }) => bundle.id === report.bundle.id)
+    const { id, parts } = report.bundle
+    // The same content cut otherwise has the same id.
+    const own = reports.filter(({ bundle }) => bundle.id === id && bundle.parts === parts)
     const given = new Set(own.map(({ bundle }) => bundle.part))
-    if (given.size < report.bundle.parts) return report
+    if (given.size < parts) return report
     const waiting = report.waiting.filter(({ part }) => part === 0)
     return { ...report, waiting, images: { ...report.images, here: report.images.all - waiting.length } }
   })

@@ -1,4 +1,5 @@
 // What came with a release when it was mirrored and is not there any more: signatures of sigstore, attestations, SBOMs.
+import { UnreadableTree } from '../exchange/file-tree.ts'
 import type { ImageSource } from '../exchange/image-source.ts'
 import type { Digest } from '../oci/digest.ts'
 import { makeTurns } from '../upstream/turns.ts'
@@ -26,6 +27,9 @@ export async function findLostReferrers(
         // A tag may have moved since: then somebody signed once more.
         const reference = tag === undefined ? ({ kind: 'digest', digest } as const) : ({ kind: 'tag', tag } as const)
         if ((await source.readManifest(repository, reference, { signal })) !== undefined) return []
+      } catch (error) {
+        // What lies there and cannot be read is as good as lost.
+        if (!(error instanceof UnreadableTree)) throw error
       } finally {
         release()
       }

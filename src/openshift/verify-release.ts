@@ -2,6 +2,7 @@
 // bytes, a tag for each so that nothing collects it, what came with it (sigstore's signatures), and a signature that its
 // keyrings accept. Changes nothing.
 import { createHash } from 'node:crypto'
+import { UnreadableTree } from '../exchange/file-tree.ts'
 import type { Closure, ClosureAsk } from '../exchange/read-closure.ts'
 import { readClosure, UnusableImage } from '../exchange/read-closure.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
@@ -9,6 +10,7 @@ import { algorithmOf } from '../oci/digest.ts'
 import type { Digest } from '../oci/digest.ts'
 import { requiredBlobs } from '../oci/manifest.ts'
 import type { Progress } from '../registry/collect.ts'
+import { UpstreamError } from '../upstream/upstream-error.ts'
 import { makeTurns } from '../upstream/turns.ts'
 import type { Payload } from './find-payload.ts'
 import { findLostReferrers } from './find-lost-referrers.ts'
@@ -102,7 +104,7 @@ export async function verifyRelease(order: VerifyOrder): Promise<VerifyReport> {
     components: payload.components.length,
     manifests,
     referrers,
-    recorded: record !== undefined,
+    recorded: record !== undefined && (record.places.length > 0 || wanted.some(({ subject }) => owners.has(subject))),
     blobs: blobs.size,
     bytes,
     fast,
@@ -159,7 +161,7 @@ async function readImage(
     }
   } catch (error) {
     signal?.throwIfAborted()
-    if (!(error instanceof UnusableImage)) throw error
+    if (!(error instanceof UnusableImage || error instanceof UnreadableTree)) throw error
     return { digests: [], referrers: [], blobs: [], missing: [{ kind: 'missing image', digest, what: error.message }] }
   }
 }
@@ -171,8 +173,12 @@ async function readWithReferrers(
   try {
     return { closure: await readClosure({ ...ask, referrers: true }) }
   } catch (error) {
-    if (!(error instanceof UnusableImage)) throw error
-    return { closure: await readClosure({ ...ask, referrers: false }), broken: error.message }
+    ask.signal?.throwIfAborted()
+    const closure = await readClosure({ ...ask, referrers: false })
+    // A registry that lists no referrers says nothing about them.
+    if (error instanceof UpstreamError) return { closure }
+    if (error instanceof UnusableImage || error instanceof UnreadableTree) return { closure, broken: error.message }
+    throw error
   }
 }
 

@@ -86,6 +86,7 @@ export class Tags {
   async bury(name: RepositoryName, tag: Tag): Promise<void> {
     const link = this.#layout.tagLink(name, tag)
     await this.#durable.remove(link)
+    this.#mirrored.forget(name, [tag], [])
     await this.#durable.removeTree(this.#layout.tag(name, tag), link)
   }
 

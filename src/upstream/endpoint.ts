@@ -62,6 +62,7 @@ export interface EndpointState {
 const USUAL_PAUSE = 30_000
 const GATEWAY = new Set([502, 503, 504])
 const SUCCESS = [200, 206]
+const TOO_MANY = 429
 const LARGEST_ERROR = 65_536
 
 export class Endpoint {
@@ -202,7 +203,8 @@ export class Endpoint {
     const rate = readRate(incoming.headers('ratelimit-remaining')[0], incoming.headers('ratelimit-limit')[0])
     if (rate === undefined || originOf(incoming.url) !== this.#options.allowed.origin) return
     this.#rate = rate
-    this.#spent[lane].note(rate, method === 'GET' ? SUCCESS.includes(incoming.status) : undefined)
+    // That it does not have something is an answer too.
+    this.#spent[lane].note(rate, method === 'GET' ? incoming.status !== TOO_MANY : undefined)
   }
 
   async #describe(incoming: Incoming, { repository, lane, method, signal }: Ask): Promise<UpstreamError> {
@@ -222,7 +224,7 @@ export class Endpoint {
         hint: 'check the credentials of this upstream, and that the repository exists',
       })
     }
-    if (status === 429) {
+    if (status === TOO_MANY) {
       const pause = retryAfter ?? USUAL_PAUSE
       this.#pauses[lane] = Math.max(pause, this.#pauseOf(lane))
       this.#pausedUntil[lane] = clock() + this.#pauses[lane]

@@ -35,7 +35,7 @@ export class Spent {
     return left > SPENT_PAUSE ? 0 : Math.max(0, left)
   }
 
-  /** Takes note of what an answer says; `isGiven` tells of a GET whether it gave what was asked for. */
+  /** Takes note of what an answer says; `isGiven` tells of a GET whether it was answered. */
   note({ remaining }: Rate, isGiven?: boolean): void {
     if (remaining > 0) [this.#since, this.#isBelieved] = [undefined, true]
     else if (this.#since === undefined) this.#since = this.#clock()

@@ -28,5 +28,6 @@ t.test('what an earlier bundle of this name left is told, and nothing of anybody
     left.filter((name) => !name.endsWith('.sig')),
   )
   t.same(find('april', true), [])
+  t.same(findLeftBeside(join(directory, 'none', 'march.tar'), [], true), [], 'a folder that cannot be listed')
   t.end()
 })

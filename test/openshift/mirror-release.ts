@@ -2,6 +2,7 @@ import { readFileSync, rmSync, writeFileSync, chmodSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import t from 'tap'
 import type { Test } from 'tap'
+import { UnreadableTree } from '../../src/exchange/file-tree.ts'
 import { storeSource } from '../../src/exchange/store-source.ts'
 import { storeTarget } from '../../src/exchange/store-target.ts'
 import { parseDigest } from '../../src/oci/digest.ts'
@@ -15,6 +16,7 @@ import { readRecord, writeRecord } from '../../src/openshift/release-record.ts'
 import { verifyRelease } from '../../src/openshift/verify-release.ts'
 import type { Context } from '../../src/registry/context.ts'
 import { readSignatures, storeSignature } from '../../src/storage/signatures.ts'
+import { UpstreamError } from '../../src/upstream/upstream-error.ts'
 import { buildRelease } from '../fixtures/release.ts'
 import type { FixtureRelease, ReleaseOptions } from '../fixtures/release.ts'
 import { makeReleaseKey } from '../fixtures/release-key.ts'
@@ -350,6 +352,39 @@ t.test('a lost signature of sigstore is named, of a component and of the release
   rmSync(layout.blobData(parseDigest(layer?.digest ?? '')))
   const half = (await verify(scene)).faults
   t.match(half, [{ kind: /^missing (?:blob|signature)$/, component: 'etcd' }], 'half a signature is none')
+})
+
+t.test('what refers to an image and cannot be read is named, and keeps nothing else from being told', async (t) => {
+  const scene = await setUp(t, { sigstore: 'all' })
+  await mirrorRelease(scene.order)
+  const source = storeSource(scene.context, 'here')
+  const etcd = scene.release.components.find(({ name }) => name === 'etcd')?.digest ?? ''
+  const tag = `${etcd.replace(':', '-')}.sig`
+  const torn = new UnreadableTree('the manifest is empty')
+  const readManifest: typeof source.readManifest = async (repository, reference, options) => {
+    if (reference.kind === 'tag' && reference.tag === tag) throw torn
+    return source.readManifest(repository, reference, options)
+  }
+  const { faults } = await verify(scene, false, { source: { ...source, readManifest } })
+  t.ok(faults.some(({ kind, component }) => kind === 'missing signature' && component === 'etcd'))
+  t.same([...new Set(faults.map(({ component }) => component))], ['etcd'])
+  const closed = async (): Promise<never> => {
+    throw new UpstreamError('refused', 'it does not list what refers to images', { status: 501 })
+  }
+  const other = await verify(scene, false, {
+    source: { ...source, listReferrers: closed },
+    recorded: async () => undefined,
+  })
+  t.same([other.faults, other.ok], [[], true], 'a registry that lists no referrers')
+})
+
+t.test('what bundles brought for other images is no record of this release', async (t) => {
+  const scene = await setUp(t)
+  await mirrorRelease(scene.order)
+  const of = parseDigest(`sha256:${'a'.repeat(64)}`)
+  const referrers = [{ repository: TO, subject: of, tag: parseTag(`sha256-${'a'.repeat(64)}.sig`), digest: of }]
+  const report = await verify(scene, true, { recorded: async () => ({ places: [], referrers }) })
+  t.same([report.recorded, report.faults], [false, []])
 })
 
 t.test('the bytes of a signature of sigstore are hashed as those of images are', async (t) => {

@@ -171,6 +171,7 @@ t.test('a tag that leads nowhere, torn or lost, can be removed by its name, and 
     for (const tag of [torn, pinned]) plantFile(store.layout.tagLink(A, tag), '')
     for (const tag of [torn, lost]) plantFile(store.layout.tagIndexLink(A, tag, digestOf(bytes)), digestOf(bytes))
   }
+  await store.mirrored.markTag(A, torn, digestOf(bytes), 'quay.io')
   plant()
   plantFile(join(store.layout.pins, 'x.json'), JSON.stringify({ reason: '', images: ['team/a:pinned'], blobs: [] }))
   const gone = (): boolean[] => [torn, lost, pinned].map((tag) => !existsSync(store.layout.tag(A, tag)))
@@ -186,6 +187,7 @@ t.test('a tag that leads nowhere, torn or lost, can be removed by its name, and 
   t.match(report, { tags: 2, manifests: 0, missing: [], refused: [{ image: 'team/a:pinned', why: 'pinned' }] })
   t.same(report.repositories[0]?.tags.toSorted(), ['lost', 'torn'])
   t.same(gone(), [true, true, false])
+  t.equal(store.mirrored.tag(A, torn), undefined, 'nor does it count as mirrored when it comes again')
   t.equal(store.tags.resolve(A, V1), digestOf(bytes), 'the others are as they were')
 })
 

@@ -209,6 +209,19 @@ t.test('the rate that an upstream tells is there to be read', async (t) => {
   t.same(client.state[0]?.rate, { limit: 100, remaining: 76, window: 21_600 })
 })
 
+t.test(
+  'an upstream that always says that no request is left is asked on: that it lacks something is an answer',
+  async (t) => {
+    let now = 1_000_000
+    const fake = await startFake(t, (_, response) => send(response, 404, { 'ratelimit-remaining': '0' }))
+    const client = openUpstream(t, [fake.origin], { clock: () => now })
+    const ask = async (): Promise<string> => (await catchUpstream(client.getManifest(NAME, TAG))).kind
+    t.same([await ask(), await ask()], ['notFound', 'limited'])
+    now += 30_001
+    t.same([await ask(), await ask(), await ask()], ['notFound', 'notFound', 'notFound'])
+  },
+)
+
 t.test('no more blobs at a time than the concurrency, and manifests do not wait for them', async (t) => {
   const open: (() => void)[] = []
   const fake = await startFake(t, ({ url }, response) => {

@@ -120,7 +120,7 @@ put() {
   mkdir -p "$(dirname "$place")"
   (umask 077 && cat >"$1.new")
   if [ "$3" = shared ] && [ -e "$place" ] && ! grep -qs 'made by tarn cluster nodes' "$place"; then
-    if [ "$(sum "$place")" = "\${4:-}" ]; then
+    if [ -n "\${4:-}" ] && [ "$(sum "$place")" = "$4" ]; then
       cp -p "$place" "$place.before-tarn"
     elif [ "$(sum "$place")" != "$(sum "$1.new")" ]; then
       place=$1.tarn

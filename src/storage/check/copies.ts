@@ -2,6 +2,7 @@
 import { readdirSync, statSync } from 'node:fs'
 import { Problem } from '../../config/problem.ts'
 import { childOf } from '../layout.ts'
+import { compare } from '../repositories.ts'
 import { openDirectorySource } from './directory-source.ts'
 import type { BlobSource, LinkSource } from './source.ts'
 import type { TarKind } from './tar-source.ts'
@@ -20,7 +21,8 @@ export async function openCopies(paths: readonly string[]): Promise<Copies> {
     try {
       const isDirectory = statSync(path).isDirectory()
       const directory = isDirectory ? openDirectorySource(path) : undefined
-      const found = directory === undefined ? await findTars(isDirectory ? listFiles(path) : [path]) : []
+      const found =
+        directory === undefined ? await (isDirectory ? findTarsAmong(listFiles(path)) : findTars([path])) : []
       if (directory !== undefined) directories.push(directory)
       else if (found.length > 0) tars.push(...found)
       else throw new Problem(`${path} is neither a data directory nor a tar of one`, { hint: HINT })
@@ -37,11 +39,28 @@ export async function openCopies(paths: readonly string[]): Promise<Copies> {
 const HINT =
   'name a directory that holds docker/registry/v2, or a .tar, .tar.gz or .tar.zst of one (a bundle), or a directory of such'
 
-// The parts of a bundle, say. What else lies there, a signature or sums, is passed over.
+// The parts of a bundle, say. What else lies there, a signature or sums, is passed over, and a part that is not whole.
 function listFiles(directory: string): string[] {
   return readdirSync(directory)
-    .toSorted()
-    .map((name) => childOf(directory, name))
+    .filter((name) => !name.endsWith('.partial'))
+    .map((name) => ({ name, key: name.replace(/\.part-(\d+)-of-(\d+)/, '.of-$2.part-$1') }))
+    .toSorted((a, b) => compare(a.key, b.key))
+    .map(({ name }) => childOf(directory, name))
+}
+
+// A file that may not be read is nobody's part where others are; alone it is what was meant.
+async function findTarsAmong(paths: readonly string[]): Promise<Copies['tars']> {
+  const found: Copies['tars'][number][] = []
+  let refused: unknown
+  for (const path of paths) {
+    try {
+      found.push(...(await findTars([path])))
+    } catch (error) {
+      refused ??= error
+    }
+  }
+  if (found.length === 0 && refused !== undefined) throw refused
+  return found
 }
 
 async function findTars(paths: readonly string[]): Promise<Copies['tars']> {
