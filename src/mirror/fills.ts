@@ -61,7 +61,6 @@ export class Fills {
   readonly #byTag = new Map<string, Pending>()
   readonly #byName = new Map<RepositoryName, Set<Pending>>()
   readonly #running = new Set<Promise<void>>()
-  #bytes = 0
 
   constructor(parts: FillsParts) {
     this.#parts = parts
@@ -90,7 +89,7 @@ export class Fills {
       pending.fill.tags.add(tag)
       this.#byTag.set(`${name}:${tag}`, pending)
     }
-    if (isNew) this.#giveUpOldest()
+    if (isNew) this.#giveUpOldest(pending)
     if (isNew || tags.length > 0) written.push(this.#write(pending))
     await Promise.all(written)
   }
@@ -185,15 +184,22 @@ export class Fills {
     return this.#byName.get(name) ?? new Set()
   }
 
-  #giveUpOldest(): void {
+  // Only those that wait count: images that cannot be fetched for a while are no reason to give up indexes.
+  #giveUpOldest(newest: Pending): void {
+    if (newest.fill.stored.manifest.kind !== 'index') return
     const { count, bytes } = this.#parts.most ?? MOST
-    let [over, overBytes] = [this.#pending.size - count, this.#bytes - bytes]
-    for (const { fill } of this.#pending.values()) {
+    const sizeOf = ({ fill }: Pending): number => fill.stored.bytes.byteLength
+    const waiting = [...this.#pending.values()].filter((each) => each.fill.isWaiting)
+    let over = waiting.length + 1 - count
+    let overBytes = waiting.reduce((sum, each) => sum + sizeOf(each), sizeOf(newest)) - bytes
+    for (const each of waiting) {
       if (over <= 0 && overBytes <= 0) return
-      // One that is being filled, or ended a moment ago, is let be.
+      const { fill } = each
+      // A platform of it is on its way.
+      if ([...this.#of(fill.located.name)].some((other) => fill.hasChild(other.fill.stored.digest))) continue
       if (!fill.giveUp()) continue
       over -= 1
-      overBytes -= fill.stored.bytes.byteLength
+      overBytes -= sizeOf(each)
     }
   }
 
@@ -210,7 +216,6 @@ export class Fills {
     linked.catch(() => undefined)
     const pending: Pending = { fill, since: clock(), linked }
     this.#pending.set(keyOf(name, stored.digest), pending)
-    this.#bytes += stored.bytes.byteLength
     this.#byName.set(name, this.#of(name).add(pending))
     const running = this.#follow(pending, about, options).finally(() => this.#running.delete(running))
     this.#running.add(running)
@@ -243,7 +248,6 @@ export class Fills {
     const { located, stored, tags } = pending.fill
     const { name } = located
     this.#pending.delete(keyOf(name, stored.digest))
-    this.#bytes -= stored.bytes.byteLength
     for (const tag of tags) {
       if (this.#byTag.get(`${name}:${tag}`) === pending) this.#byTag.delete(`${name}:${tag}`)
     }

@@ -67,15 +67,16 @@ t.test(
   'of too many indexes that nobody wants a platform of the oldest is given up, not one that is being filled',
   async (t) => {
     const { fills, begin, release } = makeFills(t, { count: 3, bytes: 1e9 })
-    const stuck = makeIndex(0)
-    await begin(stuck)
+    // However many are: an upstream that answers for a while with manifests only is no reason.
+    const stuck = [-1, -2, -3, -4, -5].map((number) => makeIndex(number))
+    for (const stored of stuck) await begin(stored)
     release()
     const waiting = [1, 2, 3, 4].map((number) => makeIndex(number))
     for (const stored of waiting) await begin(stored)
-    await until('two are given up', () => fills.count === 3)
+    await until('one is given up', () => fills.count === 8)
     t.same(
       fills.status().map(({ digest }) => digest),
-      [stuck, ...waiting.slice(2)].map(({ digest }) => digest),
+      [...stuck, ...waiting.slice(1)].map(({ digest }) => digest),
     )
   },
 )
