@@ -12,10 +12,10 @@ import { runTarn } from '../helpers/tarn.ts'
 const IMAGES = [testImage('team/a', 'v1', 'one'), testImage('team/b', 'v2', 'two')]
 const SECOND = new Set((IMAGES[1]?.layers ?? []).map((bytes) => digestOf(bytes)))
 
-function makeParts(directory: string): string[] {
-  const { parts } = makeBundle(IMAGES, { parts: 2, partOf: (digest) => (SECOND.has(digest) ? 2 : 1) })
+function makeParts(directory: string, count = 2): string[] {
+  const { parts } = makeBundle(IMAGES, { parts: count, partOf: (digest) => (SECOND.has(digest) ? count : 1) })
   return parts.map((bytes, at) => {
-    const file = join(directory, `march.part-${at + 1}.tar`)
+    const file = join(directory, `march.part-${at + 1}-of-${count}.tar`)
     writeFileSync(file, bytes)
     return file
   })
@@ -47,6 +47,10 @@ t.test('the same in a directory at rest; a dry run changes nothing; --json tells
   t.equal(tried.code, 0, tried.stderr)
   t.match(tried.stdout, /would come in[\s\S]*2 of 2 images would be here/)
   t.equal((await runTarn(home.directory, ['bundle', 'apply', '--dry-run', files[1] ?? ''])).code, 3)
+  // The same content in three parts has the same id, and its first part is none of the two.
+  const [other = ''] = makeParts(home.directory, 3)
+  const mixed = await runTarn(home.directory, ['bundle', 'apply', '--dry-run', other, files[1] ?? ''])
+  t.equal(mixed.code, 3, mixed.stdout)
   t.notOk(existsSync(join(home.data, 'docker')))
   const done = await runTarn(home.directory, ['--json', 'bundle', 'apply', ...files])
   t.equal(done.code, 0, done.stderr)

@@ -113,6 +113,8 @@ export function makeNodeScript(
 const HEAD = `# made by tarn cluster nodes; for sh, as root, on the node
 set -eu
 umask 022
+# without it no file could be told from another
+sha256sum </dev/null >/dev/null || { echo 'sha256sum is missing; nothing was changed' >&2; exit 1; }
 sum() { sha256sum <"$1" | cut -c1-64; }
 # put PLACE MODE own|shared [SUM]: takes the file from stdin; SUM is of the file that it was made from
 put() {
@@ -120,7 +122,7 @@ put() {
   mkdir -p "$(dirname "$place")"
   (umask 077 && cat >"$1.new")
   if [ "$3" = shared ] && [ -e "$place" ] && ! grep -qs 'made by tarn cluster nodes' "$place"; then
-    if [ -n "\${4:-}" ] && [ "$(sum "$place")" = "$4" ]; then
+    if [ "$(sum "$place")" = "\${4:-}" ]; then
       cp -p "$place" "$place.before-tarn"
     elif [ "$(sum "$place")" != "$(sum "$1.new")" ]; then
       place=$1.tarn

@@ -184,6 +184,19 @@ t.test('the file that ours was laid over is replaced, and kept as it was; anothe
   }
 })
 
+t.test('without sha256sum, by which files are told apart, nothing is put in place', async (t) => {
+  const root = t.testdir({ etc: { docker: { 'daemon.json': '{"debug": true}' } } })
+  const script = makeNodeScript(['docker'], OPTIONS, { guarded: false })
+  let said: unknown
+  try {
+    runScript(root, `sha256sum() { return 127; }\n${script}`)
+  } catch (error) {
+    said = (error as { stdout?: unknown }).stdout
+  }
+  t.match(said, 'sha256sum is missing; nothing was changed')
+  t.equal(readFileSync(join(root, 'etc/docker/daemon.json'), 'utf8'), '{"debug": true}')
+})
+
 t.test('guarded, each part runs only where its runtime is', async (t) => {
   const root = t.testdir({ etc: { rancher: { rke2: {} } } })
   runScript(root, makeNodeScript(['k3s', 'rke2'], OPTIONS, { guarded: true }))
